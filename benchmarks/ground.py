@@ -1,0 +1,84 @@
+"""Where a benchmark runs: a database of its own, workers of its own, and the machine's load printed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@contextmanager
+def ground(database: str) -> Iterator[None]:
+    """Set Django up on an empty database.
+
+    Args:
+        database: `sqlite`, or a PostgreSQL address whose database is made anew and dropped at the end.
+    """
+    folder = tempfile.mkdtemp(prefix="sagaweb-benchmark-")
+    os.environ["SAGAWEB_DATA_DIR"] = folder
+    os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
+    sys.path.insert(0, str(ROOT))
+    if database != "sqlite":
+        _recreate(database)
+        os.environ["DATABASE_URL"] = database
+    else:
+        os.environ.pop("DATABASE_URL", None)
+    import django
+    from django.core.management import call_command
+    from django.db import connections
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+    try:
+        yield
+    finally:
+        connections.close_all()
+        shutil.rmtree(folder, ignore_errors=True)
+        if database != "sqlite":
+            _recreate(database, drop_only=True)
+
+
+def _recreate(database: str, *, drop_only: bool = False) -> None:
+    import psycopg
+    from psycopg import sql
+
+    name = sql.Identifier(urlsplit(database).path.lstrip("/"))
+    server = database.rsplit("/", 1)[0] + "/postgres"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+        if not drop_only:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
+
+
+@contextmanager
+def workers(pumps: int) -> Iterator[None]:
+    """Run `manage.py sagaworker` for as long as the block lasts."""
+    child = subprocess.Popen(
+        [sys.executable, "manage.py", "sagaworker", "--pumps", str(pumps)],
+        cwd=ROOT,
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "benchmarks.settings"},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        child.send_signal(signal.SIGTERM)
+        child.wait(30)
+
+
+def machine() -> str:
+    """Return a line about the machine as it is now."""
+    load = ", ".join(f"{one:.2f}" for one in os.getloadavg())
+    return f"{os.cpu_count()} cores, load average {load}, Python {sys.version.split()[0]}"

@@ -1,0 +1,1 @@
+"""A Django app whose actions do nothing, so that only the engine is measured."""

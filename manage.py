@@ -1,0 +1,7 @@
+#!/usr/bin/env python
+"""Run a management command from a checkout."""
+
+from sagaweb.__main__ import main
+
+if __name__ == "__main__":
+    main()

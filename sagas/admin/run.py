@@ -1,0 +1,216 @@
+"""Runs: look, retry, cancel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
+
+from sagas import access
+from sagas.admin.reading import ReadOnlyAdmin, shown_json
+from sagas.core.vocabulary import Role, RunStatus, Verb
+from sagas.engine import commands
+from sagas.engine.errors import EngineError
+from sagas.models import JournalEntry, Order, SagaRun, StepRun
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from django.db.models import QuerySet
+    from django.http import HttpRequest, HttpResponse
+    from django.utils.safestring import SafeString
+
+ORDERS_MAX = 100  # runs of one action: each is checked and told of by itself
+ENTRIES_MAX = 200  # lines of the journal on a run's page, the newest
+ID_PREFIX_MIN, ID_DIGITS = 4, 32
+REASON_LENGTH_MAX = 1_000
+PAYLOADS = ("input", "output", "reason", "attention", "version__document", "version__source")
+FLAGS = ("is_turning", "is_past_pivot", "is_paused", "is_overdue", "is_outcome_unknown", "waiting_for")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A selected run: acted on when `why_not` is empty."""
+
+    run: SagaRun
+    why_not: str
+
+
+class NeedsAttention(admin.SimpleListFilter):
+    """The runs that only a person can move on."""
+
+    title = "needs attention"
+    parameter_name = "attention"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ANN401
+        """Return the one choice."""
+        del request, model_admin
+        return [("yes", "Yes")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[SagaRun]) -> QuerySet[SagaRun]:
+        """Keep what needs a person."""
+        del request
+        return queryset.filter(status=RunStatus.NEEDS_ATTENTION.value) if self.value() == "yes" else queryset
+
+
+class _ReadOnlyInline(admin.TabularInline):  # type: ignore[type-arg]
+    extra = 0
+    can_delete = False
+    show_change_link = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any) -> bool:  # noqa: ANN401
+        del request, obj
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ANN401
+        del request, obj
+        return False
+
+
+class StepRunInline(_ReadOnlyInline):
+    """The steps that were touched."""
+
+    model = StepRun
+    fields = ("step", "status", "compensation_status", "attempts", "compensation_attempts", "next_attempt_at")
+
+
+class OrderInline(_ReadOnlyInline):
+    """What people asked."""
+
+    model = Order
+    fields = ("number", "verb", "by", "reason", "at")
+
+
+@admin.register(SagaRun)
+class SagaRunAdmin(ReadOnlyAdmin):
+    """Everything a run has; state is changed by orders only."""
+
+    list_display = ("id", "saga", "version_number", "status", "key", "steps", "created_at", "finished_at", "dashboard")
+    list_filter = ("status", NeedsAttention, "saga")
+    search_fields = ("key",)
+    search_help_text = "The beginning of a business key or of a run's id"
+    list_select_related = ("saga", "version")
+    ordering = ("-id",)
+    actions = ("retry", "cancel")
+    inlines = (StepRunInline, OrderInline)
+    fieldsets = (
+        (None, {"fields": ("id", "dashboard", "saga", "version", "status", "direction", *FLAGS)}),
+        ("Told", {"fields": ("key", "labels", "amount", "input_shown", "output_shown", "reason_shown", "created_by")}),
+        ("Time", {"fields": ("created_at", "started_at", "updated_at", "finished_at", "deadline_at")}),
+        ("Driving", {"fields": ("revision", "sequence", "due_at", "lease_until", "token", "inbox_last", "inbox_done")}),
+        ("Journal", {"fields": ("journal_shown",)}),
+    )
+    readonly_fields = ("dashboard", "input_shown", "output_shown", "reason_shown", "journal_shown")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SagaRun]:
+        """Leave payloads in the database; a run's page fetches its own."""
+        return super().get_queryset(request).select_related("saga", "version").defer(*PAYLOADS)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[SagaRun], search_term: str
+    ) -> tuple[QuerySet[SagaRun], bool]:
+        """Search where an index helps: the beginning of the key, or of the id."""
+        del request
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        digits = term.replace("-", "").lower()
+        if ID_PREFIX_MIN <= len(digits) <= ID_DIGITS and set(digits) <= set("0123456789abcdef"):
+            first, last = UUID(digits.ljust(ID_DIGITS, "0")), UUID(digits.ljust(ID_DIGITS, "f"))
+            if queryset.filter(id__range=(first, last)).exists():
+                return queryset.filter(id__range=(first, last)), False
+        return queryset.filter(key__startswith=term), False
+
+    def has_order_permission(self, request: HttpRequest) -> bool:
+        """Operators and above."""
+        return access.has_role(request.user, Role.OPERATOR)
+
+    @admin.action(description="Retry the selected runs", permissions=["order"])
+    def retry(self, request: HttpRequest, runs: QuerySet[SagaRun]) -> HttpResponse | None:
+        """Try again what failed or waits."""
+        return self._order(request, runs, Verb.RETRY)
+
+    @admin.action(description="Cancel the selected runs", permissions=["order"])
+    def cancel(self, request: HttpRequest, runs: QuerySet[SagaRun]) -> HttpResponse | None:
+        """Turn them round: what was done is undone."""
+        return self._order(request, runs, Verb.CANCEL)
+
+    def _order(self, request: HttpRequest, runs: QuerySet[SagaRun], verb: Verb) -> HttpResponse | None:
+        chosen = list(runs[: ORDERS_MAX + 1])
+        if len(chosen) > ORDERS_MAX:
+            self.message_user(request, f"At most {ORDERS_MAX} runs at once; nothing was done.", messages.ERROR)
+            return None
+        if request.POST.get("confirmed") != "yes":
+            return self._confirm(request, chosen, verb)
+        reason = request.POST.get("reason", "").replace("\0", "")[:REASON_LENGTH_MAX]
+        for run in chosen:
+            self._give(request, run, verb, reason)
+        return None
+
+    def _confirm(self, request: HttpRequest, runs: Sequence[SagaRun], verb: Verb) -> HttpResponse:
+        found = [Candidate(run, commands.find_refusal(run, verb) or "") for run in runs]
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"{verb.capitalize()} runs",
+            "verb": verb.value,
+            "acting": [one for one in found if not one.why_not],
+            "skipped": [one for one in found if one.why_not],
+            "reason_length_max": REASON_LENGTH_MAX,
+            "opts": self.model._meta,  # noqa: SLF001 - the name Django's own templates use
+            "media": self.media,
+        }
+        return TemplateResponse(request, "admin/sagas/sagarun/confirm.html", context)
+
+    def _give(self, request: HttpRequest, run: SagaRun, verb: Verb, reason: str) -> None:
+        seen = request.POST.get(f"revision-{run.id}", "")
+        revision = int(seen) if seen.isascii() and seen.isdigit() and len(seen) <= len(str(2**31)) else None
+        by = request.user.get_username()
+        try:
+            commands.give_order(run.id, verb, by=by, reason=reason, revision=revision)
+        except EngineError as error:
+            self.message_user(request, f"{run.id}: skipped. {error}", messages.WARNING)
+        else:
+            self.message_user(request, f"{run.id}: {verb} ordered.", messages.SUCCESS)
+
+    @admin.display(description="version")
+    def version_number(self, run: SagaRun) -> int:
+        """Return the number."""
+        return run.version.number
+
+    @admin.display(description="steps done")
+    def steps(self, run: SagaRun) -> str:
+        """Return how far it is."""
+        undone = f", undone {run.undo_done}/{run.undo_total}" if run.undo_total else ""
+        return f"{run.steps_done}/{run.steps_total}{undone}"
+
+    @admin.display(description="dashboard")
+    def dashboard(self, run: SagaRun) -> SafeString:
+        """Link to the page that draws it."""
+        return format_html('<a href="{}">Open</a>', reverse("sagas:run-detail", args=[run.id]))
+
+    @admin.display(description="input")
+    def input_shown(self, run: SagaRun) -> SafeString:
+        """Return the input."""
+        return shown_json(run.input)
+
+    @admin.display(description="output")
+    def output_shown(self, run: SagaRun) -> SafeString:
+        """Return the output."""
+        return shown_json(run.output)
+
+    @admin.display(description="reason")
+    def reason_shown(self, run: SagaRun) -> SafeString:
+        """Return why it turned or stopped."""
+        return shown_json(run.reason)
+
+    @admin.display(description="newest entries")
+    def journal_shown(self, run: SagaRun) -> SafeString:
+        """Return the newest lines as a table; the model's two-part key keeps it out of an ordinary inline."""
+        newest = list(JournalEntry.objects.filter(run_id=run.id).order_by("-sequence")[:ENTRIES_MAX])
+        return render_to_string("admin/sagas/sagarun/_journal.html", {"entries": newest[::-1]})

@@ -1,0 +1,260 @@
+"""What goes out: the JSON of sagas, versions, runs and journal lines. The schema is made from these."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from django.urls import reverse
+from rest_framework import serializers
+
+from sagas.core.vocabulary import (
+    CompensationStatus,
+    Direction,
+    OutcomeKind,
+    Phase,
+    RunStatus,
+    StepStatus,
+    Verb,
+    WaitingFor,
+)
+
+if TYPE_CHECKING:
+    from enum import StrEnum
+
+
+class Moment(serializers.DateTimeField):
+    """A time: RFC 3339, UTC, always with microseconds, so that texts sort as times do."""
+
+    def to_representation(self, value: datetime) -> str:
+        """Return `2026-01-31T12:00:00.000000Z`."""
+        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def word(kind: type[StrEnum], **options: Any) -> serializers.ChoiceField:  # noqa: ANN401 - a field's options
+    """Return a field with one of a closed vocabulary's words."""
+    return serializers.ChoiceField([(member.value, member.name) for member in kind], **options)
+
+
+def address(name: str, source: str, kwarg: str) -> serializers.HyperlinkedIdentityField:
+    """Return a field with the absolute address of an API resource."""
+    return serializers.HyperlinkedIdentityField(view_name=name, lookup_field=source, lookup_url_kwarg=kwarg)
+
+
+class SagaSummary(serializers.Serializer[Any]):
+    """One saga in a list."""
+
+    name = serializers.CharField()
+    title = serializers.CharField()
+    style = serializers.CharField()
+    version = serializers.IntegerField(
+        source="latest.number", allow_null=True, default=None, help_text="latest published version"
+    )
+    is_demo = serializers.BooleanField()
+    archived_at = Moment(allow_null=True)
+    created_at = Moment()
+    url = address("sagas:api-saga", "name", "saga")
+
+
+class VersionSummary(serializers.Serializer[Any]):
+    """One version in a list."""
+
+    number = serializers.IntegerField()
+    content_hash = serializers.CharField(help_text="SHA-256 of the canonical document, hex")
+    published_by = serializers.CharField()
+    published_at = Moment()
+
+
+class VersionWhole(VersionSummary):
+    """One published version; never changes."""
+
+    saga = serializers.CharField(source="saga.name")
+    document = serializers.JSONField(help_text="canonical form")
+    source = serializers.CharField(help_text="as written, with comments")
+
+
+class Warning_(serializers.Serializer[Any]):  # noqa: N801 - Warning is Python's
+    """Something that is allowed and probably not meant."""
+
+    detail = serializers.CharField(source="message")
+    pointer = serializers.CharField()
+    line = serializers.IntegerField(allow_null=True)
+    column = serializers.IntegerField(allow_null=True)
+    code = serializers.CharField()
+
+
+class SagaWhole(SagaSummary):
+    """One saga with its latest version."""
+
+    latest = VersionWhole(allow_null=True)
+    runs_by_status = serializers.DictField(
+        child=serializers.IntegerField(), help_text="each of the eight statuses; counting stops at 10,000 runs"
+    )
+
+
+class SagaPublished(SagaSummary):
+    """What a publication came to."""
+
+    latest = VersionWhole()
+    is_new = serializers.BooleanField(help_text="false: the latest version had this content already")
+    warnings = Warning_(many=True)
+
+
+class Validation(serializers.Serializer[Any]):
+    """What a document would come to. Nothing is stored."""
+
+    is_valid = serializers.BooleanField()
+    errors = Warning_(many=True)
+    warnings = Warning_(many=True)
+    document = serializers.JSONField(allow_null=True, help_text="canonical form; null when not valid")
+
+
+class RunSummary(serializers.Serializer[Any]):
+    """One run in a list: no payloads."""
+
+    id = serializers.UUIDField()
+    saga = serializers.CharField(source="saga.name")
+    version = serializers.IntegerField(source="version.number")
+    status = word(RunStatus)
+    direction = word(Direction)
+    waiting_for = word(WaitingFor, allow_blank=True)
+    is_turning = serializers.BooleanField(help_text="asked to turn round; attempts in flight are drained")
+    is_past_pivot = serializers.BooleanField()
+    is_paused = serializers.BooleanField()
+    is_overdue = serializers.BooleanField()
+    is_outcome_unknown = serializers.BooleanField()
+    key = serializers.CharField(help_text="business key; empty without one")
+    labels = serializers.DictField(child=serializers.CharField())
+    amount = serializers.IntegerField(allow_null=True)
+    revision = serializers.IntegerField(help_text="for `If-Match`; grows with each status change and order")
+    sequence = serializers.IntegerField(help_text="entries in the journal")
+    current_step = serializers.CharField()
+    steps_done = serializers.IntegerField()
+    steps_total = serializers.IntegerField()
+    undo_done = serializers.IntegerField()
+    undo_total = serializers.IntegerField()
+    created_by = serializers.CharField()
+    created_at = Moment()
+    started_at = Moment(allow_null=True)
+    updated_at = Moment()
+    finished_at = Moment(allow_null=True)
+    deadline_at = Moment(allow_null=True)
+    url = address("sagas:api-run", "id", "run_id")
+    page = serializers.SerializerMethodField(help_text="where a person looks at it")
+
+    def get_page(self, run: Any) -> str:  # noqa: ANN401 - a run, or a detail that passes for one
+        """Return the dashboard's address of the run."""
+        path = reverse("sagas:run-detail", args=[run.id])
+        return str(self.context["request"].build_absolute_uri(path))
+
+
+class AttemptShape(serializers.Serializer[Any]):
+    """One try of one half of a step, from the journal."""
+
+    phase = word(Phase)
+    number = serializers.IntegerField(help_text="from 1, over all editions of this half")
+    edition = serializers.IntegerField(help_text="grows when an operator's retry gives a fresh key")
+    outcome = word(OutcomeKind, allow_null=True, help_text="null: in flight")
+    started_at = Moment()
+    ended_at = Moment(allow_null=True)
+    timeout_s = serializers.FloatField()
+    input = serializers.JSONField(allow_null=True)
+    output = serializers.JSONField(allow_null=True)
+    code = serializers.CharField(help_text="why it did not succeed, for programs")
+    message = serializers.CharField(help_text="why it did not succeed, for people")
+    details = serializers.JSONField(allow_null=True)
+    is_counted = serializers.BooleanField(help_text="whether it used up one of the policy's attempts")
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:  # noqa: ANN401 - queries.run_detail.Attempt
+        """Say null for an attempt in flight."""
+        found = super().to_representation(instance)
+        return found | {"outcome": found["outcome"] or None}
+
+
+class StepShape(serializers.Serializer[Any]):
+    """One step of a run, both halves."""
+
+    step = serializers.CharField(source="key", help_text="what `retry` takes as `step`")
+    title = serializers.CharField(source="plan.title")
+    status = word(StepStatus)
+    compensation_status = word(CompensationStatus)
+    is_pivot = serializers.BooleanField(source="plan.is_pivot")
+    output = serializers.JSONField(allow_null=True)
+    error = serializers.JSONField(allow_null=True, help_text="{code, message, details} of the last failure")
+    attempts_made = serializers.IntegerField(source="attempts")
+    compensation_attempts_made = serializers.IntegerField(source="compensation_attempts")
+    next_attempt_at = Moment(allow_null=True)
+    started_at = Moment(allow_null=True)
+    ended_at = Moment(allow_null=True)
+    attempts = serializers.SerializerMethodField(help_text="of both halves, from the newest 1,000 journal entries")
+
+    def get_attempts(self, step: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - queries.run_detail.StepDetail
+        """Return the tries of both halves in the order they began."""
+        tries = sorted((*step.actions, *step.compensations), key=lambda one: one.started_at)
+        return list(AttemptShape(tries, many=True).data)
+
+
+class OrderShape(serializers.Serializer[Any]):
+    """An order that was accepted and has not been looked at."""
+
+    verb = word(Verb)
+    by = serializers.CharField()
+    at = Moment()
+
+
+class WhyShape(serializers.Serializer[Any]):
+    """The sentence a person reads on the run's page."""
+
+    code = serializers.CharField()
+    text = serializers.CharField()
+
+
+class RunWhole(RunSummary):
+    """One run with everything."""
+
+    reason = serializers.JSONField(allow_null=True, help_text="why it turned or stopped")
+    attention = serializers.JSONField(help_text="[{step, item, phase, code}]: what a person must clear")
+    input = serializers.JSONField()
+    output = serializers.JSONField(allow_null=True)
+    why = WhyShape()
+    allowed = serializers.ListField(child=word(Verb), help_text="orders that the state allows now")
+    orders_waiting = OrderShape(many=True)
+    steps = StepShape(many=True, source="steps_shown")
+
+
+class EntryShape(serializers.Serializer[Any]):
+    """One line of the journal (format 1)."""
+
+    sequence = serializers.IntegerField(help_text="from 1, without gaps")
+    kind = serializers.CharField()
+    data = serializers.JSONField()
+    at = Moment()
+
+
+class _Page(serializers.Serializer[Any]):
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+
+
+class SagaPage(_Page):
+    """One page of sagas, by name."""
+
+    results = SagaSummary(many=True)
+
+
+class VersionPage(_Page):
+    """One page of versions, newest first."""
+
+    results = VersionSummary(many=True)
+
+
+class RunPage(_Page):
+    """One page of runs, newest first."""
+
+    results = RunSummary(many=True)
+
+
+class JournalPage(_Page):
+    """One page of a journal, oldest first."""
+
+    results = EntryShape(many=True)

@@ -1,0 +1,50 @@
+"""The addresses under `/api/`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.urls import path, re_path
+from drf_spectacular.utils import extend_schema
+
+from sagas.api import docs, orders, runs, sagas
+from sagas.api.problems import not_found
+from sagas.api.views import ApiView
+from sagas.core.vocabulary import Role
+
+if TYPE_CHECKING:
+    from rest_framework.request import Request
+
+
+@extend_schema(exclude=True)
+class Nothing(ApiView):
+    """Whatever is not an address: a problem document like any other."""
+
+    roles: ClassVar[dict[str, Role]] = dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), Role.VIEWER)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Know the caller, then say that nothing is here, whatever the method and the query."""
+        super().initial(request, *args, **kwargs)
+        hint = "" if request.path.endswith("/") else " Addresses end with a slash."
+        message = f"There is nothing at this address.{hint}"
+        raise not_found(message)
+
+    def check_query(self, request: Request) -> None:
+        """Let any query pass on its way to the 404."""
+
+
+urlpatterns = [
+    path("v1/sagas/", sagas.SagaList.as_view(), name="api-sagas"),
+    path("v1/sagas/validate/", sagas.Validate.as_view(), name="api-validate"),
+    path("v1/sagas/<slug:saga>/", sagas.SagaOne.as_view(), name="api-saga"),
+    path("v1/sagas/<slug:saga>/versions/", sagas.VersionList.as_view(), name="api-versions"),
+    path("v1/sagas/<slug:saga>/versions/<int:number>/", sagas.VersionOne.as_view(), name="api-version"),
+    path("v1/runs/", runs.RunList.as_view(), name="api-runs"),
+    path("v1/runs/<uuid:run_id>/", runs.RunOne.as_view(), name="api-run"),
+    path("v1/runs/<uuid:run_id>/journal/", runs.RunJournal.as_view(), name="api-journal"),
+    path("v1/runs/<uuid:run_id>/cancel/", orders.RunCancel.as_view(), name="api-cancel"),
+    path("v1/runs/<uuid:run_id>/retry/", orders.RunRetry.as_view(), name="api-retry"),
+    path("v1/schema/", docs.OpenApi.as_view(), name="api-schema"),
+    path("v1/docs/", docs.page, name="api-docs"),
+    re_path(r"^", Nothing.as_view(), name="api-nothing"),
+]

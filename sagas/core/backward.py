@@ -1,0 +1,122 @@
+"""Backward: the turn, and compensations along the reversed order."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sagas.core import messages as m
+from sagas.core.forward import is_asking, may_retry, schedule_retry
+from sagas.core.outcome import Error, Failed, Outcome, Rejected, Succeeded, Unknown
+from sagas.core.vocabulary import CompensationStatus, OutcomeKind, Phase, StepKey, StepStatus
+
+if TYPE_CHECKING:
+    from sagas.core.draft import Draft
+
+COMPENSATION_FAILED = "compensation_failed"
+UNDONE = frozenset({CompensationStatus.SUCCEEDED, CompensationStatus.SETTLED, CompensationStatus.GIVEN_UP})
+_NOT_TO_UNDO = frozenset({CompensationStatus.NONE, CompensationStatus.NOT_NEEDED})
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+def turn_round_when_drained(draft: Draft) -> None:
+    """Begin compensation once no action is in flight and nobody is asked about one."""
+    state = draft.state
+    if any(phase is not Phase.COMPENSATION for _, phase in state.open) or is_asking(draft):
+        return
+    by_name = draft.definition.by_name
+    happened = sorted(
+        (key for key, step in state.steps.items() if step.status in {StepStatus.SUCCEEDED, StepStatus.IN_DOUBT}),
+        key=lambda key: (state.step(key).started_at or _LONG_AGO, by_name[key.step].position, key.item),
+    )
+    undo = tuple(key for key in happened if by_name[key.step].compensation is not None)
+    not_needed = tuple(key for key in happened if by_name[key.step].compensation is None)
+    draft.emit(m.TurnedRound(undo=undo, not_needed=not_needed))
+    draft.undo_candidates.update(undo)
+
+
+def start_ready(draft: Draft) -> None:
+    """Start every compensation that nothing is left to be undone before, newest step first."""
+    by_name = draft.definition.by_name
+    for key in sorted(draft.undo_candidates, key=lambda one: (-by_name[one.step].position, -one.item)):
+        if draft.step(key).compensation_status is CompensationStatus.PENDING and not _is_held(draft, key):
+            start(draft, key)
+
+
+def _is_held(draft: Draft, key: StepKey) -> bool:
+    """Whether something that depended on `key` still has to be undone first."""
+    return any(
+        not (
+            draft.step(other).compensation_status in UNDONE
+            or (
+                draft.step(other).compensation_status is CompensationStatus.FAILED
+                and not draft.definition.stops_on_compensation_failure
+            )
+        )
+        for other in _nearest(draft, key, draft.definition.successors)
+    )
+
+
+def _nearest(draft: Draft, key: StepKey, arrows: dict[str, tuple[str, ...]]) -> list[StepKey]:
+    """Follow `arrows` from `key` to the first steps on each way that have something to undo."""
+    found: list[StepKey] = []
+    seen: set[str] = set()
+    todo = list(arrows[key.step])
+    while todo:
+        name = todo.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        other = StepKey(name)
+        if draft.step(other).compensation_status in _NOT_TO_UNDO:
+            todo.extend(arrows[name])
+        else:
+            found.append(other)
+    return found
+
+
+def start(draft: Draft, key: StepKey) -> None:
+    """Start an attempt of the compensation; it fails when its input has no value."""
+    error = draft.start_attempt(key, Phase.COMPENSATION)
+    if error is not None:
+        fail(draft, key, OutcomeKind.FAILED, error)
+
+
+def after_attempt(draft: Draft, key: StepKey, outcome: Outcome) -> None:
+    """Decide what follows from an attempt of a compensation."""
+    match outcome:
+        case Succeeded():
+            _consider_earlier(draft, key)
+        case Rejected():
+            fail(draft, key, OutcomeKind.REJECTED, outcome.error)
+        case Failed() | Unknown():
+            policy = draft.half_of(key, Phase.COMPENSATION).retry
+            if may_retry(policy, draft.step(key).compensation, outcome):
+                schedule_retry(draft, key, Phase.COMPENSATION, policy, outcome)
+            else:
+                fail(draft, key, outcome.kind, outcome.error)
+
+
+def fail(draft: Draft, key: StepKey, outcome: OutcomeKind, error: Error) -> None:
+    """The compensation gave up: a person must decide; what it held may go on if the saga says so."""
+    draft.emit(
+        m.CompensationFailed(
+            step=key.step, item=key.item, outcome=outcome, code=error.code, message=error.message
+        )
+    )
+    draft.emit(
+        m.AttentionNeeded(step=key.step, item=key.item, phase=Phase.COMPENSATION, code=COMPENSATION_FAILED)
+    )
+    if not draft.definition.stops_on_compensation_failure:
+        _consider_earlier(draft, key)
+
+
+def _consider_earlier(draft: Draft, key: StepKey) -> None:
+    draft.undo_candidates.update(_nearest(draft, key, draft.definition.predecessors))
+
+
+def end_when_done(draft: Draft) -> None:
+    """End the run when every compensation that was needed is done."""
+    state = draft.state
+    if state.undo_done == state.undo_total and not state.attention:
+        draft.emit(m.RunCompensated())

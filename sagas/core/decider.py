@@ -1,0 +1,124 @@
+"""The law: what follows from a command, given a definition and a state. Deciding never fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sagas.core import backward, forward, orders
+from sagas.core import messages as m
+from sagas.core.draft import Draft
+from sagas.core.outcome import Failed, Outcome, Rejected, Succeeded, Unknown
+from sagas.core.vocabulary import AttemptKey, Direction, Phase, StepKey
+
+if TYPE_CHECKING:
+    from sagas.core.definition import Definition
+    from sagas.core.state import RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What happened, oldest first, and the state it leads to."""
+
+    events: tuple[m.Event, ...]
+    state: RunState
+
+
+def decide(definition: Definition, state: RunState, command: m.Command) -> Decision:
+    """Return the events that follow from `command`, and the state after them.
+
+    Empty when nothing follows: a look with nothing due, or a report for an
+    attempt that is no longer awaited (late or duplicate).
+    """
+    draft = Draft(definition, state, command.now, command.dice)
+    match command:
+        case m.Look():
+            _look(draft)
+        case m.ReportOutcome():
+            _report(draft, command.attempt, command.outcome)
+        case m.TakeOrder():
+            orders.take(draft, command)
+    if draft.events or isinstance(command, m.Look):
+        _progress(draft)
+    return Decision(tuple(draft.events), draft.state)
+
+
+def _look(draft: Draft) -> None:
+    """Consider everything: the holder is new, or a moment has come."""
+    state = draft.state
+    if state.status.is_final:
+        return
+    draft.candidates.update(draft.definition.by_name)
+    draft.undo_candidates.update(state.steps)
+    if state.deadline_at is not None and draft.now >= state.deadline_at and not state.is_overdue:
+        if state.direction is Direction.FORWARD:
+            draft.emit(m.DeadlinePassed())
+    if draft.state.is_turning:
+        return
+    for key, phase in sorted(draft.state.open):
+        half = draft.step(key).half(phase)
+        if half.due_at is not None and half.due_at <= draft.now and not half.is_awaiting:
+            restart(draft, key, phase)
+
+
+def restart(draft: Draft, key: StepKey, phase: Phase) -> None:
+    """Start the next attempt of a half."""
+    if phase is Phase.COMPENSATION:
+        backward.start(draft, key)
+    else:
+        forward.start(draft, key)
+
+
+def _report(draft: Draft, attempt: AttemptKey, outcome: Outcome) -> None:
+    key = attempt.step_key
+    half = draft.step(key).half(attempt.phase)
+    if not half.is_awaiting or half.number != attempt.number:
+        return
+    draft.emit(_ended(draft, attempt, outcome))
+    if attempt.phase is Phase.COMPENSATION:
+        backward.after_attempt(draft, key, outcome)
+    else:
+        forward.after_attempt(draft, key, outcome, was_unsettled=half.is_unsettled)
+
+
+def _ended(draft: Draft, attempt: AttemptKey, outcome: Outcome) -> m.AttemptEnded:
+    common = {"step": attempt.step, "item": attempt.item, "phase": attempt.phase, "number": attempt.number}
+    match outcome:
+        case Succeeded():
+            is_pivot = attempt.phase is Phase.ACTION and attempt.step == draft.definition.pivot
+            return m.AttemptEnded(
+                **common, outcome=outcome.kind, output=outcome.output, settles=True, passes_pivot=is_pivot
+            )
+        case Rejected():
+            settles, is_counted = outcome.is_explicit, True
+        case Failed() | Unknown():
+            settles, is_counted = False, outcome.is_counted
+    error = outcome.error
+    return m.AttemptEnded(
+        **common,
+        outcome=outcome.kind,
+        code=error.code,
+        message=error.message,
+        details=error.details,
+        is_counted=is_counted,
+        settles=settles,
+    )
+
+
+def _progress(draft: Draft) -> None:
+    """Do what the state asks for: turn round, start what is ready, end."""
+    if draft.state.status.is_final:
+        return
+    forward.turn_at_deadline(draft)
+    if draft.state.is_turning:
+        backward.turn_round_when_drained(draft)
+    if draft.state.is_turning:
+        return
+    if draft.state.direction is Direction.FORWARD:
+        forward.start_ready(draft)
+        forward.complete_when_done(draft)
+        if draft.state.is_turning:  # a step failed before it could start, with nothing in flight
+            backward.turn_round_when_drained(draft)
+    if draft.state.direction is Direction.BACKWARD:
+        backward.start_ready(draft)
+        backward.end_when_done(draft)

@@ -1,0 +1,129 @@
+"""A definition, compiled: what the decider works from. Made by `document.compile_document`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sagas.core.vocabulary import Json
+
+
+class Template(Protocol):
+    """A JSON value whose strings may hold `${…}`, compiled."""
+
+    @property
+    def source(self) -> Json:
+        """The value as written."""
+
+    def render(self, scope: Mapping[str, Json]) -> Json:
+        """Return the value with every expression replaced.
+
+        Args:
+            scope: a flat map of dotted names to JSON (`input`, `steps.pay.output`).
+
+        Raises:
+            ExpressionError: an expression has no value here.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and how fast to try again. `attempts` counts the first try; None means for ever."""
+
+    attempts: int | None = 3
+    initial_s: float = 1.0
+    factor: float = 2.0
+    wait_s_max: float = 60.0
+    jitter: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class PythonAction:
+    """A registered Python callable, carried out in the worker."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionFacts:
+    """What the registry of this process knows about a Python action."""
+
+    is_atomic: bool = False
+    reads_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """The action of a step, or its compensation: what to call, with what, for how long, how often."""
+
+    action: PythonAction
+    arguments: Template
+    timeout_s: float
+    retry: RetryPolicy
+    is_atomic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step. `compensation` None means that nothing undoes it; `writes` says whether that matters."""
+
+    name: str
+    title: str
+    position: int
+    action: Half
+    compensation: Half | None
+    writes: bool = True
+    after: tuple[str, ...] = ()
+    is_pivot: bool = False
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A whole orchestrated saga, ready to be driven."""
+
+    saga: str
+    title: str
+    steps: tuple[Step, ...]
+    input_schema: Json = None
+    key: Template | None = None
+    labels: Mapping[str, Template] = field(default_factory=dict)
+    amount: Template | None = None
+    unit: str = ""
+    output: Template | None = None
+    deadline_s: float | None = None
+    stops_on_compensation_failure: bool = True
+    asks_when_in_doubt: bool = False
+    content_hash: str = ""
+
+    @cached_property
+    def by_name(self) -> dict[str, Step]:
+        """Steps by their name."""
+        return {step.name: step for step in self.steps}
+
+    @cached_property
+    def successors(self) -> dict[str, tuple[str, ...]]:
+        """For each step, those that come directly after it, in document order."""
+        found: dict[str, list[str]] = {step.name: [] for step in self.steps}
+        for step in self.steps:
+            for before in step.after:
+                found[before].append(step.name)
+        return {name: tuple(names) for name, names in found.items()}
+
+    @cached_property
+    def predecessors(self) -> dict[str, tuple[str, ...]]:
+        """For each step, those that come directly before it."""
+        return {step.name: step.after for step in self.steps}
+
+    @cached_property
+    def roots(self) -> tuple[str, ...]:
+        """Steps that start at once."""
+        return tuple(step.name for step in self.steps if not step.after)
+
+    @cached_property
+    def pivot(self) -> str | None:
+        """The point of no return, if the saga has one."""
+        return next((step.name for step in self.steps if step.is_pivot), None)

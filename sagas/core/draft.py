@@ -1,0 +1,94 @@
+"""A decision in the making: the events so far and the state they lead to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sagas.core import messages as m
+from sagas.core.evolve import evolve
+from sagas.core.expressions import ExpressionError
+from sagas.core.outcome import EXPRESSION_ERROR, Error
+from sagas.core.scope import Scope
+from sagas.core.vocabulary import Json, Phase, StepKey, StepStatus
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sagas.core.definition import Definition, Half
+    from sagas.core.state import RunState, StepState
+
+_OUTCOME_NAMES = {StepStatus.SUCCEEDED: "succeeded", StepStatus.IN_DOUBT: "unknown"}
+
+
+class Draft:
+    """Collects events; each one moves the state on, so that the next thought sees it."""
+
+    def __init__(self, definition: Definition, state: RunState, now: datetime, dice: float) -> None:
+        """Begin a decision about `state` at `now`."""
+        self.definition = definition
+        self.state = state
+        self.now = now
+        self.dice = dice
+        self.events: list[m.Event] = []
+        self.candidates: set[str] = set()  # steps that may have become ready
+        self.undo_candidates: set[StepKey] = set()
+
+    def emit(self, event: m.Event) -> None:
+        """Write an event down."""
+        self.events.append(event)
+        self.state = evolve(self.state, event, self.now)
+
+    def step(self, key: StepKey) -> StepState:
+        """The step run as it is after the events so far."""
+        return self.state.step(key)
+
+    def half_of(self, key: StepKey, phase: Phase) -> Half:
+        """What the definition says of one half."""
+        step = self.definition.by_name[key.step]
+        if phase is not Phase.COMPENSATION:
+            return step.action
+        if step.compensation is None:
+            raise AssertionError(f"{key} has no compensation")
+        return step.compensation
+
+    def start_attempt(self, key: StepKey, phase: Phase) -> Error | None:
+        """Write an attempt down; the error when its input cannot be rendered."""
+        half = self.half_of(key, phase)
+        known = self.step(key).half(phase)
+        is_first = not known.has_input
+        rendered: Json = None
+        if is_first:
+            try:
+                rendered = half.arguments.render(self.scope(key, phase))
+            except ExpressionError as error:
+                return Error(EXPRESSION_ERROR, str(error))
+        self.emit(
+            m.AttemptStarted(
+                step=key.step,
+                item=key.item,
+                phase=phase,
+                number=known.number + 1,
+                edition=known.edition,
+                timeout_s=half.timeout_s,
+                is_first=is_first,
+                is_atomic=half.is_atomic,
+                input=rendered,
+            )
+        )
+        return None
+
+    def scope(self, key: StepKey, phase: Phase) -> Scope:
+        """The names that expressions of this half may use."""
+        if phase is not Phase.COMPENSATION:
+            return Scope(self.definition, self.state)
+        step = self.step(key)
+        return Scope(
+            self.definition,
+            self.state,
+            {
+                "step.output": step.output,
+                "step.outcome": _OUTCOME_NAMES.get(step.status, str(step.status)),
+                "step.input": step.action.input,
+                "reason": self.state.reason,
+            },
+        )

@@ -1,0 +1,32 @@
+"""When somebody should look at a run next."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sagas.core.vocabulary import Direction, WaitingFor
+
+if TYPE_CHECKING:
+    from sagas.core.state import RunState
+
+
+def due_at(state: RunState) -> datetime | None:
+    """Return the earliest moment at which something is due by time alone; None when nothing is."""
+    if state.status.is_final:
+        return None
+    if state.started_at is None:
+        return state.created_at
+    moments = [
+        due for key, phase in state.open if (due := state.step(key).half(phase).due_at) is not None
+    ]
+    if state.deadline_at is not None and not state.is_overdue and state.direction is Direction.FORWARD:
+        moments.append(state.deadline_at)
+    return min(moments, default=None)
+
+
+def waiting_for(state: RunState) -> WaitingFor | None:
+    """Return what a run waits for, when all it does is wait."""
+    if state.open and not state.awaiting:
+        return WaitingFor.RETRY
+    return None

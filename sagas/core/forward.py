@@ -1,0 +1,163 @@
+"""Forward: starting steps, joining the outcomes of their attempts, turning round."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sagas.core import messages as m
+from sagas.core.expressions import ExpressionError
+from sagas.core.outcome import EXPRESSION_ERROR, Error, Failed, Outcome, Rejected, Succeeded, Unknown
+from sagas.core.retry import is_spent, wait_s
+from sagas.core.scope import Scope
+from sagas.core.vocabulary import Direction, OutcomeKind, Phase, StepKey, StepStatus
+
+if TYPE_CHECKING:
+    from sagas.core.definition import RetryPolicy
+    from sagas.core.draft import Draft
+    from sagas.core.state import HalfState
+
+LOST_IN_A_ROW_MAX = 5  # a step that ended its worker so often is not tried again by itself
+SATISFIED = frozenset({StepStatus.SUCCEEDED, StepStatus.SKIPPED})
+OUTCOME_UNKNOWN = "outcome_unknown"
+PAST_PIVOT = "failed_past_pivot"
+
+
+def start_ready(draft: Draft) -> None:
+    """Start every candidate whose predecessors are all satisfied."""
+    definition = draft.definition
+    for name in sorted(draft.candidates, key=lambda one: definition.by_name[one].position):
+        if draft.state.is_turning:
+            return
+        key = StepKey(name)
+        if draft.step(key).status is not StepStatus.PENDING:
+            continue
+        if all(draft.step(StepKey(before)).status in SATISFIED for before in definition.by_name[name].after):
+            start(draft, key)
+
+
+def start(draft: Draft, key: StepKey) -> None:
+    """Start an attempt of the action; a definite failure when its input has no value."""
+    error = draft.start_attempt(key, Phase.ACTION)
+    if error is not None:
+        fail(draft, key, OutcomeKind.FAILED, error)
+
+
+def after_attempt(draft: Draft, key: StepKey, outcome: Outcome, *, was_unsettled: bool) -> None:
+    """Decide what follows from an attempt of an action: the next step, a retry, or the step's end."""
+    match outcome:
+        case Succeeded():
+            draft.candidates.update(draft.definition.successors[key.step])
+            if draft.state.is_past_pivot and draft.state.is_turning:
+                draft.emit(m.TurnDropped(step=key.step))
+                draft.candidates.update(draft.definition.by_name)
+        case Rejected() if was_unsettled and not outcome.is_explicit:
+            doubt(draft, key, outcome.error)
+        case Rejected():
+            fail(draft, key, OutcomeKind.REJECTED, outcome.error)
+        case Failed() | Unknown():
+            policy = draft.half_of(key, Phase.ACTION).retry
+            half = draft.step(key).action
+            if draft.state.is_turning or not may_retry(policy, half, outcome):
+                end_by_join(draft, key, outcome.error)
+            else:
+                schedule_retry(draft, key, Phase.ACTION, policy, outcome)
+
+
+def may_retry(policy: RetryPolicy, half: HalfState, outcome: Failed | Unknown) -> bool:
+    """Whether the half is tried again by itself after `outcome`."""
+    if isinstance(outcome, Failed) and not outcome.is_retriable:
+        return False
+    return not is_spent(policy, half.counted) and half.lost_in_a_row < LOST_IN_A_ROW_MAX
+
+
+def schedule_retry(
+    draft: Draft, key: StepKey, phase: Phase, policy: RetryPolicy, outcome: Failed | Unknown
+) -> None:
+    """Write down when the next attempt is due; at once when the last one was not the half's own fault."""
+    half = draft.step(key).half(phase)
+    wait = 0.0
+    if outcome.is_counted:
+        wait = wait_s(policy, half.counted, dice=draft.dice, retry_after_s=outcome.retry_after_s)
+    draft.emit(
+        m.RetryScheduled(step=key.step, item=key.item, phase=phase, at=draft.now + timedelta(seconds=wait))
+    )
+
+
+def end_by_join(draft: Draft, key: StepKey, error: Error) -> None:
+    """End the step by what all its attempts say together."""
+    if draft.step(key).action.is_unsettled:
+        doubt(draft, key, error)
+    else:
+        fail(draft, key, OutcomeKind.FAILED, error)
+
+
+def fail(draft: Draft, key: StepKey, outcome: OutcomeKind, error: Error) -> None:
+    """The action ended in a definite failure."""
+    draft.emit(
+        m.StepFailed(step=key.step, item=key.item, outcome=outcome, code=error.code, message=error.message)
+    )
+    if draft.state.is_past_pivot:
+        draft.emit(m.AttentionNeeded(step=key.step, item=key.item, phase=Phase.ACTION, code=PAST_PIVOT))
+    else:
+        _request_turn(draft, "step_failed", key, outcome, error)
+
+
+def doubt(draft: Draft, key: StepKey, error: Error) -> None:
+    """Nobody can say whether the action happened."""
+    draft.emit(m.StepInDoubt(step=key.step, item=key.item, code=error.code, message=error.message))
+    is_pivot = draft.definition.by_name[key.step].is_pivot
+    if is_pivot or draft.state.is_past_pivot or draft.definition.asks_when_in_doubt:
+        draft.emit(m.AttentionNeeded(step=key.step, item=key.item, phase=Phase.ACTION, code=OUTCOME_UNKNOWN))
+    else:
+        _request_turn(draft, "in_doubt", key, OutcomeKind.UNKNOWN, error)
+
+
+def _request_turn(draft: Draft, cause: str, key: StepKey, outcome: OutcomeKind, error: Error) -> None:
+    if draft.state.is_turning:
+        return
+    draft.emit(
+        m.TurnRequested(
+            cause=cause, step=key.step, item=key.item, outcome=str(outcome), code=error.code, message=error.message
+        )
+    )
+    drain(draft)
+
+
+def drain(draft: Draft) -> None:
+    """A turn was asked for: a pending retry ends its step by the join."""
+    for key, phase in sorted(draft.state.open):
+        half = draft.step(key).half(phase)
+        if phase is Phase.ACTION and not half.is_awaiting:
+            last = draft.step(key).error or {}
+            end_by_join(draft, key, Error(last.get("code", ""), last.get("message", "")))
+
+
+def is_asking(draft: Draft) -> bool:
+    """Whether a person has yet to say what became of an action: a turn waits for that."""
+    return any(one.phase is Phase.ACTION and one.code == OUTCOME_UNKNOWN for one in draft.state.attention)
+
+
+def turn_at_deadline(draft: Draft) -> None:
+    """Turn round when the deadline went by before the pivot; after it, it only shows as overdue."""
+    state = draft.state
+    if not state.is_overdue or state.direction is Direction.BACKWARD or state.is_turning or state.is_past_pivot:
+        return
+    if not is_asking(draft):
+        draft.emit(m.TurnRequested(cause="deadline", message="the deadline of the run went by"))
+        drain(draft)
+
+
+def complete_when_done(draft: Draft) -> None:
+    """End the run when every step is satisfied."""
+    state = draft.state
+    if state.steps_done < len(draft.definition.steps) or state.attention or state.is_turning:
+        return
+    template = draft.definition.output
+    if template is None:
+        draft.emit(m.RunCompleted())
+        return
+    try:
+        draft.emit(m.RunCompleted(output=template.render(Scope(draft.definition, state))))
+    except ExpressionError as error:  # all work is done and stays done; only its summary is missing
+        draft.emit(m.RunCompleted(output_error=f"{EXPRESSION_ERROR}: {error}"))

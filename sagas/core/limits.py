@@ -1,0 +1,38 @@
+"""Every bound in one place, each with its reason. Loops, queries and checks cite one of these."""
+
+from __future__ import annotations
+
+KIB = 1024
+
+# ---- the document ---------------------------------------------------------
+
+DOCUMENT_BYTES_MAX = 256 * KIB  # a document is written by people; reading 256 KiB of YAML takes about two seconds
+JSON_DEPTH_MAX = 64  # deeper nesting exhausts the stack of parsers that recurse; no person writes it
+STEPS_MAX = 200  # the picture of a run stays readable, and names in scope stay cheap to declare
+LABELS_MAX = 10  # each label is searched on its own
+NAME_LENGTH_MAX = 64  # of sagas, steps and labels: the width of the columns they are stored in
+TITLE_LENGTH_MAX = 200  # one line on a wide screen; the width of the column
+DESCRIPTION_LENGTH_MAX = 10_000  # a page of prose; more belongs in a manual
+UNIT_LENGTH_MAX = 40  # shown beside a number
+ACTION_NAME_LENGTH_MAX = 200  # a dotted Python name
+PROBLEMS_MAX = 100  # what one answer lists; nobody reads more before mending the first ones
+
+# ---- time -----------------------------------------------------------------
+
+TIMEOUT_S_MIN = 0.01  # shorter than a thread switch under load: every attempt would end unknown
+TIMEOUT_S_MAX = 86_400.0  # one day: an attempt holds a thread of a worker
+DEADLINE_S_MAX = 400 * 86_400.0  # a year and a bit: a run that takes longer is not a run
+RETRY_ATTEMPTS_MAX = 1_000  # a finite policy above this is better said as `forever`
+RETRY_WAIT_S_MAX = 30 * 86_400.0  # a month between two tries
+RETRY_FACTOR_MAX = 10.0  # grows past every sensible `max` in a few tries already
+
+# ---- what comes from outside ----------------------------------------------
+
+PAYLOAD_BYTES_MAX = 256 * KIB  # input, output, signal, event: it is copied into rows and journal lines
+KEY_LENGTH_MAX = 200  # a business key: the width of its column, which is indexed
+
+# ---- expressions ----------------------------------------------------------
+
+EXPRESSION_LENGTH_MAX = 2_000  # characters; a longer one is a program and belongs in an action
+EXPRESSION_PLUSES_MAX = 32  # `+` joins text: so many copies of a payload are 8 MiB at most
+COMPILED_KEPT_MAX = 1_024  # compiled definitions and validators kept; each is a few KiB

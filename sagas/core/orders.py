@@ -1,0 +1,106 @@
+"""Orders of people: what they do, and when they are refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sagas.core import backward, forward
+from sagas.core import messages as m
+from sagas.core.vocabulary import Direction, Phase, StepKey, Verb
+
+if TYPE_CHECKING:
+    from sagas.core.definition import Definition
+    from sagas.core.draft import Draft
+    from sagas.core.state import RunState
+
+Target = tuple[StepKey, Phase]
+
+
+def refusal(definition: Definition, state: RunState, order: m.TakeOrder) -> str | None:
+    """Return why `order` does not apply to `state`, as a sentence; None when it does."""
+    if state.status.is_final:
+        return f"The run has ended: it is {_words(state)}."
+    match order.verb:
+        case Verb.CANCEL:
+            return _cancel_refusal(state)
+        case Verb.RETRY:
+            return _retry_refusal(definition, state, order)
+
+
+def take(draft: Draft, order: m.TakeOrder) -> None:
+    """Apply an order, or write down why it no longer applies."""
+    why = refusal(draft.definition, draft.state, order)
+    said = {"number": order.number, "verb": order.verb, "by": order.by, "reason": order.reason}
+    if why is not None:
+        draft.emit(m.OrderRefused(**said, step=order.step or "", why=why))
+        return
+    draft.emit(m.OrderTaken(**said, step=order.step or ""))
+    match order.verb:
+        case Verb.CANCEL:
+            draft.emit(m.TurnRequested(cause="cancel", by=order.by, message=order.reason))
+            forward.drain(draft)
+        case Verb.RETRY:
+            for target in retriable(draft.state, order.step):
+                _retry(draft, target, order)
+
+
+def retriable(state: RunState, step: str | None = None) -> list[Target]:
+    """Return the halves that a retry would start: those that wait for one, and those that need a person."""
+    found = {(key, phase) for key, phase in state.open if not state.step(key).half(phase).is_awaiting}
+    found.update((one.key, one.phase) for one in state.attention)
+    if state.is_turning:
+        found = {(key, phase) for key, phase in found if phase is Phase.COMPENSATION}
+    return sorted(target for target in found if step is None or step in {target[0].step, str(target[0])})
+
+
+def _words(state: RunState) -> str:
+    return str(state.status).replace("_", " ")
+
+
+def _cancel_refusal(state: RunState) -> str | None:
+    if state.is_past_pivot:
+        return "The point of no return has been passed: the run can only go forward."
+    if state.direction is Direction.BACKWARD or state.is_turning:
+        return "The run is already turning round."
+    if any(one.phase is Phase.ACTION and one.code == forward.OUTCOME_UNKNOWN for one in state.attention):
+        return "Nobody knows yet whether a step happened: retry it first, then cancel."
+    return None
+
+
+def _retry_refusal(definition: Definition, state: RunState, order: m.TakeOrder) -> str | None:
+    if order.step is not None and order.step.partition("[")[0] not in definition.by_name:
+        return f"The saga has no step named {order.step!r}."
+    targets = retriable(state, order.step)
+    if not targets:
+        about = f"step {order.step}" if order.step else "the run"
+        return f"Nothing of {about} waits for a retry: the run is {_words(state)}."
+    if order.has_arguments:
+        if len(targets) > 1:
+            return "An edited input needs the name of one step."
+        key, phase = targets[0]
+        if state.step(key).half(phase).is_unsettled:
+            return "The outcome of an earlier attempt is unknown: its input cannot be edited before that is settled."
+    return None
+
+
+def _retry(draft: Draft, target: Target, order: m.TakeOrder) -> None:
+    key, phase = target
+    half = draft.step(key).half(phase)
+    needs_person = any((one.key, one.phase) == target for one in draft.state.attention)
+    if needs_person or order.has_arguments:
+        draft.emit(
+            m.EditionStarted(
+                step=key.step,
+                item=key.item,
+                phase=phase,
+                edition=half.edition if half.is_unsettled else half.edition + 1,
+                is_edited=order.has_arguments,
+                input=order.arguments if order.has_arguments else None,
+            )
+        )
+    if needs_person:
+        draft.emit(m.AttentionCleared(step=key.step, item=key.item, phase=phase))
+    if phase is Phase.COMPENSATION:
+        backward.start(draft, key)
+    else:
+        forward.start(draft, key)

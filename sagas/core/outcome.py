@@ -1,0 +1,77 @@
+"""What an attempt came to: four values, never an exception."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from sagas.core.vocabulary import Json, OutcomeKind
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """Why an attempt did not succeed: a stable code, a sentence for people, and details."""
+
+    code: str
+    message: str
+    details: Json = None
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The participant said so."""
+
+    output: Json = None
+
+    kind = OutcomeKind.SUCCEEDED
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The participant said no, and nothing happened there. Never retried.
+
+    `is_explicit` is false for an answer that only looks like a refusal (a bare
+    HTTP 4xx): such a one does not settle an earlier unknown attempt.
+    """
+
+    error: Error
+    is_explicit: bool = True
+
+    kind = OutcomeKind.REJECTED
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It did not work, and certainly had no effect.
+
+    `is_counted` is false when the attempt was never sent or ended with its
+    worker: it then uses up none of the policy's attempts. `is_retriable` is
+    false when trying again cannot help (an expression error).
+    """
+
+    error: Error
+    retry_after_s: float | None = None
+    is_counted: bool = True
+    is_retriable: bool = True
+
+    kind = OutcomeKind.FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Nobody can say whether it happened."""
+
+    error: Error
+    retry_after_s: float | None = None
+    is_counted: bool = True
+
+    kind = OutcomeKind.UNKNOWN
+
+
+Outcome: TypeAlias = Succeeded | Rejected | Failed | Unknown
+
+WORKER_LOST = "worker_lost"
+NOT_SENT = "not_sent"
+TIMED_OUT = "timed_out"
+EXPRESSION_ERROR = "expression_error"
+

@@ -1,0 +1,180 @@
+"""What is wrong with a document or a value: where, what was expected, what was found."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, TypeAlias
+
+from sagas.core.cel import INT64
+from sagas.core.limits import JSON_DEPTH_MAX, KIB, PAYLOAD_BYTES_MAX, PROBLEMS_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sagas.core.vocabulary import Json
+
+Path: TypeAlias = tuple[str | int, ...]
+Place: TypeAlias = tuple[int, int]  # line and column, both from 1
+
+_FOUND_LENGTH_MAX = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong. `line` and `column` count from 1 and are None where there is no text."""
+
+    message: str  # a whole sentence
+    path: str = ""  # for people: steps[2].retry.atempts
+    pointer: str = ""  # for programs, RFC 6901: /steps/2/retry/atempts
+    line: int | None = None
+    column: int | None = None
+    code: str = "invalid"
+
+    def __str__(self) -> str:
+        where = self.path or "document"
+        if self.line is not None:
+            where += f" (line {self.line}, column {self.column})"
+        return f"{where}: {self.message}"
+
+
+def path_text(path: Path) -> str:
+    """Return a path as people read it.
+
+    >>> path_text(("steps", 2, "retry"))
+    'steps[2].retry'
+    """
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".")
+
+
+def pointer_text(path: Path) -> str:
+    """Return a path as a JSON Pointer (RFC 6901).
+
+    >>> pointer_text(("a/b", 0))
+    '/a~1b/0'
+    """
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+@dataclass
+class Report:
+    """Collects problems and warnings about one document, and knows where each of its parts stands."""
+
+    places: dict[Path, Place] = field(default_factory=dict)  # of values
+    key_places: dict[Path, Place] = field(default_factory=dict)  # of the keys that hold them
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+
+    def error(self, path: Path, code: str, message: str, *, at_key: bool = False) -> None:
+        """Note an error."""
+        self.problems.append(self._problem(path, code, message, at_key=at_key))
+
+    def warning(self, path: Path, code: str, message: str) -> None:
+        """Note something that is allowed but seldom meant."""
+        self.warnings.append(self._problem(path, code, message, at_key=False))
+
+    def _problem(self, path: Path, code: str, message: str, *, at_key: bool) -> Problem:
+        place = self.key_places.get(path) if at_key else None
+        nearest = path
+        while place is None and nearest not in self.places and nearest:
+            nearest = nearest[:-1]
+        line, column = place or self.places.get(nearest) or (None, None)
+        return Problem(message[:1].upper() + message[1:], path_text(path), pointer_text(path), line, column, code)
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """Return ` Did you mean …?` with the nearest known name, or the list of them."""
+    known = list(known)
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    if near:
+        return f" Did you mean `{near[0]}`?"
+    return f" Known: {', '.join(f'`{one}`' for one in known)}."
+
+
+def found_text(value: Json) -> str:
+    """Return what was found, short enough for a sentence."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return f"the number {value:.20g}" if isinstance(value, float) else f"the number {str(value)[:30]}"
+    if isinstance(value, str):
+        short = value if len(value) <= _FOUND_LENGTH_MAX else value[:_FOUND_LENGTH_MAX] + "…"
+        return f'"{short}"'
+    return "a list" if isinstance(value, list) else "a mapping"
+
+
+def check_payload(value: Json, *, bytes_max: int = PAYLOAD_BYTES_MAX) -> tuple[Problem, ...]:
+    """Check JSON that comes from outside: what neither database nor the expressions could keep unchanged.
+
+    Refused: nesting beyond 64, U+0000, lone surrogates, numbers beyond 64 bits
+    or not finite, and more than `bytes_max` bytes as compact UTF-8 JSON.
+    """
+    problems: list[Problem] = []
+    size = 0
+    for path, part, cost in _walk(value):
+        size += cost
+        if code_message := _fault(path, part):
+            problems.append(Problem(code_message[1], path_text(path), pointer_text(path), code=code_message[0]))
+            if len(problems) >= PROBLEMS_MAX:
+                break
+    if size > bytes_max:
+        problems.append(
+            Problem(f"This is {-(-size // KIB)} KiB; at most {bytes_max // KIB} KiB are allowed.", code="too_large")
+        )
+    return tuple(problems)
+
+
+def _walk(value: Json) -> Iterator[tuple[Path, Json, int]]:
+    """Yield every part with its path and its own bytes; without recursion, and not below the depth limit."""
+    stack: list[tuple[Path, Json]] = [((), value)]
+    while stack:
+        path, part = stack.pop()
+        if isinstance(part, str):
+            yield path, part, len(part.encode("utf-8", "surrogatepass")) + 2
+        elif isinstance(part, dict | list):
+            yield path, part, 2 + max(0, len(part) - 1)
+            if len(path) >= JSON_DEPTH_MAX:
+                continue
+            if isinstance(part, list):
+                stack.extend(((*path, number), each) for number, each in reversed(list(enumerate(part))))
+                continue
+            for key, each in reversed(part.items()):
+                stack.append(((*path, str(key)), each))
+            yield from (((*path, str(key)), key, len(str(key).encode("utf-8", "surrogatepass")) + 3) for key in part)
+        else:
+            yield path, part, len(str(part)) if not isinstance(part, int) else min(part.bit_length(), 64) // 3 + 1
+
+
+def _fault(path: Path, part: Json) -> tuple[str, str] | None:
+    match part:
+        case None | bool():
+            return None
+        case str():
+            return _text_fault(part)
+        case dict() | list() if part and len(path) >= JSON_DEPTH_MAX:
+            return "too_deep", f"This is nested deeper than {JSON_DEPTH_MAX} levels."
+        case dict() if not all(isinstance(key, str) for key in part):
+            return "key_not_text", "Keys must be text."
+        case int() if part not in INT64:
+            return "number_too_large", "Whole numbers must fit into 64 bits."
+        case float() if not math.isfinite(part):
+            return "not_finite", "Numbers must be finite."
+        case float() if abs(part) >= INT64.stop:  # PostgreSQL would give it back as a whole number, SQLite as it was
+            return "number_too_large", "Numbers must be smaller than 2^63."
+        case dict() | list() | int() | float():
+            return None
+    return "not_json", f"A {type(part).__name__} is not JSON."
+
+
+def _text_fault(text: str) -> tuple[str, str] | None:
+    if "\0" in text:
+        return "nul", "Text must not contain the character U+0000."
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "surrogate", "Text must not contain half of a surrogate pair."
+    return None

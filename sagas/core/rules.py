@@ -1,0 +1,136 @@
+"""What a document may not say although its form is right, and what it says but seldom means (lint)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from sagas.core.expressions import CompiledTemplate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sagas.core.definition import ActionFacts, Definition, RetryPolicy, Step, Template
+    from sagas.core.problem import Path, Report
+    from sagas.core.vocabulary import Json
+
+_WHOLE_INPUT = re.compile(r"(?<![\w.])input(?!\s*(?:\.|\?|\[))")
+
+
+def check(definition: Definition, document: Json, actions: Mapping[str, ActionFacts], report: Report) -> None:
+    """Report what breaks a rule, then what is allowed but suspicious."""
+    _pivot(definition, document, report)
+    _compensations(definition, document, report)
+    _endless_retries(definition, document, report)
+    _missing_outputs(definition, report, actions)
+    _time_budget(definition, report)
+    _unused_inputs(definition, report)
+    if definition.key is not None and not _expressions(definition.key):
+        report.warning(("key",), "constant_key", "The key is the same for every start, so only one run can ever begin.")
+
+
+def _pivot(definition: Definition, document: Json, report: Report) -> None:
+    pivots = [step for step in definition.steps if step.is_pivot]
+    for step in pivots[1:]:
+        message = f"a saga has at most one pivot; `{pivots[0].name}` is one already."
+        report.error(("steps", step.position, "pivot"), "second_pivot", message)
+    if not pivots:
+        return
+    first = pivots[0]
+    if first.compensation is not None:
+        message = "the pivot is the point of no return: it cannot have a compensation."
+        report.error(("steps", first.position, "compensation"), "pivot_compensated", message, at_key=True)
+    for step in definition.steps[first.position + 1 :]:
+        if "compensation" in document["steps"][step.position] and step.compensation is not None:
+            message = f"this compensation never runs: `{step.name}` comes after the pivot `{first.name}`."
+            report.warning(("steps", step.position, "compensation"), "compensation_after_pivot", message)
+
+
+def _compensations(definition: Definition, document: Json, report: Report) -> None:
+    for step in _before_pivot(definition):
+        said = document["steps"][step.position]
+        if step.writes and isinstance(said, dict) and "compensation" not in said:
+            message = (
+                f"step `{step.name}` changes something and has no `compensation`. "
+                "Give it an action that undoes it, or say `compensation: none`."
+            )
+            report.error(("steps", step.position, "compensation"), "compensation_missing", message)
+
+
+def _before_pivot(definition: Definition) -> tuple[Step, ...]:
+    pivot = next((step.position for step in definition.steps if step.is_pivot), len(definition.steps))
+    return definition.steps[:pivot]
+
+
+def _endless_retries(definition: Definition, document: Json, report: Report) -> None:
+    if definition.deadline_s is not None:
+        return
+    for step in _before_pivot(definition):
+        if step.action.retry.attempts is None:
+            has_own = "retry" in document["steps"][step.position]
+            path: Path = ("steps", step.position, "retry") if has_own else ("defaults", "retry")
+            message = f"step `{step.name}` is tried for ever and the saga has no `deadline`, so it may never end."
+            report.warning(path, "endless_retry", message)
+
+
+def _missing_outputs(definition: Definition, report: Report, actions: Mapping[str, ActionFacts]) -> None:
+    if definition.asks_when_in_doubt:
+        return
+    for step in definition.steps:
+        facts = actions.get(step.action.action.name)
+        if step.compensation is None or (facts is not None and facts.is_atomic):
+            continue  # an atomic action is never in doubt
+        if any(re.search(r"(?<![\w.])step\s*\.\s*output", text) for text in _expressions(step.compensation.arguments)):
+            message = (
+                "`step.output` is missing when the outcome of the action is unknown. "
+                "Read from `input` or `step.input` what the compensation needs."
+            )
+            report.warning(("steps", step.position, "compensation", "with"), "output_in_doubt", message)
+
+
+def _time_budget(definition: Definition, report: Report) -> None:
+    if definition.deadline_s is None:
+        return
+    budget_s = sum(_half_budget_s(step.action.timeout_s, step.action.retry) for step in definition.steps)
+    if budget_s > definition.deadline_s:
+        message = (
+            f"time-outs, attempts and waits of the steps add up to {budget_s:.0f} s, "
+            f"which is more than the deadline of {definition.deadline_s:.0f} s."
+        )
+        report.warning(("deadline",), "deadline_short", message)
+
+
+def _half_budget_s(timeout_s: float, retry: RetryPolicy) -> float:
+    attempts = retry.attempts or 1  # for ever has no sum; one try is what it needs at least
+    budget_s, wait_s = attempts * timeout_s, retry.initial_s
+    for _ in range(attempts - 1):
+        budget_s += min(wait_s, retry.wait_s_max)
+        wait_s = min(wait_s * retry.factor, retry.wait_s_max)
+    return budget_s
+
+
+def _unused_inputs(definition: Definition, report: Report) -> None:
+    schema = definition.input_schema
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    if not isinstance(properties, dict):
+        return
+    texts = [text for template in _templates(definition) for text in _expressions(template)]
+    if any(_WHOLE_INPUT.search(text) for text in texts):
+        return
+    said = "\n".join(texts)
+    for name in properties:
+        if not re.search(rf"input\s*\.\s*\??\s*{re.escape(name)}\b|input\s*\[\s*['\"]{re.escape(name)}['\"]", said):
+            report.warning(("input", "properties", name), "input_unused", f"no expression reads `input.{name}`.")
+
+
+def _templates(definition: Definition) -> Iterator[Template]:
+    yield from (template for template in (definition.key, definition.amount, definition.output) if template)
+    yield from definition.labels.values()
+    for step in definition.steps:
+        yield step.action.arguments
+        if step.compensation is not None:
+            yield step.compensation.arguments
+
+
+def _expressions(template: Template) -> tuple[str, ...]:
+    return template.expressions if isinstance(template, CompiledTemplate) else ()

@@ -1,0 +1,129 @@
+"""The state of a run: the fold of its journal.
+
+Everything is immutable; `evolve.py` makes the next state from the last one.
+A step that was never touched has no entry in `steps` and is pending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+from sagas.core.vocabulary import (
+    NO_ITEM,
+    CompensationStatus,
+    Direction,
+    Json,
+    Phase,
+    RunStatus,
+    StepKey,
+    StepStatus,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HalfState:
+    """What the engine remembers of one half (action or compensation) of a step run."""
+
+    number: int = 0  # of the last attempt started; 0: none yet
+    edition: int = 1
+    counted: int = 0  # attempts that used up the policy's budget, since the edition or the last retry order
+    lost_in_a_row: int = 0  # attempts in a row that ended with their worker
+    is_awaiting: bool = False  # an attempt is in flight
+    is_atomic: bool = False  # ... and it ends in the same transaction as its entry
+    is_unsettled: bool = False  # an attempt under this key ended unknown
+    due_at: datetime | None = None  # of the next attempt, while retrying
+    started_at: datetime | None = None  # of the last attempt
+    timeout_s: float = 0.0  # of the last attempt, seconds
+    has_input: bool = False
+    input: Json = None  # as rendered at the first attempt of this edition
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether nothing was tried yet."""
+        return self.number == 0
+
+
+UNTRIED = HalfState()
+
+
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """One step run: both statuses and both halves."""
+
+    status: StepStatus = StepStatus.PENDING
+    compensation_status: CompensationStatus = CompensationStatus.NONE
+    action: HalfState = UNTRIED
+    compensation: HalfState = UNTRIED
+    output: Json = None
+    error: Json = None  # {code, message, details?} of the last attempt that did not succeed
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    def half(self, phase: Phase) -> HalfState:
+        """The half that `phase` is about."""
+        return self.compensation if phase is Phase.COMPENSATION else self.action
+
+
+UNTOUCHED = StepState()
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """One thing that only a person can clear."""
+
+    step: str
+    phase: Phase
+    code: str
+    item: int = NO_ITEM
+
+    @property
+    def key(self) -> StepKey:
+        """The step run it is about."""
+        return StepKey(self.step, self.item)
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """One run as its journal tells it."""
+
+    run: str = ""
+    saga: str = ""
+    version: int = 0
+    status: RunStatus = RunStatus.PENDING
+    direction: Direction = Direction.FORWARD
+    is_turning: bool = False  # asked to turn round; attempts in flight are drained
+    is_past_pivot: bool = False
+    is_overdue: bool = False
+    input: Json = None
+    output: Json = None
+    key: str = ""
+    labels: Json = None
+    amount: int | None = None
+    created_by: str = ""
+    reason: Json = None
+    steps: Mapping[StepKey, StepState] = field(default_factory=lambda: MappingProxyType({}))
+    open: frozenset[tuple[StepKey, Phase]] = frozenset()  # halves that are running, waiting or retrying
+    attention: tuple[Attention, ...] = ()
+    steps_total: int = 0
+    steps_done: int = 0  # succeeded or skipped
+    undo_total: int = 0
+    undo_done: int = 0  # compensations that succeeded, were settled or given up
+    sequence: int = 0
+    revision: int = 0
+    inbox_done: int = 0
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    deadline_at: datetime | None = None
+
+    def step(self, key: StepKey) -> StepState:
+        """The state of one step run."""
+        return self.steps.get(key, UNTOUCHED)
+
+    @property
+    def awaiting(self) -> list[tuple[StepKey, Phase]]:
+        """Halves with an attempt in flight."""
+        return [(key, phase) for key, phase in self.open if self.step(key).half(phase).is_awaiting]

@@ -1,0 +1,188 @@
+"""Runs: the list, one run, one step of it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.http import Http404
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from sagas.access import has_role
+from sagas.core.vocabulary import Role, RunStatus, StepStatus
+from sagas.dashboard.access import needs_role
+from sagas.models import Saga
+from sagas.presentation import fragments, steps, strip
+from sagas.presentation.status import RUN_LOOKS, compensation_look, step_look
+from sagas.queries import counts
+from sagas.queries.run_detail import RunDetail, find_run_detail
+from sagas.queries.runs import RunFilter, list_runs
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse, QueryDict
+
+SEARCH_CHARACTERS_MAX = 200
+SAGAS_LISTED_MAX = 200
+SINCE = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
+
+
+@require_safe
+@needs_role(Role.VIEWER)
+def run_list(request: HttpRequest) -> HttpResponse:
+    """Fifty runs, newest first, narrowed by what the address says."""
+    now = timezone.now()
+    wanted = read_filter(request.GET, now)
+    page = list_runs(wanted, older_than=_uuid(request.GET, "older"), newer_than=_uuid(request.GET, "newer"))
+    matching = None if wanted.is_empty else counts.count_matching(wanted)
+    tally = counts.count_by_status(now)
+    context = {
+        "rows": [strip.shown(row) for row in page.rows],
+        "older": _address(request.GET, older=page.older_than) if page.older_than else "",
+        "newer": _address(request.GET, newer=page.newer_than) if page.newer_than else "",
+        "wanted": wanted,
+        "since": request.GET.get("since", ""),
+        "matching": matching,
+        "matching_max": counts.COUNT_MAX,
+        "tiles": _tiles(request.GET, wanted, tally),
+        "is_capped": tally.is_capped,
+        "counted_at": now,
+        "chips": _chips(request.GET, wanted),
+        "sagas": Saga.objects.values_list("name", flat=True)[:SAGAS_LISTED_MAX],
+    }
+    return render(request, "sagas/runs/list.html", context)
+
+
+@require_safe
+@needs_role(Role.VIEWER)
+def run_detail(request: HttpRequest, run_id: UUID) -> HttpResponse:
+    """One run: why, the picture, steps, journal."""
+    detail = get_detail(run_id)
+    context = fragments.run_context(detail, timezone.now())
+    context["may_operate"] = has_role(request.user, Role.OPERATOR)
+    context["socket_path"] = f"/ws/runs/{run_id}/"
+    return render(request, "sagas/runs/detail.html", context)
+
+
+@require_safe
+@needs_role(Role.VIEWER)
+def step_detail(request: HttpRequest, run_id: UUID, step: str) -> HttpResponse:
+    """One step: every try of both halves, with what went in and what came out."""
+    detail = get_detail(run_id)
+    found = detail.find_step(step)
+    if found is None:
+        raise Http404(_("This run has no step of that name."))
+    plan = found.plan
+    retriable = {StepStatus.RETRYING.value, StepStatus.FAILED.value}
+    context = {
+        "detail": detail,
+        "run": detail.run,
+        "step": found,
+        "action_look": step_look(found.status),
+        "undo_look": compensation_look(found.compensation_status) if found.is_undoing else None,
+        "undo_words": steps.undo_words(found),
+        "action_policy": steps.policy_words(plan.attempts_max, plan.timeout_s),
+        "undo_policy": (
+            steps.policy_words(plan.compensation_attempts_max, plan.compensation_timeout_s) if plan.compensation else ""
+        ),
+        "can_retry": not RUN_LOOKS[detail.run.status].is_final
+        and (found.status == StepStatus.RETRYING.value or found.compensation_status in retriable),
+        "may_operate": has_role(request.user, Role.OPERATOR),
+    }
+    return render(request, "sagas/runs/step.html", context)
+
+
+def get_detail(run_id: UUID) -> RunDetail:
+    """Return one run or show the page that says there is none."""
+    detail = find_run_detail(run_id)
+    if detail is None:
+        raise Http404(_("There is no run %(id)s here. It may be on another installation.") % {"id": run_id})
+    return detail
+
+
+def read_filter(query: QueryDict, now: datetime) -> RunFilter:
+    """Read the filter of an address; what it does not understand does not narrow."""
+    known = {status.value for status in RunStatus}
+    span = SINCE.get(query.get("since", ""))
+    after = _moment(query.get("started_after", ""))
+    return RunFilter(
+        statuses=tuple(dict.fromkeys(value for value in query.getlist("status") if value in known)),
+        saga=_text(query, "saga"),
+        search=_text(query, "q"),
+        started_after=now - span if span else after,
+    )
+
+
+def _text(query: QueryDict, name: str) -> str:
+    """Return a value without what databases refuse (NUL, lone surrogates)."""
+    value = query.get(name, "").strip()[:SEARCH_CHARACTERS_MAX]
+    return value.replace("\x00", "").encode("utf-8", "ignore").decode()
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        found = parse_datetime(text)
+    except ValueError:
+        return None
+    if found is None:
+        return None
+    return timezone.make_aware(found) if timezone.is_naive(found) else found
+
+
+def _uuid(query: QueryDict, name: str) -> UUID | None:
+    try:
+        return UUID(query.get(name, ""))
+    except ValueError:
+        return None
+
+
+def _address(query: QueryDict, **changes: object) -> str:
+    """Return the address of this list with some values changed; None takes one out."""
+    copy = query.copy()
+    for name in ("older", "newer"):
+        copy.pop(name, None)
+    for name, value in changes.items():
+        if isinstance(value, list):
+            copy.setlist(name, value)
+        elif value is None:
+            copy.pop(name, None)
+        else:
+            copy[name] = str(value)
+    return f"?{copy.urlencode()}"
+
+
+def _tiles(query: QueryDict, wanted: RunFilter, tally: counts.Counts) -> list[dict[str, Any]]:
+    """Return the tiles; pressing one shows its runs, pressing it again all."""
+    return [
+        {
+            "look": look,
+            "count": tally.by_status.get(value, 0),
+            "is_chosen": wanted.statuses == (value,),
+            "is_now": not look.is_final,
+            "url": _address(query, status=[] if wanted.statuses == (value,) else [value]),
+        }
+        for value, look in RUN_LOOKS.items()
+    ]
+
+
+def _chips(query: QueryDict, wanted: RunFilter) -> list[dict[str, str]]:
+    """Return each condition with the address that leaves it out."""
+    chips = [
+        {
+            "text": str(RUN_LOOKS[status].label),
+            "url": _address(query, status=[other for other in wanted.statuses if other != status]),
+        }
+        for status in wanted.statuses
+    ]
+    if wanted.saga:
+        chips.append({"text": _("Saga %s") % wanted.saga, "url": _address(query, saga=None)})
+    if wanted.search:
+        chips.append({"text": _("“%s”") % wanted.search, "url": _address(query, q=None)})
+    if wanted.started_after:
+        text = _("Since %s UTC") % wanted.started_after.strftime("%Y-%m-%d %H:%M")
+        chips.append({"text": text, "url": _address(query, since=None, started_after=None)})
+    return chips

@@ -1,0 +1,240 @@
+"""Sagas: the list, one page for each (its text, its versions, a form that starts a run), and a page for a new one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import messages
+from django.db.models import Count, Q
+from django.http import Http404
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from sagas import access
+from sagas.catalog import errors as catalog_errors
+from sagas.catalog.publish import publish
+from sagas.core.document import check_source
+from sagas.core.vocabulary import FINAL, Role
+from sagas.dashboard import start_form
+from sagas.dashboard.access import needs_role
+from sagas.engine import commands
+from sagas.engine import errors as engine_errors
+from sagas.models import Saga, SagaVersion
+from sagas.participants import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from django.http import HttpRequest, HttpResponse
+
+    from sagas.core.problem import Problem
+
+VERSIONS_MAX = 50  # listed on a saga's page, newest first
+SAGAS_MAX = 500
+FINAL_VALUES = [status.value for status in FINAL]
+
+STARTER = """\
+saga: my-saga                 # its name for life: small letters, digits, dashes
+title: My saga
+input:                        # JSON Schema; the start form is made from it
+  type: object
+  required: [order_id]
+  properties:
+    order_id: {type: string, maxLength: 64, description: any text}
+key: ${input.order_id}        # the same key never starts twice
+defaults:
+  timeout: 30s
+  retry: {attempts: 3, initial: 1s}
+steps:
+  - name: first_step
+    title: First step
+    action: shop.process_payment          # a Python action, registered with @action
+    with: {order_id: "${input.order_id}", amount: 100}
+    compensation:                         # what undoes it, or the word none
+      action: shop.refund_payment
+      with: {order_id: "${input.order_id}"}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Editor:
+    """What the text box of a page shows: the text, which version it starts from, and what is said about it."""
+
+    source: str
+    base: int  # number of the version the text starts from; 0 for none
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    refusal: str = ""
+    is_valid: bool = False
+    conflict: SagaVersion | None = None
+
+    @property
+    def findings(self) -> tuple[tuple[Problem, str], ...]:
+        """Each problem with the line of the text it speaks of."""
+        lines = self.source.splitlines()
+        return tuple(
+            (problem, lines[problem.line - 1].strip() if problem.line and problem.line <= len(lines) else "")
+            for problem in self.problems
+        )
+
+    @property
+    def lines(self) -> int:
+        """Height of the text box, in lines."""
+        return min(40, max(16, self.source.count("\n") + 2))
+
+
+@require_safe
+@needs_role(Role.VIEWER)
+def saga_list(request: HttpRequest) -> HttpResponse:
+    """Every saga, by name, with its open runs."""
+    still_open = Count("runs", filter=~Q(runs__status__in=FINAL_VALUES))
+    sagas = Saga.objects.select_related("latest").annotate(open_runs=still_open)[:SAGAS_MAX]
+    context = {"sagas": sagas, "may_author": access.has_role(request.user, Role.AUTHOR)}
+    return render(request, "sagas/sagas/list.html", context)
+
+
+@require_safe
+@needs_role(Role.VIEWER)
+def saga_detail(request: HttpRequest, name: str) -> HttpResponse:
+    """One saga as it is live."""
+    return _show(request, _get_saga(name))
+
+
+@require_safe
+@needs_role(Role.VIEWER)
+def saga_version(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """One published version, to read."""
+    version = get_object_or_404(SagaVersion.objects.select_related("saga"), saga__name=name, number=number)
+    return render(request, "sagas/sagas/version.html", {"saga": version.saga, "version": version})
+
+
+@require_safe
+@needs_role(Role.AUTHOR)
+def saga_new(request: HttpRequest) -> HttpResponse:
+    """A starting text for a saga that does not exist yet."""
+    return _show_new(request, Editor(source=STARTER, base=0))
+
+
+@require_POST
+@needs_role(Role.AUTHOR)
+def saga_validate(request: HttpRequest, name: str | None = None) -> HttpResponse:
+    """Say everything that is wrong with the text; nothing is stored."""
+    saga = _get_saga(name) if name else None
+    editor = _typed(request)
+    checked = check_source(editor.source, registry.facts())
+    return _show_editor(
+        request, saga,
+        Editor(editor.source, editor.base, checked.problems, checked.warnings, is_valid=not checked.problems),
+        status=422 if checked.problems else 200,
+    )  # fmt: skip
+
+
+@require_POST
+@needs_role(Role.AUTHOR)
+def saga_publish(request: HttpRequest, name: str | None = None) -> HttpResponse:
+    """Make the text the next version, unless it is wrong or somebody was quicker. The text is never lost."""
+    saga = _get_saga(name) if name else None
+    typed = _typed(request)
+    try:
+        published = publish(typed.source, by=request.user.get_username(), saga=name, base=typed.base)
+    except catalog_errors.DocumentInvalidError as error:
+        return _show_editor(request, saga, Editor(typed.source, typed.base, tuple(error.problems)), status=422)
+    except catalog_errors.SagaNameMismatchError:
+        refusal = _("The text says another name than “%(name)s”. A saga keeps its name for life.") % {"name": name}
+        return _show_editor(request, saga, Editor(typed.source, typed.base, refusal=refusal), status=422)
+    except catalog_errors.PublishConflictError as error:
+        return _show_conflict(request, saga, typed, error.latest)
+    version = published.version
+    text = _("Version %(number)d is live. Runs under way stay on theirs.") if published.is_new else _(
+        "Nothing changed: version %(number)d says the same."
+    )  # fmt: skip
+    messages.success(request, text % {"number": version.number})
+    for warning in published.warnings:
+        messages.warning(request, warning.message)
+    return redirect("sagas:saga-detail", version.saga.name)
+
+
+@require_POST
+@needs_role(Role.OPERATOR)
+def saga_start(request: HttpRequest, name: str) -> HttpResponse:
+    """Start a run from the form, and go to it. Wrong input comes back as it was typed, with what to change."""
+    saga = _get_saga(name)
+    if saga.latest is None:
+        message = f"{name} has no published version."
+        raise Http404(message)
+    typed = start_form.make_fields(saga.latest.document.get("input"), request.POST.dict())
+    value, fields = start_form.read_fields(typed)
+    refusals: tuple[str, ...] = ()
+    if not any(field.errors for field in fields):
+        try:
+            started = commands.start_run(saga.name, value, by=request.user.get_username())
+        except engine_errors.InputInvalidError as error:
+            if error.within:  # the schema's own: these have a place in the form
+                fields, left = start_form.with_problems(fields, error.problems)
+            else:
+                left = error.problems
+            refusals = tuple(f"{problem.path} {problem.message}".strip() for problem in left)
+        except engine_errors.KeyReusedError as error:
+            context = {"fields": fields, "taken_by": error.run_id}
+            return _show(request, saga, start=context, status=409)
+        except engine_errors.SagaArchivedError:
+            refusals = (_("This saga is archived: no run of it can be started."),)
+        else:
+            if not started.is_new:
+                messages.info(
+                    request, _("This key had started this run before, with the same input. No other was made.")
+                )
+            return redirect("sagas:run-detail", started.run.id)
+    return _show(request, saga, start={"fields": fields, "refusals": refusals}, status=422)
+
+
+def _get_saga(name: str) -> Saga:
+    return get_object_or_404(Saga.objects.select_related("latest"), name=name)
+
+
+def _typed(request: HttpRequest) -> Editor:
+    """Return what the text box sent; browsers send CR LF where the text has LF."""
+    base = request.POST.get("base", "")
+    is_number = base.isascii() and base.isdigit() and len(base) < 10  # noqa: PLR2004 - what an integer column holds
+    return Editor(request.POST.get("source", "").replace("\r\n", "\n"), int(base) if is_number else 0)
+
+
+def _show_conflict(request: HttpRequest, saga: Saga | None, typed: Editor, latest: int) -> HttpResponse:
+    """Show the text again beside the news that somebody published meanwhile; pressing again builds on theirs."""
+    if saga is None:
+        refusal = _("There is a saga of this name already. Choose another name, or change that one on its own page.")
+        return _show_editor(request, None, Editor(typed.source, 0, refusal=refusal), status=409)
+    newer = SagaVersion.objects.filter(saga=saga, number=latest).first()
+    return _show_editor(request, saga, Editor(typed.source, latest, conflict=newer), status=409)
+
+
+def _show_editor(request: HttpRequest, saga: Saga | None, editor: Editor, *, status: int) -> HttpResponse:
+    if saga is None:
+        return _show_new(request, editor, status=status)
+    return _show(request, saga, editor=editor, status=status)
+
+
+def _show_new(request: HttpRequest, editor: Editor, *, status: int = 200) -> HttpResponse:
+    return render(request, "sagas/sagas/new.html", {"editor": editor, "may_author": True}, status=status)
+
+
+def _show(
+    request: HttpRequest, saga: Saga, *, editor: Editor | None = None,
+    start: Mapping[str, Any] | None = None, status: int = 200,
+) -> HttpResponse:  # fmt: skip
+    latest = saga.latest
+    if editor is None:
+        editor = Editor(latest.source if latest else STARTER, latest.number if latest else 0)
+    if start is None and latest is not None:
+        start = {"fields": start_form.make_fields(latest.document.get("input"))}
+    context = {
+        "saga": saga,
+        "editor": editor,
+        "start": start,
+        "versions": saga.versions.defer("document", "source")[:VERSIONS_MAX],
+        "may_author": access.has_role(request.user, Role.AUTHOR),
+        "may_operate": access.has_role(request.user, Role.OPERATOR),
+    }
+    return render(request, "sagas/sagas/detail.html", context, status=status)

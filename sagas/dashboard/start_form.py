@@ -1,0 +1,183 @@
+"""The form that starts a run, made from the JSON Schema of a saga's input.
+
+A property that a plain field can hold gets one (text, number, yes or no, a
+choice); anything else gets a box for JSON. What was typed is kept as typed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from django.utils.translation import gettext as _
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sagas.core.problem import Problem
+    from sagas.core.vocabulary import Json
+
+WHOLE = "whole"  # kind of the one box of a schema that is not an object with properties
+PREFIX = "field-"  # so that no property is mistaken for a field of ours
+INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+MISSING = object()
+
+
+class UnreadableError(Exception):
+    """What was typed is not of the form asked for; the text says what is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of the form. `kind` is text, integer, number, boolean, choice, json or whole."""
+
+    name: str
+    label: str
+    kind: str
+    schema: Mapping[str, Json]
+    is_required: bool
+    typed: str
+    help: str = ""
+    errors: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Name and id in HTML."""
+        return PREFIX + self.name
+
+    @property
+    def choices(self) -> tuple[tuple[str, str], ...]:
+        """Values and words of a choice; a value is written as JSON, so that 1 and "1" differ."""
+        return tuple(
+            (json.dumps(value), value if isinstance(value, str) else json.dumps(value)) for value in _enum(self.schema)
+        )
+
+    @property
+    def lines(self) -> int:
+        """Height of a box, in lines."""
+        return min(12, max(3, self.typed.count("\n") + 1))
+
+
+def make_fields(schema: Json, typed: Mapping[str, str] | None = None) -> tuple[Field, ...]:
+    """Return the fields for a schema: with its defaults, or with what was typed."""
+    if not isinstance(schema, dict) or not _properties(schema):
+        box = Field("", _("Input"), WHOLE, {}, is_required=True, typed="{}")
+        return (_with_typed(box, typed),)
+    required = schema.get("required") or []
+    return tuple(
+        _with_typed(_make_field(name, part, is_required=name in required), typed)
+        for name, part in _properties(schema).items()
+    )
+
+
+def read_fields(fields: Iterable[Field]) -> tuple[Json, tuple[Field, ...]]:
+    """Return the input that was typed, and the fields with what could not be read written beside them.
+
+    The schema is not asked here: the engine checks the input it is given.
+    """
+    value: dict[str, Json] = {}
+    checked: list[Field] = []
+    for field in fields:
+        try:
+            found = _read(field)
+        except UnreadableError as error:
+            checked.append(replace(field, errors=(str(error),)))
+            continue
+        checked.append(field)
+        if found is not MISSING:
+            value[field.name] = found
+    is_whole = any(field.kind == WHOLE for field in checked)
+    return value.get("") if is_whole else value, tuple(checked)
+
+
+def with_problems(
+    fields: Iterable[Field], problems: Iterable[Problem]
+) -> tuple[tuple[Field, ...], tuple[Problem, ...]]:
+    """Put each problem beside its field; return those that belong to no field, too."""
+    fields = tuple(fields)
+    by_name: dict[str, list[str]] = {field.name: [] for field in fields}
+    left: list[Problem] = []
+    for problem in problems:
+        name = "" if "" in by_name else _first_part(problem)
+        if name in by_name:
+            by_name[name].append(problem.message)
+        else:
+            left.append(problem)
+    return tuple(replace(field, errors=field.errors + tuple(by_name[field.name])) for field in fields), tuple(left)
+
+
+def _first_part(problem: Problem) -> str | None:
+    parts = problem.pointer.split("/")[1:]
+    return parts[0].replace("~1", "/").replace("~0", "~") if parts else None
+
+
+def _properties(schema: Mapping[str, Json]) -> Mapping[str, Json]:
+    found = schema.get("properties")
+    return found if schema.get("type", "object") == "object" and isinstance(found, dict) else {}
+
+
+def _enum(schema: Mapping[str, Json]) -> list[Json]:
+    return [schema["const"]] if "const" in schema else list(schema.get("enum") or [])
+
+
+def _make_field(name: str, part: Json, *, is_required: bool) -> Field:
+    schema = part if isinstance(part, dict) else {}
+    kind = _kind(schema)
+    start = schema.get("default", next(iter(schema.get("examples") or []), MISSING))
+    typed = "" if start is MISSING else _written(start, kind)
+    label = str(schema.get("title") or name.replace("_", " ").capitalize())
+    return Field(name, label, kind, schema, is_required, typed, help=str(schema.get("description") or ""))
+
+
+def _kind(schema: Mapping[str, Json]) -> str:
+    if _enum(schema):
+        return "choice"
+    plain = {"string": "text", "integer": "integer", "number": "number", "boolean": "boolean"}
+    kind = schema.get("type")
+    return plain.get(kind, "json") if isinstance(kind, str) else "json"
+
+
+def _written(value: Json, kind: str) -> str:
+    if kind == "text" and isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, indent=2 if kind == "json" else None)
+
+
+def _with_typed(field: Field, typed: Mapping[str, str] | None) -> Field:
+    return field if typed is None else replace(field, typed=typed.get(field.key, ""))
+
+
+def _read(field: Field) -> Any:
+    text = field.typed if field.kind == "text" else field.typed.strip()
+    if not text:
+        if field.is_required:
+            raise UnreadableError(_("This is needed."))
+        return MISSING
+    if field.kind == "text":
+        return text.replace("\r\n", "\n")
+    if field.kind == "integer":
+        if not INTEGER.fullmatch(text):
+            raise UnreadableError(_("This must be a whole number; you wrote “%(text)s”.") % {"text": text[:80]})
+        return int(text)
+    if field.kind == "number":
+        if not NUMBER.fullmatch(text):
+            raise UnreadableError(_("This must be a number such as 12.50; you wrote “%(text)s”.") % {"text": text[:80]})
+        return int(text) if INTEGER.fullmatch(text) else float(text)
+    return _read_json(text)
+
+
+def _read_json(text: str) -> Json:
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        place = {"line": error.lineno, "column": error.colno, "what": error.msg}
+        raise UnreadableError(_("This is not JSON: line %(line)d, column %(column)d: %(what)s.") % place) from None
+    except (RecursionError, ValueError):  # digits beyond Python's limit, NaN, Infinity
+        raise UnreadableError(_("This JSON is nested too deeply, or holds a number that JSON does not have.")) from None
+
+
+def _refuse_constant(name: str) -> Json:
+    raise ValueError(name)

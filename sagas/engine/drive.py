@@ -1,0 +1,283 @@
+"""Driving one run that is in hand: decide, write, ask participants, repeat. It decides nothing itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from typing import TYPE_CHECKING
+
+from sagas.core import messages as m
+from sagas.core.decider import decide
+from sagas.core.due import due_at
+from sagas.core.outcome import NOT_SENT, WORKER_LOST, Error, Failed, Outcome, Succeeded, Unknown
+from sagas.core.vocabulary import AttemptKey, Phase, StepKey, StepStatus, idempotency_key
+from sagas.engine import journal, stored
+from sagas.engine.group import Refused
+from sagas.engine.journal import Append
+from sagas.participants import registry
+from sagas.participants.base import Call
+from sagas.participants.errors import CommitUncertainError, NotAwaitedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from sagas.core.definition import Definition
+    from sagas.core.state import RunState
+    from sagas.engine.pump import Pump
+    from sagas.models import Order
+
+logger = logging.getLogger(__name__)
+
+DATA_REFUSED = "data_refused"
+
+
+class LetGo(Exception):  # noqa: N818 - not an error: somebody else drives the run now, or will
+    """The run is not ours any more."""
+
+
+class Driver:
+    """One run in hand, from claim to release."""
+
+    def __init__(self, pump: Pump, run_id: UUID, token: int, definition: Definition, state: RunState) -> None:
+        """Take the run as it was stored when it was claimed under `token`."""
+        self.pump = pump
+        self.run_id = run_id
+        self.token = token
+        self.definition = definition
+        self.state = state
+        self.orders_seen = state.inbox_done
+        self._inbox: asyncio.Queue[m.Command | None] = asyncio.Queue()  # None: only look again
+        self._loop = asyncio.get_running_loop()
+        self._writing = asyncio.Lock()  # one append of a run is in flight at a time
+        self._attempts: set[asyncio.Task[None]] = set()
+        self._is_unsent: set[AttemptKey] = set()
+
+    async def drive(self, orders: Sequence[Order]) -> None:
+        """Drive the run until nothing of it is in flight here."""
+        try:
+            now = self.pump.clock.carried()
+            commands: list[m.Command] = [self._lost(key, phase, now) for key, phase in sorted(self.state.awaiting)]
+            commands += self._new_orders(orders, now)
+            commands.append(m.Look(now, random.random()))  # noqa: S311 - jitter
+            await self.apply(commands)
+            while self.state.awaiting:
+                if commands := await self._next_commands():
+                    await self.apply(commands)
+        except LetGo:
+            logger.info("Run %s is driven by somebody else now", self.run_id)
+        except Refused:
+            logger.exception("The database refuses the data of run %s", self.run_id)
+        finally:
+            for attempt in self._attempts:
+                attempt.cancel()
+
+    def _lost(self, key: StepKey, phase: Phase, now: datetime) -> m.ReportOutcome:
+        """An attempt that was in flight when its worker lost the run."""
+        half = self.state.step(key).half(phase)
+        outcome: Outcome
+        if half.is_atomic:
+            outcome = Failed(Error(WORKER_LOST, "The worker was lost; rolled back."), is_counted=False)
+        else:
+            message = "The worker was lost; nobody knows whether it happened."
+            outcome = Unknown(Error(WORKER_LOST, message), is_counted=False)
+        return m.ReportOutcome(AttemptKey(key.step, key.item, phase, half.number), outcome, now, _dice())
+
+    def take_orders(self, orders: Sequence[Order]) -> None:
+        """Put orders that came while the run is in hand into its turn."""
+        for command in self._new_orders(orders, self.pump.clock.carried()):
+            self._inbox.put_nowait(command)
+
+    def _new_orders(self, orders: Sequence[Order], now: datetime) -> list[m.Command]:
+        fresh = [order for order in orders if order.number > self.orders_seen]
+        self.orders_seen = max([self.orders_seen, *(order.number for order in fresh)])
+        return [stored.as_command(order, now, random.random()) for order in fresh]
+
+    async def _next_commands(self) -> list[m.Command]:
+        """Wait for a report, an order, or a moment at which something of the run is due."""
+        due = due_at(self.state)
+        wait_s = None if due is None else max(0.0, (due - self.pump.clock.carried()).total_seconds())
+        try:
+            found = [await asyncio.wait_for(self._inbox.get(), wait_s)]
+        except TimeoutError:
+            return [m.Look(self.pump.clock.carried(), _dice())]
+        while not self._inbox.empty():
+            found.append(self._inbox.get_nowait())
+        return [command for command in found if command is not None]
+
+    async def apply(self, commands: Sequence[m.Command]) -> None:
+        """Decide on `commands`, write what follows, then start the attempts that were written down.
+
+        Raises:
+            LetGo: nothing was written; the run belongs to somebody else.
+        """
+        async with self._writing:
+            item = self._decide(commands)
+            if not item.events and item.keeps_lease:
+                return
+            try:
+                is_written = await self.pump.group.append(item)
+            except Refused:
+                item = self._decide([_without_data(command) for command in commands])
+                is_written = await self.pump.group.append(item)
+            if not is_written:
+                raise LetGo
+            self.state = item.after
+        self._start(item.events)
+
+    def _decide(self, commands: Sequence[m.Command]) -> Append:
+        state = self.state
+        events: list[tuple[m.Event, datetime]] = []
+        for command in commands:
+            decision = decide(self.definition, state, command)
+            events += [(event, command.now) for event in decision.events]
+            state = decision.state
+        return Append(
+            run_id=self.run_id,
+            token=self.token,
+            before=self.state,
+            after=state,
+            events=tuple(events),
+            at=commands[-1].now,
+            keeps_lease=bool(state.awaiting),
+        )
+
+    def _start(self, events: Sequence[tuple[m.Event, datetime]]) -> None:
+        for event, _ in events:
+            if not isinstance(event, m.AttemptStarted):
+                continue
+            key = AttemptKey(event.step, event.item, event.phase, event.number)
+            half = self.state.step(key.step_key).half(key.phase)
+            if half.is_awaiting and half.number == key.number:
+                self._is_unsent.add(key)
+                attempt = asyncio.create_task(self._attempt(key))
+                self._attempts.add(attempt)
+                attempt.add_done_callback(self._attempts.discard)
+
+    async def _attempt(self, key: AttemptKey) -> None:
+        """Carry out one attempt that is written down, and put what it came to into the run's turn."""
+        step = self.definition.by_name[key.step]
+        half = step.compensation if key.phase is Phase.COMPENSATION else step.action
+        if half is None:
+            raise AssertionError(f"{key} has nothing to call")
+        name = half.action.name
+        try:
+            if self.state.step(key.step_key).half(key.phase).is_atomic:
+                outcome = await self._atomic(name, key)
+            else:
+                outcome = await self._plain(name, key)
+        except CommitUncertainError:
+            logger.warning("The commit of an atomic action of run %s broke; the run is claimed anew", self.run_id)
+            self.pump.drop(self)
+            return
+        if outcome is not None:
+            self._inbox.put_nowait(m.ReportOutcome(key, outcome, self.pump.clock.carried(), _dice()))
+
+    async def _plain(self, name: str, key: AttemptKey) -> Outcome:
+        return await self.pump.performer.perform(name, self._call(key), lambda: self._is_unsent.discard(key))
+
+    def _call(self, key: AttemptKey) -> Call:
+        step = self.state.step(key.step_key)
+        half = step.half(key.phase)
+        is_undo = key.phase is Phase.COMPENSATION
+        run = str(self.run_id)
+        outcome = "unknown" if step.status is StepStatus.IN_DOUBT else str(step.status)
+        return Call(
+            run_id=run,
+            saga=self.definition.saga,
+            step=key.step,
+            item=key.item,
+            phase=key.phase,
+            attempt=key.number,
+            idempotency_key=idempotency_key(run, key.step_key, key.phase, half.edition),
+            action_key=idempotency_key(run, key.step_key, Phase.ACTION, step.action.edition) if is_undo else "",
+            outcome=outcome if is_undo else "",
+            arguments=half.input,
+            timeout_s=half.timeout_s,
+            deadline_at=self.state.deadline_at,
+        )
+
+    async def _atomic(self, name: str, key: AttemptKey) -> Outcome | None:
+        """Carry out an attempt whose effects and entry commit together; None when they did.
+
+        The run's append slot is taken before the transaction begins where there is
+        one write lock for all (SQLite), since a group commit that holds the slot
+        would wait for that lock; elsewhere only around the append.
+        """
+        action = registry.find(name)
+        if action is None or not action.is_atomic:  # the code has changed since the attempt was written down
+            return await self._plain(name, key)
+        written: list[Append] = []
+        takes_slot_first = self.pump.performer.is_single_writer
+        loop = asyncio.get_running_loop()
+
+        def commit(outcome: Succeeded) -> None:
+            if not takes_slot_first:
+                asyncio.run_coroutine_threadsafe(self._writing.acquire(), loop).result()
+            try:
+                written.append(self._write_atomic(key, outcome))
+            except BaseException:
+                if not takes_slot_first:
+                    loop.call_soon_threadsafe(self._writing.release)
+                raise
+
+        if takes_slot_first:
+            await self._writing.acquire()
+        try:
+            outcome = await self.pump.performer.perform_atomic(
+                action, self._call(key), commit, lambda: self._is_unsent.discard(key)
+            )
+            if outcome is None:
+                self.state = written[0].after
+        finally:
+            if takes_slot_first or written:
+                self._writing.release()
+        if outcome is None:
+            self.pump.group.written += 1
+            self._start(written[0].events)
+            self._inbox.put_nowait(None)
+        return outcome
+
+    def _write_atomic(self, key: AttemptKey, outcome: Succeeded) -> Append:
+        """In the action's thread and transaction: write its outcome, if anybody still waits for it."""
+        half = self.state.step(key.step_key).half(key.phase)
+        if not half.is_awaiting or half.number != key.number:
+            raise NotAwaitedError
+        item = self._decide([m.ReportOutcome(key, outcome, self.pump.clock.carried(), _dice())])
+        if not journal.write([item]):
+            raise NotAwaitedError
+        return item
+
+    def forget_from_thread(self) -> None:
+        """Somebody else has claimed the run (seen by the lease thread)."""
+        self._loop.call_soon_threadsafe(self.pump.drop, self)
+
+    async def let_go(self) -> None:
+        """Give the run back before its attempts have ended: an orderly stop whose grace is over."""
+        now = self.pump.clock.carried()
+        commands: list[m.Command] = []
+        for key, phase in sorted(self.state.awaiting):
+            report = self._lost(key, phase, now)
+            if report.attempt in self._is_unsent:
+                unsent = Failed(Error(NOT_SENT, "The worker stopped before it was sent."), is_counted=False)
+                report = m.ReportOutcome(report.attempt, unsent, now)
+            commands.append(report)
+        if commands:
+            try:
+                await self.apply(commands)
+            except (LetGo, Refused):
+                logger.info("Run %s could not be given back; its lease will end", self.run_id)
+
+
+def _without_data(command: m.Command) -> m.Command:
+    """The same report without what the database may have refused."""
+    if not isinstance(command, m.ReportOutcome):
+        return command
+    error = Error(DATA_REFUSED, "The database refused what the participant answered.")
+    return m.ReportOutcome(command.attempt, Unknown(error), command.now, command.dice)
+
+
+def _dice() -> float:
+    return random.random()  # noqa: S311 - spreads retries, guards nothing

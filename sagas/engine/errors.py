@@ -1,0 +1,72 @@
+"""What an order or a start may come back with, when it is refused.
+
+EngineError
+├── SagaUnknownError, SagaArchivedError
+├── InputInvalidError
+├── KeyReusedError
+├── RunUnknownError
+├── OrderRefusedError
+└── RevisionStaleError
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sagas.core.problem import Problem
+    from sagas.core.vocabulary import Verb
+
+
+class EngineError(Exception):
+    """The engine refuses, and nothing was changed."""
+
+
+class SagaUnknownError(EngineError):
+    """No such saga, or no such published version of it."""
+
+
+class SagaArchivedError(EngineError):
+    """The saga takes no new runs."""
+
+
+class InputInvalidError(EngineError):
+    """The input, key or labels do not fit the definition."""
+
+    def __init__(self, problems: tuple[Problem, ...], *, within: str = "") -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = problems
+        self.within = within  # JSON pointer of what the problems' own pointers start from
+
+
+class KeyReusedError(EngineError):
+    """A run with this key exists, with another input."""
+
+    def __init__(self, key: str, run_id: UUID) -> None:
+        super().__init__(f"The key {key!r} belongs to run {run_id}, which has another input.")
+        self.key = key
+        self.run_id = run_id
+
+
+class RunUnknownError(EngineError):
+    """No such run."""
+
+
+class OrderRefusedError(EngineError):
+    """The run's state does not allow the order."""
+
+    def __init__(self, why: str, *, status: str, allowed: tuple[Verb, ...]) -> None:
+        super().__init__(why)
+        self.why = why
+        self.status = status
+        self.allowed = allowed
+
+
+class RevisionStaleError(EngineError):
+    """The run has moved since the caller looked."""
+
+    def __init__(self, expected: int, current: int) -> None:
+        super().__init__(f"The run has moved: it is at revision {current}, not {expected}.")
+        self.current = current

@@ -1,0 +1,94 @@
+"""Carrying out one attempt: in the loop, in a thread, or in a transaction together with its entry."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from django.db import connection
+
+from sagas.core.outcome import TIMED_OUT, Error, Failed, Outcome, Succeeded, Unknown
+from sagas.participants import local, registry
+from sagas.participants.errors import NotAwaitedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sagas.participants.base import Call
+    from sagas.participants.registry import Action
+
+THREADS = 16  # plain actions at once in one pump; each may hold a database connection
+ATOMIC_THREADS = 4
+SQLITE_ATOMIC_S_MAX = 2.0  # an atomic action holds the only write lock there is
+
+
+class Performer:
+    """The threads of one pump, and the time-outs."""
+
+    def __init__(self) -> None:
+        """Make the pools; their threads start when they are needed."""
+        self.is_single_writer = connection.vendor == "sqlite"
+        atomic_threads = 1 if self.is_single_writer else ATOMIC_THREADS
+        self._plain = ThreadPoolExecutor(THREADS, "action")
+        self._atomic = ThreadPoolExecutor(atomic_threads, "atomic")
+        self._plain_free = asyncio.Semaphore(THREADS)
+        self._atomic_free = asyncio.Semaphore(atomic_threads)
+
+    def close(self) -> None:
+        """Start nothing more. A thread that does not come back is left behind: it cannot be stopped."""
+        for pool in (self._plain, self._atomic):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    async def perform(self, name: str, call: Call, on_sent: Callable[[], None]) -> Outcome:
+        """Carry out an attempt that is not atomic. `on_sent` is called when it leaves the queue for a thread."""
+        action = registry.find(name)
+        if action is None:
+            return local.not_registered(name)
+        if action.is_async:
+            on_sent()
+            return await local.perform_async(action, call)
+        await self._plain_free.acquire()
+        on_sent()
+        done = asyncio.wrap_future(self._plain.submit(local.perform_plain, action, call))
+        done.add_done_callback(lambda _: self._plain_free.release())
+        try:
+            return await asyncio.wait_for(asyncio.shield(done), call.timeout_s)
+        except TimeoutError:
+            # The thread cannot be stopped: it keeps its place in the pool until it comes back.
+            return Unknown(Error(TIMED_OUT, f"No answer within {call.timeout_s:g} s."))
+
+    async def perform_atomic(
+        self, action: Action, call: Call, commit: Callable[[Succeeded], None], on_sent: Callable[[], None]
+    ) -> Outcome | None:
+        """Carry out an atomic attempt; None when it and its entry are committed.
+
+        `commit` runs in the thread, inside the transaction. After the time-out
+        nothing can be committed any more, so the outcome is a definite failure.
+
+        Raises:
+            participants.errors.CommitUncertainError: the connection was lost in COMMIT.
+        """
+        timeout_s = min(call.timeout_s, SQLITE_ATOMIC_S_MAX) if self.is_single_writer else call.timeout_s
+        is_late = has_begun = False
+
+        def commit_in_time(outcome: Succeeded) -> None:
+            nonlocal has_begun
+            has_begun = True
+            if is_late:
+                raise NotAwaitedError
+            commit(outcome)
+
+        late = Failed(Error(TIMED_OUT, f"Not done within {timeout_s:g} s; rolled back."))
+        await self._atomic_free.acquire()
+        on_sent()
+        done = asyncio.wrap_future(self._atomic.submit(local.perform_atomic, action, call, commit_in_time))
+        done.add_done_callback(lambda _: self._atomic_free.release())
+        try:
+            return await asyncio.wait_for(asyncio.shield(done), timeout_s)
+        except TimeoutError:
+            is_late = True
+            if not self.is_single_writer and not has_begun:
+                return late
+        outcome = await done  # a commit that had begun in time may still have won
+        return None if outcome is None else late

@@ -1,0 +1,291 @@
+"""A pump: claims due runs and drives hundreds of them at once, for one shift.
+
+Three kinds of threads: the event loop, where runs are driven and which never
+touches the database; the journal thread, which claims and writes; and the lease
+thread, which renews and beats whatever user code does. Actions have pools of
+their own (`perform.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.db import DatabaseError, InterfaceError, connection, connections
+
+from sagas import wakeups
+from sagas.catalog.load import load_version
+from sagas.core.due import due_at
+from sagas.engine import lease, slot, stored
+from sagas.engine.clock import Clock
+from sagas.engine.drive import Driver
+from sagas.engine.group import GroupCommit
+from sagas.engine.perform import Performer
+from sagas.models import Order, SagaRun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from sagas.core.definition import Definition
+    from sagas.core.state import RunState
+
+logger = logging.getLogger(__name__)
+
+HELD_MAX = 500  # runs in hand: with their payloads some tens of megabytes
+CLAIM_MAX = 100  # a larger batch keeps the journal's thread from committing
+INBOX_EVERY_S = 0.25  # rule 21 of the law
+POLL_S = 0.5  # beside the bell
+POLL_WITHOUT_BELL_S = 0.03
+STOP_GRACE_S = 3.0
+DRAIN_S_MAX = 200.0  # after a shift, for the attempts still in flight; below the task's time-out
+
+Claimed = tuple["UUID", int, "Definition", "RunState", "list[Order]"]
+
+
+def run_shift(
+    group: str,
+    number: int,
+    *,
+    length_s: float,
+    should_stop: Callable[[], bool],
+    hand_over: Callable[[], None] | None = None,
+) -> None:
+    """Be the pump of one slot for a shift; returns at once when a live pump holds it.
+
+    Args:
+        group: the worker group the slot belongs to.
+        number: the slot, from 0.
+        length_s: for so long new runs are claimed, seconds; then what is in flight is drained.
+        should_stop: asked every fraction of a second; true gives the runs back and ends the shift soon.
+        hand_over: called in the journal's thread once the slot is free for the next
+            shift, while attempts of this one may still be in flight. Not called on a stop.
+    """
+    clock = Clock()
+    token = slot.take(group, number, clock.read())
+    if token is None:
+        return
+    asyncio.run(_work(group, number, token, clock, length_s, should_stop, hand_over))
+
+
+async def _work(  # the loop must run before a pump is made
+    group: str,
+    number: int,
+    token: int,
+    clock: Clock,
+    length_s: float,
+    should_stop: Callable[[], bool],
+    hand_over: Callable[[], None] | None,
+) -> None:
+    await Pump(group, number, token, clock).work(length_s, should_stop, hand_over)
+
+
+class Pump:
+    """One shift of one pump."""
+
+    def __init__(self, group: str, number: int, token: int, clock: Clock) -> None:
+        """Hold slot `number` of worker group `group` under `token`."""
+        self.clock = clock
+        self.performer = Performer()
+        self._slot = (group, number, token)
+        self._database = ThreadPoolExecutor(1, "journal")
+        self.group = GroupCommit(self._database, lambda: len(self._drivers))
+        self._drivers: dict[UUID, Driver] = {}
+        self._tasks: dict[UUID, asyncio.Task[None]] = {}
+        self._bell = asyncio.Event()
+        self._is_over = threading.Event()
+        self._is_slot_ours = True
+        self._loop_at = clock.carried()
+        self._beaten = 0
+        self._next_due: datetime | None = None
+
+    async def work(
+        self, length_s: float, should_stop: Callable[[], bool], hand_over: Callable[[], None] | None
+    ) -> None:
+        """Claim and drive until the shift is over, then drain."""
+        loop = asyncio.get_running_loop()
+        threads = [
+            threading.Thread(target=self._keep_leases, name="lease", daemon=True),
+            threading.Thread(target=self._listen, args=(loop,), name="bell", daemon=True),
+        ]
+        for thread in threads:
+            thread.start()
+        background = [asyncio.create_task(self.group.work()), asyncio.create_task(self._watch_inboxes())]
+        ends_at = time.monotonic() + length_s
+        try:
+            while time.monotonic() < ends_at and not should_stop() and self._is_slot_ours:
+                await self._claim_once(should_stop, ends_at)
+            is_stop = should_stop() or not self._is_slot_ours
+            if not is_stop:
+                await loop.run_in_executor(self._database, self._free_slot, hand_over)
+            await self._drain(STOP_GRACE_S if is_stop else DRAIN_S_MAX, should_stop)
+            await self._let_go_of_all()
+        finally:
+            self._is_over.set()
+            for task in [*background, *self._tasks.values()]:
+                task.cancel()
+            await asyncio.gather(*background, *self._tasks.values(), return_exceptions=True)
+            self.performer.close()
+            await loop.run_in_executor(self._database, self._free_slot, None)
+            await loop.run_in_executor(self._database, connections.close_all)
+            self._database.shutdown(wait=False)
+
+    # ---- claiming --------------------------------------------------------------
+
+    async def _claim_once(self, should_stop: Callable[[], bool], ends_at: float) -> None:
+        """Claim a batch, or wait until something may be due."""
+        self._bell.clear()
+        room = min(CLAIM_MAX, HELD_MAX - len(self._drivers))
+        claimed: Sequence[Claimed] = ()
+        if room > 0:
+            with suppress(DatabaseError, InterfaceError):
+                claimed = await asyncio.get_running_loop().run_in_executor(self._database, self._claim, room)
+        for run_id, token, definition, state, orders in claimed:
+            self._take(Driver(self, run_id, token, definition, state), orders)
+        if claimed:
+            await asyncio.sleep(0)
+            return
+        wait_s = self._poll_s()
+        rung = asyncio.create_task(self._bell.wait())
+        until = min(time.monotonic() + wait_s, ends_at)
+        while not rung.done() and time.monotonic() < until and not should_stop():
+            await asyncio.wait([rung], timeout=min(0.1, max(0.0, until - time.monotonic())))
+        rung.cancel()
+
+    def _poll_s(self) -> float:
+        if connection.vendor != "postgresql":
+            return POLL_WITHOUT_BELL_S
+        if self._next_due is None:
+            return POLL_S
+        wait_s = (self._next_due - self.clock.carried()).total_seconds()
+        self._next_due = None
+        return min(POLL_S, max(0.0, wait_s))
+
+    def _claim(self, limit: int) -> list[Claimed]:
+        """In the journal's thread: claim, and read all that is needed to drive what was won."""
+        now = self.clock.now()
+        if connection.vendor == "sqlite" and not SagaRun.objects.filter(due_at__lte=now).exists():
+            return []  # a claim takes the write lock even when nothing is due
+        tokens = lease.claim(limit, now=now)
+        if not tokens:
+            return []
+        runs = list(SagaRun.objects.select_related("saga", "version").filter(id__in=tokens).defer("version__source"))
+        states = stored.load(runs)
+        waiting = {run.id: run.inbox_done for run in runs if run.inbox_last > run.inbox_done}
+        orders = stored.load_orders(list(waiting), waiting) if waiting else {}
+        return [
+            (run.id, tokens[run.id], load_version(run.version_id), states[run.id], orders.get(run.id, []))
+            for run in runs
+        ]
+
+    def _take(self, driver: Driver, orders: list[Order]) -> None:
+        self._drivers[driver.run_id] = driver
+        task = asyncio.create_task(driver.drive(orders))
+        self._tasks[driver.run_id] = task
+        task.add_done_callback(lambda done: self._ended(driver, done))
+
+    def _ended(self, driver: Driver, task: asyncio.Task[None]) -> None:
+        if self._tasks.get(driver.run_id) is task:
+            del self._tasks[driver.run_id]
+            del self._drivers[driver.run_id]
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("Driving run %s broke; it will be claimed anew", driver.run_id, exc_info=task.exception())
+        due = due_at(driver.state)
+        if due is not None and (self._next_due is None or due < self._next_due):
+            self._next_due = due
+            self._bell.set()
+
+    def drop(self, driver: Driver) -> None:
+        """Forget a run that is not ours any more."""
+        task = self._tasks.get(driver.run_id)
+        if task is not None and self._drivers.get(driver.run_id) is driver:
+            task.cancel()
+
+    # ---- ending ----------------------------------------------------------------
+
+    async def _drain(self, grace_s: float, should_stop: Callable[[], bool]) -> None:
+        until = time.monotonic() + grace_s
+        is_stopping = should_stop()
+        while self._tasks and time.monotonic() < until:
+            await asyncio.wait(list(self._tasks.values()), timeout=0.1)
+            if should_stop() and not is_stopping:
+                is_stopping, until = True, min(until, time.monotonic() + STOP_GRACE_S)
+
+    async def _let_go_of_all(self) -> None:
+        await asyncio.gather(*(driver.let_go() for driver in list(self._drivers.values())), return_exceptions=True)
+
+    def _free_slot(self, hand_over: Callable[[], None] | None) -> None:
+        if self._is_slot_ours:
+            self._is_slot_ours = False
+            slot.free(*self._slot)
+            if hand_over is not None:
+                hand_over()
+
+    # ---- watching --------------------------------------------------------------
+
+    async def _watch_inboxes(self) -> None:
+        """Look at the inboxes of the runs in hand, each quarter of a second."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._loop_at = self.clock.carried()
+            seen = {run_id: driver.orders_seen for run_id, driver in self._drivers.items()}
+            if seen:
+                with suppress(DatabaseError, InterfaceError):
+                    found = await loop.run_in_executor(self._database, _new_orders, seen)
+                    for run_id, orders in found.items():
+                        if run_id in self._drivers:
+                            self._drivers[run_id].take_orders(orders)
+            await asyncio.sleep(INBOX_EVERY_S)
+
+    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        def heard() -> None:
+            loop.call_soon_threadsafe(self._bell.set)
+
+        while not self._is_over.is_set():
+            try:
+                wakeups.listen(heard, self._is_over.is_set)
+                return
+            except Exception:  # noqa: BLE001 - whatever broke the connection, the poll goes on meanwhile
+                logger.warning("The bell's connection broke; listening again in a second", exc_info=True)
+                connections.close_all()
+                self._is_over.wait(1.0)
+
+    def _keep_leases(self) -> None:
+        """In the lease thread: renew what is held and beat, several times in a lease."""
+        every_s = min(1.0, lease.length() / timedelta(seconds=5))
+        while not self._is_over.wait(every_s):
+            try:
+                now = self.clock.read()
+                held = [(run_id, driver.token) for run_id, driver in list(self._drivers.items())]
+                for run_id in lease.renew(held, now=now) if held else ():
+                    driver = self._drivers.get(run_id)
+                    if driver is not None:
+                        driver.forget_from_thread()
+                if self._is_slot_ours:
+                    self._beat(now, len(held))
+            except (DatabaseError, InterfaceError):
+                logger.warning("A renewal of leases broke; again in %.1f s", every_s, exc_info=True)
+                connections.close_all()
+        connections.close_all()
+
+    def _beat(self, now: datetime, held: int) -> None:
+        written = self.group.written
+        loop_at, driven = self._loop_at, written - self._beaten
+        if slot.beat(*self._slot, now=now, loop_at=loop_at, held=held, driven=driven):
+            self._beaten = written
+        elif self._is_slot_ours:
+            logger.warning("The slot of pump %s of %s was taken by another pump", self._slot[1], self._slot[0])
+            self._is_slot_ours = False
+
+
+def _new_orders(seen: dict[UUID, int]) -> dict[UUID, list[Order]]:
+    last = SagaRun.objects.filter(id__in=seen).values_list("id", "inbox_last")
+    behind = {run_id: seen[run_id] for run_id, number in last if number > seen[run_id]}
+    return stored.load_orders(list(behind), behind) if behind else {}

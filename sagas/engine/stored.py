@@ -1,0 +1,194 @@
+"""Between the state of the law and the rows of the tables."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from sagas.core import messages as m
+from sagas.core.codec import decode_half, encode_half
+from sagas.core.due import waiting_for
+from sagas.core.forward import OUTCOME_UNKNOWN
+from sagas.core.state import Attention, RunState, StepState
+from sagas.core.vocabulary import (
+    CompensationStatus,
+    Direction,
+    Phase,
+    RunStatus,
+    StepKey,
+    StepStatus,
+    Verb,
+)
+from sagas.models import Order, SagaRun, StepRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+_ACTIVE = frozenset({StepStatus.RUNNING, StepStatus.WAITING, StepStatus.RETRYING})
+_UNDOING = frozenset({CompensationStatus.RUNNING, CompensationStatus.WAITING, CompensationStatus.RETRYING})
+
+
+def load(runs: Sequence[SagaRun]) -> dict[UUID, RunState]:
+    """Return the stored state of each run. Rows must come with `saga` and `version` selected."""
+    steps: dict[UUID, dict[StepKey, StepState]] = defaultdict(dict)
+    touched = [run.id for run in runs if run.started_at is not None]
+    if touched:
+        for row in StepRun.objects.filter(run_id__in=touched).order_by("id"):
+            steps[row.run_id][StepKey(row.step, row.item)] = _step_state(row)
+    return {run.id: _run_state(run, steps.get(run.id, {})) for run in runs}
+
+
+def _step_state(row: StepRun) -> StepState:
+    halves = row.halves
+    return StepState(
+        status=StepStatus(row.status),
+        compensation_status=CompensationStatus(row.compensation_status),
+        action=decode_half(halves.get("action", {})),
+        compensation=decode_half(halves.get("compensation", {})),
+        output=row.output,
+        error=row.error,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+    )
+
+
+def _run_state(run: SagaRun, steps: dict[StepKey, StepState]) -> RunState:
+    is_open = {(key, Phase.ACTION) for key, step in steps.items() if step.status in _ACTIVE}
+    is_open |= {(key, Phase.COMPENSATION) for key, step in steps.items() if step.compensation_status in _UNDOING}
+    return RunState(
+        run=str(run.id),
+        saga=run.saga.name,
+        version=run.version.number,
+        status=RunStatus(run.status),
+        direction=Direction(run.direction),
+        is_turning=run.is_turning,
+        is_past_pivot=run.is_past_pivot,
+        is_overdue=run.is_overdue,
+        input=run.input,
+        output=run.output,
+        key=run.key,
+        labels=run.labels,
+        amount=run.amount,
+        created_by=run.created_by,
+        reason=run.reason,
+        steps=steps,
+        open=frozenset(is_open),
+        attention=tuple(
+            Attention(one["step"], Phase(one["phase"]), one["code"], one["item"]) for one in run.attention
+        ),
+        steps_total=run.steps_total,
+        steps_done=run.steps_done,
+        undo_total=run.undo_total,
+        undo_done=run.undo_done,
+        sequence=run.sequence,
+        revision=run.revision - (run.inbox_last - run.inbox_done),
+        inbox_done=run.inbox_done,
+        created_at=run.created_at,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        deadline_at=run.deadline_at,
+    )
+
+
+def load_orders(run_ids: Sequence[UUID], after: dict[UUID, int]) -> dict[UUID, list[Order]]:
+    """Return the orders of each run numbered above `after[run]`, in their order."""
+    found: dict[UUID, list[Order]] = defaultdict(list)
+    for order in Order.objects.filter(run_id__in=run_ids).order_by("run_id", "number"):
+        if order.number > after[order.run_id]:
+            found[order.run_id].append(order)
+    return found
+
+
+def as_command(order: Order, now: datetime, dice: float = 0.5) -> m.TakeOrder:
+    """Return the command of a stored order."""
+    return m.TakeOrder(
+        number=order.number,
+        verb=Verb(order.verb),
+        by=order.by,
+        now=now,
+        reason=order.reason,
+        step=order.details.get("step"),
+        arguments=order.details.get("with"),
+        has_arguments="with" in order.details,
+        dice=dice,
+    )
+
+
+def run_columns(before: RunState, after: RunState) -> dict[str, Any]:
+    """Return what the fenced UPDATE sets of a run, and `was` and `revised`, which it compares and adds."""
+    orders_consumed = after.inbox_done - before.inbox_done
+    waits = waiting_for(after)
+    return {
+        "was": before.sequence,
+        "revised": after.revision - before.revision - orders_consumed,
+        "status": str(after.status),
+        "direction": str(after.direction),
+        "is_turning": after.is_turning,
+        "is_past_pivot": after.is_past_pivot,
+        "is_overdue": after.is_overdue,
+        "is_outcome_unknown": any(one.code == OUTCOME_UNKNOWN for one in after.attention),
+        "waiting_for": str(waits) if waits else "",
+        "attention": [
+            {"step": one.step, "item": one.item, "phase": str(one.phase), "code": one.code} for one in after.attention
+        ],
+        "reason": after.reason,
+        "output": after.output,
+        "sequence": after.sequence,
+        "steps_done": after.steps_done,
+        "undo_total": after.undo_total,
+        "undo_done": after.undo_done,
+        "current_step": _current_step(after),
+        "inbox_done": after.inbox_done,
+        "started_at": after.started_at,
+        "finished_at": after.finished_at,
+    }
+
+
+def _current_step(state: RunState) -> str:
+    if state.open:
+        return str(min(state.open)[0])
+    if state.attention:
+        return str(state.attention[0].key)
+    return str((state.reason or {}).get("step", ""))
+
+
+def step_columns(key: StepKey, step: StepState) -> dict[str, Any]:
+    """Return the whole row of one step run, but for its run."""
+    action, compensation = encode_half(step.action), encode_half(step.compensation)
+    halves = {name: half for name, half in (("action", action), ("compensation", compensation)) if half}
+    return {
+        "step": key.step,
+        "item": key.item,
+        "status": str(step.status),
+        "compensation_status": str(step.compensation_status),
+        "attempts": step.action.number,
+        "compensation_attempts": step.compensation.number,
+        "output": step.output,
+        "error": step.error,
+        "halves": halves,
+        "next_attempt_at": step.action.due_at or step.compensation.due_at,
+        "started_at": step.started_at,
+        "ended_at": step.ended_at,
+    }
+
+
+def touched_steps(events: Iterable[m.Event]) -> set[StepKey]:
+    """Return the step runs that `events` changed."""
+    keys: set[StepKey] = set()
+    for event in events:
+        match event:
+            case m.TurnedRound():
+                keys.update(event.undo, event.not_needed)
+            case (
+                m.AttemptStarted()
+                | m.AttemptEnded()
+                | m.RetryScheduled()
+                | m.StepFailed()
+                | m.StepInDoubt()
+                | m.CompensationFailed()
+                | m.EditionStarted()
+            ):
+                keys.add(StepKey(event.step, event.item))
+    return keys

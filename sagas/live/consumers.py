@@ -1,0 +1,181 @@
+"""Sockets: a nudge comes in, the database is read, a frame goes out.
+
+A socket only sends. Orders are POSTs, and whatever a client writes ends its
+socket. Each (re)connect gets a whole snapshot, so a gap heals itself. A viewer
+who reads slowly gets fewer frames, always the latest: nothing is queued.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from channels.db import DatabaseSyncToAsync
+from channels.exceptions import ChannelFull
+from channels.generic.websocket import AsyncWebsocketConsumer
+
+from sagas.live import access, frames, publisher, tail
+from sagas.live.publisher import Position
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+log = logging.getLogger(__name__)
+
+SOCKETS_MAX = 1000  # of one process: each holds a task and some kilobytes
+FRAME_S_MIN = 0.25  # at most four frames a second to each viewer
+BEAT_S = 5.0  # heartbeat, and the time within which a sign-out or a lost role ends a socket
+SNAPSHOT_S = 10.0  # an open page is read again after this long even when no nudge came
+
+SIGNED_OUT = 4401
+UNKNOWN_ADDRESS = 4404
+READ_ONLY = 1008
+BROKEN = 1011
+TRY_LATER = 1013
+
+_find_viewer = DatabaseSyncToAsync(access.find_viewer, thread_sensitive=False, executor=frames.readers)
+
+
+class LiveConsumer(AsyncWebsocketConsumer):
+    """What both kinds of page share: who may watch, the pace, the heartbeat."""
+
+    open_sockets: ClassVar[set[str]] = set()
+    group: str
+    _task: asyncio.Task[None] | None = None
+
+    async def connect(self) -> None:
+        """Accept, look who it is, and begin to show."""
+        await self.accept()
+        if len(LiveConsumer.open_sockets) >= SOCKETS_MAX:
+            await self.close(TRY_LATER)
+            return
+        LiveConsumer.open_sockets.add(self.channel_name)
+        if await _find_viewer(self.scope) is None:
+            await self.say_farewell()
+            return
+        self.changed = asyncio.Event()
+        self.changed.set()  # the snapshot
+        self._task = asyncio.create_task(self.show_for_ever())
+
+    async def disconnect(self, code: int) -> None:  # noqa: ARG002 - Channels gives it
+        """Leave nothing behind."""
+        LiveConsumer.open_sockets.discard(self.channel_name)
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:  # noqa: ARG002
+        """Nothing is expected from a viewer."""
+        await self.close(READ_ONLY)
+
+    async def say_farewell(self) -> None:
+        """Offer to sign in again, then close. The offer ends the page's reconnecting."""
+        await self.send(frames.farewell())
+        await self.close(SIGNED_OUT)
+
+    async def show_for_ever(self) -> None:
+        """Show at once, then as things change, but at most four times a second; beat in between."""
+        joined = False
+        try:
+            await self.start_watching()
+            try:
+                joined = await self._join()
+                await self._show_for_ever()
+            finally:
+                self.stop_watching()
+                if joined:
+                    await self.channel_layer.group_discard(self.group, self.channel_name)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("a live view broke; the page connects again")
+            await self.close(BROKEN)
+
+    async def _show_for_ever(self) -> None:
+        beat_at = time.monotonic() + BEAT_S
+        read_at = 0.0
+        while True:
+            now = time.monotonic()
+            if now >= beat_at:
+                if await _find_viewer(self.scope) is None:
+                    await self.say_farewell()
+                    return
+                beat_at = now + BEAT_S
+                if now - read_at >= SNAPSHOT_S:
+                    self.changed.set()
+                else:
+                    await self.send(frames.pulse(self.sequence))
+            if self.changed.is_set():
+                self.changed.clear()
+                read_at = time.monotonic()
+                await self.send(await self.read_frame() + frames.pulse(self.sequence))
+                await asyncio.sleep(FRAME_S_MIN)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.changed.wait(), max(0.0, beat_at - time.monotonic()))
+
+    async def _join(self) -> bool:
+        try:
+            await self.channel_layer.group_add(self.group, self.channel_name)
+        except (OSError, ChannelFull, publisher.layer_errors()) as error:
+            log.warning("channel layer: %s; the page is read every %d s", error, SNAPSHOT_S)
+            return False
+        return True
+
+    sequence: int = 0
+
+    async def start_watching(self) -> None:
+        """Ask the tail for nudges."""
+        raise NotImplementedError
+
+    def stop_watching(self) -> None:
+        """Undo `start_watching`."""
+        raise NotImplementedError
+
+    async def read_frame(self) -> str:
+        """Read the database and return what to show."""
+        raise NotImplementedError
+
+
+class RunConsumer(LiveConsumer):
+    """One open run page."""
+
+    shown: Position | None = None
+    wanted: Position | None = None
+
+    async def start_watching(self) -> None:
+        """Be counted before the snapshot is read, so that nothing falls between."""
+        self.run_id: UUID = self.scope["url_route"]["kwargs"]["run_id"]
+        self.group = publisher.group_name(self.run_id)
+        frames.join(self.run_id)
+        tail.watch(self.run_id)
+
+    def stop_watching(self) -> None:
+        """Leave the tail and the shared frames."""
+        tail.unwatch(self.run_id)
+        frames.leave(self.run_id)
+
+    async def run_advanced(self, message: dict[str, Any]) -> None:
+        """Take a nudge; one that says nothing new is dropped."""
+        position = Position(message["sequence"], message["revision"])
+        if self.shown is None or position > self.shown:
+            self.wanted = max(position, self.wanted or position)
+            self.changed.set()
+
+    async def read_frame(self) -> str:
+        """Return the run as it is now; nothing for a run that does not exist."""
+        wanted, self.wanted = self.wanted, None
+        frame = await frames.get_run_frame(self.run_id, wanted)
+        if frame is None:
+            return ""
+        self.shown, self.sequence = frame.position, frame.position.sequence
+        return frame.html
+
+
+async def refuse(scope: dict[str, Any], receive: Any, send: Any) -> None:  # noqa: ARG001 - ASGI
+    """Close a socket at an address that nothing listens at."""
+    await receive()
+    await send({"type": "websocket.close", "code": UNKNOWN_ADDRESS})

@@ -1,0 +1,119 @@
+"""What a socket carries: fragments wrapped for htmx, rendered once however many people watch."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from channels.db import DatabaseSyncToAsync
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.html import format_html
+
+from sagas.core.vocabulary import RunStatus
+from sagas.live.publisher import Position
+from sagas.models import SagaRun
+from sagas.presentation import fragments
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from uuid import UUID
+
+REUSE_S = 1.0  # a new viewer is shown the last frame if it is this fresh; the tail nudges what came after
+FRESH_S = 10.0  # sentences speak of time, so a frame is not reused for longer even when nothing moved
+READERS = 2
+
+readers = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="live")  # one connection each
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """All regions of one page as one message, and how far the run had come when it was read."""
+
+    position: Position
+    is_final: bool
+    html: str
+    rendered_at: float  # monotonic seconds
+
+
+def partials(regions: Mapping[str, str]) -> str:
+    """Wrap each region so that htmx morphs the element of that id and touches nothing else."""
+    return "".join(
+        f'<hx-partial hx-target="#{region}" hx-swap="outerMorph">{html}</hx-partial>'
+        for region, html in regions.items()
+    )
+
+
+def pulse(sequence: int = 0) -> str:
+    """Return the heartbeat: the server's time, and how far the run has come. `live.js` reads it."""
+    html = format_html(
+        '<i id="pulse" hidden data-at="{}" data-sequence="{}"></i>',
+        timezone.now().isoformat(timespec="milliseconds"), sequence,
+    )  # fmt: skip
+    return partials({"pulse": html})
+
+
+def farewell() -> str:
+    """Return what takes the socket's place when the viewer is not, or no longer, signed in.
+
+    It replaces the element that holds the socket, and so ends htmx's reconnecting.
+    """
+    html = render_to_string("sagas/live/_sign_in_again.html")
+    return f'<hx-partial hx-target="#live" hx-swap="outerHTML">{html}</hx-partial>'
+
+
+def render_run(run_id: UUID) -> Frame | None:
+    """Read and render one run; None when there is no such run.
+
+    The position is read first: what is rendered is at least that far, so a
+    viewer may be shown the same twice, but never too little.
+    """
+    row = SagaRun.objects.filter(id=run_id).values_list("sequence", "revision", "status").first()
+    if row is None:
+        return None
+    sequence, revision, status = row
+    html = partials(fragments.render_run_regions(run_id))
+    return Frame(Position(sequence, revision), RunStatus(status).is_final, html, time.monotonic())
+
+
+_render_run = DatabaseSyncToAsync(render_run, thread_sensitive=False, executor=readers)
+
+
+@dataclass(slots=True)
+class _Shared:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    frame: Frame | None = None
+    viewers: int = 0
+
+
+shared: dict[UUID, _Shared] = {}
+
+
+def join(run_id: UUID) -> None:
+    """Count one more viewer of the frames of `run_id`."""
+    shared.setdefault(run_id, _Shared()).viewers += 1
+
+
+def leave(run_id: UUID) -> None:
+    """Count one viewer less; the last one takes the kept frame along."""
+    entry = shared[run_id]
+    entry.viewers -= 1
+    if not entry.viewers:
+        del shared[run_id]
+
+
+async def get_run_frame(run_id: UUID, wanted: Position | None) -> Frame | None:
+    """Return a frame that shows at least `wanted` (None: as it is now); None when there is no such run."""
+    entry = shared[run_id]
+    async with entry.lock:
+        kept = entry.frame
+        if kept is not None:
+            age_s = time.monotonic() - kept.rendered_at
+            is_far_enough = age_s < REUSE_S if wanted is None else kept.position >= wanted and age_s < FRESH_S
+            if is_far_enough:
+                return kept
+        entry.frame = await _render_run(run_id)
+        return entry.frame

@@ -1,0 +1,104 @@
+"""`manage.py sagas`: definitions from and to files."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from sagas.catalog.apply import apply_file, check_file
+from sagas.catalog.errors import DocumentInvalidError
+from sagas.models import Saga, SagaVersion
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from collections.abc import Callable, Iterable
+
+    from sagas.core.document import Problem
+
+
+class Command(BaseCommand):
+    """Publish, check, list and export saga definitions."""
+
+    help = "Publish, check, list and export saga definitions."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare one sub-command for each thing to do."""
+        verbs = parser.add_subparsers(dest="verb", required=True)
+        for verb, text in (("apply", "publish documents"), ("validate", "check documents and store nothing")):
+            command = verbs.add_parser(verb, help=text)
+            command.add_argument("files", nargs="+", type=Path, metavar="FILE")
+            command.add_argument("--strict", action="store_true", help="count warnings as problems")
+        verbs.add_parser("list", help="list published sagas")
+        export = verbs.add_parser("export", help="print a published document as it was written")
+        export.add_argument("name")
+        export.add_argument("--number", type=int, help="version (default: the latest)")
+        simulate = verbs.add_parser("simulate", help="not built yet in this version")
+        simulate.add_argument("rest", nargs="*")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Do what `verb` says."""
+        match options["verb"]:
+            case "apply":
+                by = f"{getpass.getuser()} (command line)"
+                self._each_file(options["files"], lambda path: self._apply(path, by, strict=options["strict"]))
+            case "validate":
+                self._each_file(options["files"], lambda path: self._validate(path, strict=options["strict"]))
+            case "list":
+                self._list()
+            case "export":
+                self._export(options["name"], options["number"])
+            case _:
+                raise CommandError("`simulate` is not built yet in this version.")
+
+    def _each_file(self, files: list[Path], do: Callable[[Path], None]) -> None:
+        failed = 0
+        for path in files:
+            try:
+                do(path)
+            except DocumentInvalidError as error:
+                failed += 1
+                self._say(path, "error", error.problems)
+        if failed:
+            noun = "document has" if failed == 1 else "documents have"
+            message = f"{failed} of {len(files)} {noun} problems."
+            raise CommandError(message)
+
+    def _apply(self, path: Path, by: str, *, strict: bool) -> None:
+        if strict:
+            self._validate(path, strict=True)
+        published = apply_file(path, by=by)
+        self._say(path, "warning", published.warnings)
+        what = "published" if published.is_new else "unchanged"
+        self.stdout.write(f"{path}: {what}: {published.version.saga.name} version {published.version.number}")
+
+    def _validate(self, path: Path, *, strict: bool) -> None:
+        checked = check_file(path)
+        problems = checked.problems + (checked.warnings if strict else ())
+        if problems:
+            raise DocumentInvalidError(problems)
+        self._say(path, "warning", checked.warnings)
+        self.stdout.write(f"{path}: no problems")
+
+    def _say(self, path: Path, kind: str, problems: Iterable[Problem]) -> None:
+        for problem in problems:
+            place = f"{path}:{problem.line}:{problem.column}" if problem.line is not None else str(path)
+            where = f"{problem.path}: " if problem.path else ""
+            self.stderr.write(f"{place}: {kind}: {where}{problem.message}")
+
+    def _list(self) -> None:
+        for saga in Saga.objects.select_related("latest").order_by("name"):
+            number = saga.latest.number if saga.latest else 0
+            archived = "  archived" if saga.archived_at else ""
+            self.stdout.write(f"{saga.name}  version {number}  {saga.title}{archived}")
+
+    def _export(self, name: str, number: int | None) -> None:
+        versions = SagaVersion.objects.filter(saga__name=name).order_by("-number")
+        version = (versions.filter(number=number) if number is not None else versions).first()
+        if version is None:
+            which = f" version {number}" if number is not None else ""
+            message = f"There is no saga {name}{which}."
+            raise CommandError(message)
+        self.stdout.write(version.source, ending="" if version.source.endswith("\n") else "\n")

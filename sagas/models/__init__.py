@@ -1,0 +1,24 @@
+"""Tables, constraints, indexes. No behaviour."""
+
+from __future__ import annotations
+
+from sagas.models.access import ApiToken, IdempotencyKey, SignInLink
+from sagas.models.definition import Draft, Saga, SagaVersion
+from sagas.models.inbox import Order
+from sagas.models.journal import JournalEntry
+from sagas.models.pump import PumpSlot
+from sagas.models.run import SagaRun, StepRun
+
+__all__ = [
+    "ApiToken",
+    "Draft",
+    "IdempotencyKey",
+    "JournalEntry",
+    "Order",
+    "PumpSlot",
+    "Saga",
+    "SagaRun",
+    "SagaVersion",
+    "SignInLink",
+    "StepRun",
+]

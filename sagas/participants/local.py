@@ -1,0 +1,282 @@
+"""How a Python action is carried out: whatever it does, the answer is an `Outcome`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from django.db import DatabaseError, InterfaceError, OperationalError, connections, transaction
+
+from sagas.core.limits import JSON_DEPTH_MAX, PAYLOAD_BYTES_MAX
+from sagas.core.outcome import TIMED_OUT, Error, Failed, Outcome, Succeeded, Unknown
+from sagas.core.outcome import Rejected as RejectedOutcome
+from sagas.participants.base import NoEffect, Rejected
+from sagas.participants.errors import CommitUncertainError, NotAwaitedError
+
+if TYPE_CHECKING:
+    import inspect
+    from collections.abc import Callable, Iterator
+
+    from sagas.core.vocabulary import Json
+    from sagas.participants.base import Call
+    from sagas.participants.registry import Action
+
+logger = logging.getLogger(__name__)
+
+MESSAGE_CHARACTERS_MAX = 1_000  # an error is read on a page; a traceback belongs in the log
+CODE_CHARACTERS_MAX = 64
+
+EXCEPTION = "exception"
+BAD_ARGUMENTS = "bad_arguments"
+BAD_OUTPUT = "bad_output"
+REPLY_TOO_LARGE = "reply_too_large"
+NOT_AWAITED = "not_awaited"
+TRANSACTION_LEFT_OPEN = "transaction_left_open"
+ACTION_NOT_REGISTERED = "action_not_registered"
+
+
+class _OutputError(Exception):
+    """What the action returned cannot be stored."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class _OpenTransactionError(Exception):
+    """The action came back inside a transaction that it had begun."""
+
+
+def not_registered(name: str) -> Failed:
+    """Return the outcome of a call to an action this worker does not have (another one may)."""
+    return Failed(Error(ACTION_NOT_REGISTERED, f"No installed app registers the action {name!r}."))
+
+
+async def perform_async(action: Action, call: Call) -> Outcome:
+    """Await an `async def` action, for `call.timeout_s` seconds at most; then the outcome is unknown.
+
+    Raises:
+        asyncio.CancelledError: the pump itself cancelled the attempt.
+    """
+    bound = _bind(action, call)
+    if isinstance(bound, Failed):
+        return bound
+    task = asyncio.current_task()
+    limit = asyncio.timeout(call.timeout_s)
+    try:
+        async with limit:
+            return Succeeded(checked_output(await action.function(*bound.args, **bound.kwargs)))
+    except BaseException as error:  # an action's sys.exit() must not end the pump
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise
+        if isinstance(error, TimeoutError) and limit.expired():
+            return Unknown(Error(TIMED_OUT, f"No answer within {call.timeout_s:g} s."))
+        return _outcome_of(action, call, error)
+
+
+def perform_plain(action: Action, call: Call) -> Outcome:
+    """Call a plain action in the thread this runs in. The time-out is the caller's: a thread cannot be stopped."""
+    bound = _bind(action, call)
+    if isinstance(bound, Failed):
+        return bound
+    try:
+        with _clean_connections():
+            return Succeeded(checked_output(action.function(*bound.args, **bound.kwargs)))
+    except BaseException as error:  # noqa: BLE001 - an action's sys.exit() must not end the pump's thread
+        return _outcome_of(action, call, error)
+
+
+def perform_atomic(action: Action, call: Call, commit: Callable[[Succeeded], None]) -> Outcome | None:
+    """Run an atomic action and write down its success, both in one transaction.
+
+    Args:
+        action: a plain function registered with `atomic=True`.
+        call: the attempt.
+        commit: appends the outcome to the journal, fenced; called inside the
+            transaction, as its last act. Raises `NotAwaitedError` to undo all.
+
+    Returns:
+        None when effects and entry are committed; else the outcome, and nothing was changed.
+
+    Raises:
+        CommitUncertainError: the connection was lost in COMMIT.
+    """
+    bound = _bind(action, call)
+    if isinstance(bound, Failed):
+        return bound
+    is_written, is_committed = False, False
+
+    def note() -> None:
+        nonlocal is_committed
+        is_committed = True
+
+    try:
+        with _clean_connections(), transaction.atomic(durable=True):
+            depth = len(transaction.get_connection().atomic_blocks)
+            transaction.on_commit(note)  # runs before any hook of the action, which may raise
+            output = checked_output(action.function(*bound.args, **bound.kwargs))
+            if len(transaction.get_connection().atomic_blocks) != depth:
+                raise _OpenTransactionError  # noqa: TRY301 - the way to roll back is to raise
+            commit(Succeeded(output))
+            is_written = True
+    except BaseException as error:  # an action's sys.exit() must not end the pump's thread
+        if is_committed:
+            logger.warning("A hook of %s failed after its commit", call.idempotency_key, exc_info=error)
+            return None
+        if is_written and isinstance(error, (OperationalError, InterfaceError)):
+            message = f"The connection was lost in the commit of {call.idempotency_key}."
+            raise CommitUncertainError(message) from error
+        return _outcome_of(action, call, error)
+    return None
+
+
+def checked_output(value: object) -> Json:
+    """Return `value` as plain JSON that both databases store alike.
+
+    Raises:
+        _OutputError: not JSON, too deep, too large, or text with NUL or lone surrogates.
+    """
+    if value is None:
+        return None
+    _check_shape(value)
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise _OutputError(BAD_OUTPUT, "The output holds a lone surrogate, which is not text.") from None
+    except (TypeError, ValueError) as error:
+        raise _OutputError(BAD_OUTPUT, f"The output is not JSON: {error}.") from error
+    if size > PAYLOAD_BYTES_MAX:
+        raise _OutputError(REPLY_TOO_LARGE, f"Reply too large: {size:,} bytes of at most {PAYLOAD_BYTES_MAX:,}.")
+    if "\\u0000" in text and _has_nul(value):
+        raise _OutputError(BAD_OUTPUT, "The output holds the character U+0000, which databases refuse.")
+    return json.loads(text)
+
+
+def _check_shape(value: object) -> None:
+    """Refuse what `json.dumps` would take but change, keys that are not text; and endless depth or sharing."""
+    level = [value]
+    count = 0
+    for _ in range(JSON_DEPTH_MAX):
+        below: list[object] = []
+        for item in level:
+            if isinstance(item, dict):
+                if not all(isinstance(key, str) for key in item):
+                    raise _OutputError(BAD_OUTPUT, "The output is not JSON: a key of an object is not text.")
+                below.extend(item.values())
+            elif isinstance(item, (list, tuple)):
+                below.extend(item)
+        if not below:
+            return
+        count += len(below)
+        if count > PAYLOAD_BYTES_MAX:  # each takes a byte at least; without this, a list of itself twice has no end
+            raise _OutputError(REPLY_TOO_LARGE, f"Reply too large: more than {PAYLOAD_BYTES_MAX:,} values.")
+        level = below
+    if any(isinstance(item, (dict, list, tuple)) for item in level):
+        raise _OutputError(BAD_OUTPUT, f"The output is nested deeper than {JSON_DEPTH_MAX} levels.")
+
+
+def _has_nul(value: object) -> bool:
+    """Return whether any text holds U+0000 itself, and not only the six characters that escape it."""
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any("\0" in key or _has_nul(item) for key, item in value.items())
+    return isinstance(value, (list, tuple)) and any(_has_nul(item) for item in value)
+
+
+def _bind(action: Action, call: Call) -> inspect.BoundArguments | Failed:
+    """Fit the arguments to the function's parameters before anything of it runs: a misfit has no effect."""
+    try:
+        if isinstance(call.arguments, dict):
+            return action.signature.bind(call, **call.arguments)
+        return action.signature.bind(call, *(() if call.arguments is None else (call.arguments,)))
+    except TypeError as error:
+        message = _clean(f"{action.name} cannot be called so: {error}.")
+        return Failed(Error(BAD_ARGUMENTS, message), is_retriable=False)
+
+
+def _outcome_of(action: Action, call: Call, error: BaseException) -> Outcome:
+    """Return what an exception says about the attempt (docs/guarantees.md, the four outcomes)."""
+    match error:
+        case Rejected():
+            return RejectedOutcome(_stated(error))
+        case NoEffect():
+            return Failed(_stated(error))
+        case NotAwaitedError():
+            return Failed(Error(NOT_AWAITED, "Nobody awaits this attempt any more; rolled back."), is_counted=False)
+    logger.warning("%s failed in %s attempt %d", action.name, call.idempotency_key, call.attempt, exc_info=error)
+    match error:
+        case _OutputError():
+            reason = Error(error.code, _clean(str(error)))
+        case _OpenTransactionError():
+            reason = Error(TRANSACTION_LEFT_OPEN, "The action left a transaction open; rolled back.")
+        case _:
+            reason = Error(EXCEPTION, _clean(f"{type(error).__name__}: {_text(error)}"))
+    return Failed(reason) if action.is_atomic or action.reads_only else Unknown(reason)
+
+
+def _stated(error: Rejected | NoEffect) -> Error:
+    try:
+        details = checked_output(error.details)
+    except _OutputError:
+        logger.warning("The details of %r are left out: not JSON, or too large", error)
+        details = None
+    return Error(_clean(str(error.code))[:CODE_CHARACTERS_MAX], _clean(_text(error)), details)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - an exception that cannot say what it is
+        return "(no message)"
+
+
+def _clean(text: str) -> str:
+    """Return text for a journal entry: bounded, one line, nothing that a database or a terminal refuses."""
+    return "".join(character if character.isprintable() else " " for character in text[:MESSAGE_CHARACTERS_MAX]).strip()
+
+
+@contextmanager
+def _clean_connections() -> Iterator[None]:
+    """Begin on usable connections of this thread and leave none in a transaction.
+
+    Connections are kept between calls; one that broke is replaced.
+
+    Raises:
+        _OpenTransactionError: the body ended well but had left a transaction open; it is rolled back.
+    """
+    before = {connection.alias: len(connection.atomic_blocks) for connection in _opened()}
+    for connection in _opened():
+        connection.close_if_unusable_or_obsolete()
+    is_left_open = False
+    try:
+        yield
+    finally:
+        for connection in _opened():
+            is_left_open |= _end_transactions(connection, before.get(connection.alias, 0))
+    if is_left_open:
+        raise _OpenTransactionError
+
+
+def _opened() -> list[Any]:
+    return [connection for connection in connections.all(initialized_only=True) if connection.connection is not None]
+
+
+def _end_transactions(connection: Any, depth: int) -> bool:
+    """Roll back what is open above `depth` nested blocks; return whether anything was."""
+    is_open = len(connection.atomic_blocks) > depth
+    try:
+        while len(connection.atomic_blocks) > depth:
+            connection.set_rollback(True)
+            connection.atomic_blocks[-1].__exit__(None, None, None)
+        if not depth and not connection.autocommit:
+            is_open = True
+            connection.rollback()
+            connection.set_autocommit(True)
+    except DatabaseError:
+        connection.close()
+    return is_open

@@ -1,0 +1,87 @@
+"""How amounts of time, moments, ids and JSON are written for people."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sagas.core.vocabulary import Json
+
+JSON_CHARACTERS_MAX = 16_384  # of one value on a page; the whole is in the API
+
+
+def duration(span: timedelta | float | None) -> str:
+    """Write a length of time with at most two units.
+
+    >>> [duration(s) for s in (0.04, 0.42, 12, 72, 11_100, 187_200)]
+    ['40 ms', '0.4 s', '12 s', '1 m 12 s', '3 h 05 m', '2 d 4 h']
+    """
+    if span is None:
+        return ""
+    seconds = max(span.total_seconds() if isinstance(span, timedelta) else span, 0.0)
+    if seconds < 0.1:  # noqa: PLR2004 - below a tenth of a second, milliseconds read better
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 10:  # noqa: PLR2004
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    minutes, left_s = divmod(whole, 60)
+    hours, left_m = divmod(minutes, 60)
+    days, left_h = divmod(hours, 24)
+    if days:
+        return f"{days} d {left_h} h"
+    if hours:
+        return f"{hours} h {left_m:02d} m"
+    return f"{minutes} m {left_s:02d} s" if minutes else f"{whole} s"
+
+
+def countdown(span: timedelta) -> str:
+    """Write what is left, as a clock does.
+
+    >>> countdown(timedelta(seconds=42)), countdown(timedelta(hours=1, seconds=5))
+    ('0:42', '1:00:05')
+    """
+    left = max(math.ceil(span.total_seconds()), 0)
+    hours, rest = divmod(left, 3600)
+    minutes, seconds = divmod(rest, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def ago(span: timedelta) -> str:
+    """Write an age in one coarse unit: it need not be exact, it must not jump.
+
+    >>> ago(timedelta(seconds=3)), ago(timedelta(minutes=5)), ago(timedelta(days=3))
+    ('just now', '5 m ago', '3 d ago')
+    """
+    seconds = span.total_seconds()
+    for unit_s, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= unit_s:
+            return f"{int(seconds // unit_s)} {unit} ago"
+    return "just now" if seconds < 10 else f"{int(seconds)} s ago"  # noqa: PLR2004
+
+
+def utc(moment: datetime) -> datetime:
+    """Return the moment in UTC, which every page is written in."""
+    return moment.astimezone(UTC)
+
+
+def short_id(run_id: UUID | str) -> str:
+    """Shorten a run id for reading: enough to recognise it, never enough to look it up.
+
+    >>> short_id("0192f0c8-7b3c-7cc0-98c4-dc0c0c07398f")
+    '0192f0c8…398f'
+    """
+    text = str(run_id)
+    return f"{text[:8]}…{text[-4:]}"
+
+
+def pretty_json(value: Json) -> str:
+    """Write JSON for reading, cut at `JSON_CHARACTERS_MAX`."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    if len(text) <= JSON_CHARACTERS_MAX:
+        return text
+    return f"{text[:JSON_CHARACTERS_MAX]}\n… cut here; {len(text):,} characters in all"

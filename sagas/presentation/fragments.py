@@ -1,0 +1,69 @@
+"""The regions of a page as HTML, for the page itself and for the socket alike.
+
+Rendered without a request: nothing personal, no form, no permission, no local
+time. Each is a file whose root element carries the region's id.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from sagas.core.vocabulary import Verb
+from sagas.engine import commands
+from sagas.presentation import graph, journal, status, steps, strip
+from sagas.presentation.why import why
+from sagas.queries import run_detail
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+    from uuid import UUID
+
+    from sagas.queries.run_detail import RunDetail
+    from sagas.queries.runs import RunRow
+
+ENTRIES_SHOWN = 200  # the newest; the API has the rest
+RUN_REGIONS = ("run-head", "actions-state", "why", "graph", "steps", "journal")
+
+
+def render_run_regions(run_id: UUID) -> dict[str, str]:
+    """Return every region of a run's page by its id; empty when there is no such run."""
+    detail = run_detail.find_run_detail(run_id)
+    return {} if detail is None else render_regions(detail, timezone.now())
+
+
+def render_regions(detail: RunDetail, now: datetime) -> dict[str, str]:
+    """Return every region of this run as it is at `now`."""
+    context = run_context(detail, now)
+    return {
+        region: render_to_string(f"sagas/runs/_{region.replace('-', '_')}.html", context) for region in RUN_REGIONS
+    }
+
+
+def run_context(detail: RunDetail, now: datetime) -> dict[str, Any]:
+    """Return what the regions of a run's page are made of."""
+    run = detail.run
+    by_name = {step.plan.name: step for step in detail.steps}
+    allowed = commands.allowed_orders(run)
+    shown = detail.journal[-ENTRIES_SHOWN:]
+    return {
+        "detail": detail,
+        "run": run,
+        "now": now,
+        "look": status.run_look(run.status, is_paused=run.is_paused),
+        "took": (run.finished_at or now) - run.created_at,
+        "why": why(detail, now),
+        "graph": graph.draw(detail, now),
+        "steps": [steps.shown(step, now) for step in detail.steps],
+        "orders": {verb.value: verb in allowed for verb in Verb},
+        "entries": [(entry, journal.sentence(entry, by_name), journal.tone_of(entry)) for entry in shown],
+        "entries_hidden": run.sequence - len(shown),
+    }
+
+
+def render_rows(rows: Iterable[RunRow]) -> str:
+    """Return the body of a table of runs: `<tbody id="rows">`."""
+    return render_to_string("sagas/runs/_rows.html", {"rows": [strip.shown(row) for row in rows]})

@@ -1,0 +1,299 @@
+"""The two-lane picture: forward above from left to right, compensation below from right to left.
+
+Geometry only; `templates/sagas/runs/_graph.html` writes the SVG. A pair shares
+one column. Lengths are SVG units, which are CSS pixels at natural size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from sagas.core.vocabulary import CompensationStatus, StepStatus
+from sagas.presentation.format import duration
+from sagas.presentation.status import Look, compensation_look, step_look
+from sagas.presentation.why import Left
+from sagas.queries.plan import Undo
+
+if TYPE_CHECKING:
+    from sagas.queries.run_detail import Attempt, RunDetail, StepDetail
+
+NODE_WIDTH, NODE_HEIGHT = 188, 60
+MARGIN = 12
+FORWARD_Y = 40
+BACKWARD_Y = 184
+PICTURE_HEIGHT = 284
+MIDDLE_Y = 142  # where the jump from the failed step runs
+TITLE_CHARACTERS_MAX = 20
+NODES_MAX = 60  # morphing more than this costs a viewer tens of milliseconds; the table is the truth
+GAPS = {1: 0, 2: 112, 3: 96, 4: 56}
+GAP = 28
+
+_ENDED = {StepStatus.SUCCEEDED.value, StepStatus.FAILED.value, StepStatus.IN_DOUBT.value, StepStatus.SKIPPED.value}
+_UNREACHED = {CompensationStatus.NONE.value, CompensationStatus.PENDING.value, CompensationStatus.NOT_NEEDED.value}
+_ACTIVE = {"running", "waiting", "retrying"}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One box: a link to its step."""
+
+    id: str
+    x: int
+    y: int
+    url: str
+    title: str
+    full_title: str
+    look: Look
+    facts: tuple[str, ...]  # second line: state in words, how long, which try
+    left: Left | None  # counts down to the next try
+    is_reached: bool
+    is_current: bool
+
+    @property
+    def bottom(self) -> int:
+        """Where it ends below."""
+        return self.y + NODE_HEIGHT
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One line. `kind` is forward, backward, pair or jump."""
+
+    kind: str
+    path: str
+    is_reached: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What stands below a step that has no compensation, in one or two lines."""
+
+    x: int
+    y: int
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """The whole picture."""
+
+    width: int
+    height: int
+    label: str
+    forward: tuple[Node, ...] = ()
+    backward: tuple[Node, ...] = ()
+    edges: tuple[Edge, ...] = ()
+    words: tuple[Words, ...] = ()
+    pivot_x: int | None = None
+    is_too_big: bool = False
+    jump_x: int | None = None  # where the words of the jump stand
+    jump_y: int = MIDDLE_Y - 10
+    margin: int = MARGIN
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """All boxes, in the order of execution."""
+        return (*self.forward, *self.backward)
+
+
+def draw(detail: RunDetail, now: datetime) -> Graph:
+    """Return the picture of one run."""
+    steps = detail.steps
+    if len(steps) > NODES_MAX:
+        return Graph(0, 0, label(detail), is_too_big=True)
+    gap = GAPS.get(len(steps), GAP)
+    places = [MARGIN + place * (NODE_WIDTH + gap) for place in range(len(steps))]
+    width = (places[-1] if places else 0) + NODE_WIDTH + MARGIN + (gap if _ends_in_pivot(steps) else 0)
+    forward = tuple(_forward(detail, step, x, now) for step, x in zip(steps, places, strict=True))
+    backward = {
+        place: _backward(detail, step, x, now)
+        for place, (step, x) in enumerate(zip(steps, places, strict=True))
+        if step.plan.undo is Undo.DECLARED or step.is_undoing
+    }
+    jump, jump_x = _jump(detail, forward, backward)
+    pivot = next((place for place, step in enumerate(steps) if step.plan.is_pivot), None)
+    return Graph(
+        width,
+        PICTURE_HEIGHT,
+        label(detail),
+        forward,
+        tuple(reversed(backward.values())),
+        (*_forward_edges(forward), *_pairs(forward, backward), *_backward_edges(backward), *jump),
+        tuple(
+            Words(x + NODE_WIDTH // 2, BACKWARD_Y + NODE_HEIGHT // 2, _no_compensation(step))
+            for place, (step, x) in enumerate(zip(steps, places, strict=True))
+            if place not in backward
+        ),
+        None if pivot is None else places[pivot] + NODE_WIDTH + max(gap, GAP) // 2,
+        jump_x=jump_x,
+    )
+
+
+def label(detail: RunDetail) -> str:
+    """Say the picture in one sentence."""
+    done = sum(step.status in {StepStatus.SUCCEEDED.value, StepStatus.SKIPPED.value} for step in detail.steps)
+    parts = [
+        ngettext("%(done)s of %(count)s step done", "%(done)s of %(count)s steps done", len(detail.steps))
+        % {"done": done, "count": len(detail.steps)}
+    ]
+    parts += [
+        f"{step.plan.title}: {step_look(step.status).label}"
+        for step in detail.steps
+        if step.status not in {StepStatus.PENDING.value, StepStatus.SUCCEEDED.value, StepStatus.SKIPPED.value}
+    ]
+    parts += [
+        f"{step.undo_title}: {compensation_look(step.compensation_status).label}"
+        for step in detail.steps
+        if step.is_undoing
+    ]
+    return _("Picture of the run. %(facts)s.") % {"facts": "; ".join(parts)}
+
+
+def _forward(detail: RunDetail, step: StepDetail, x: int, now: datetime) -> Node:
+    look = step_look(step.status)
+    most = step.plan.attempts_max
+    facts, left = _facts(step.status, look, step.actions, step.attempts, most, step.next_attempt_at, now)
+    return Node(
+        id=f"node-{_anchor(step.key)}",
+        x=x,
+        y=FORWARD_Y,
+        url=reverse("sagas:step-detail", args=[detail.run.id, step.key]),
+        title=_short(step.plan.title),
+        full_title=f"{step.plan.title}: {look.label}",
+        look=look,
+        facts=facts,
+        left=left,
+        is_reached=step.status != StepStatus.PENDING.value,
+        is_current=step.status in _ACTIVE,
+    )
+
+
+def _backward(detail: RunDetail, step: StepDetail, x: int, now: datetime) -> Node:
+    look = compensation_look(step.compensation_status)
+    most = step.plan.compensation_attempts_max
+    facts, left = _facts(
+        step.compensation_status,
+        look,
+        step.compensations,
+        step.compensation_attempts,
+        most,
+        step.next_attempt_at,
+        now,
+    )
+    return Node(
+        id=f"node-{_anchor(step.key)}-undo",
+        x=x,
+        y=BACKWARD_Y,
+        url=reverse("sagas:step-detail", args=[detail.run.id, step.key]) + "#undo",
+        title=_short(step.undo_title),
+        full_title=f"{step.undo_title}: {look.label}",
+        look=look,
+        facts=facts,
+        left=left,
+        is_reached=step.compensation_status not in _UNREACHED,
+        is_current=step.compensation_status in {*_ACTIVE, CompensationStatus.FAILED.value},
+    )
+
+
+def _facts(
+    status: str,
+    look: Look,
+    attempts: tuple[Attempt, ...],
+    made: int,
+    most: int | None,
+    next_at: datetime | None,
+    now: datetime,
+) -> tuple[tuple[str, ...], Left | None]:
+    """Return the second line of a node: its state in words, then what is worth knowing about it."""
+    facts = [str(look.label)]
+    if status == StepStatus.RETRYING.value:
+        number = _("%(number)s of %(most)s") % {"number": made + 1, "most": most} if most else _("try %s") % (made + 1)
+        return (facts[0], number), Left(next_at or now, now)
+    if len(attempts) > 0 and (spent := _spent(attempts)) is not None:
+        facts.append(duration(spent))
+    if made > 1:
+        facts.append(ngettext("%s try", "%s tries", made) % made)
+    return tuple(facts), None
+
+
+def _spent(attempts: tuple[Attempt, ...]) -> timedelta | None:
+    last = attempts[-1]
+    return None if last.ended_at is None else last.ended_at - attempts[0].started_at
+
+
+def _forward_edges(nodes: tuple[Node, ...]) -> list[Edge]:
+    y = FORWARD_Y + NODE_HEIGHT // 2
+    return [
+        Edge("forward", f"M{left.x + NODE_WIDTH} {y}H{right.x - 7}", is_reached=right.is_reached)
+        for left, right in zip(nodes, nodes[1:], strict=False)
+    ]
+
+
+def _pairs(forward: tuple[Node, ...], backward: dict[int, Node]) -> list[Edge]:
+    return [
+        Edge("pair", f"M{node.x + NODE_WIDTH // 2} {forward[place].bottom}V{node.y}")
+        for place, node in backward.items()
+    ]
+
+
+def _backward_edges(backward: dict[int, Node]) -> list[Edge]:
+    y = BACKWARD_Y + NODE_HEIGHT // 2
+    nodes = list(backward.values())
+    return [
+        Edge("backward", f"M{right.x} {y}H{left.x + NODE_WIDTH + 7}", is_reached=left.is_reached)
+        for left, right in zip(nodes, nodes[1:], strict=False)
+    ]
+
+
+def _jump(
+    detail: RunDetail, forward: tuple[Node, ...], backward: dict[int, Node]
+) -> tuple[tuple[Edge, ...], int | None]:
+    """Draw the way from where the run turned to the first undo."""
+    undoing = [place for place, step in enumerate(detail.steps) if step.is_undoing and place in backward]
+    if not undoing:
+        return (), None
+    first = backward[max(undoing)]
+    reason = detail.run.reason if isinstance(detail.run.reason, dict) else {}
+    turned = next((place for place, step in enumerate(detail.steps) if step.plan.name == reason.get("step")), None)
+    if turned is None:
+        turned = max(place for place, step in enumerate(detail.steps) if step.status in _ENDED or step.is_undoing)
+    start, end = forward[turned].x + NODE_WIDTH // 2 + 24, first.x + NODE_WIDTH // 2 + 24
+    top, bottom = FORWARD_Y + NODE_HEIGHT, BACKWARD_Y - 10
+    if start == end:
+        return (Edge("jump", f"M{start} {top}V{bottom}"),), None
+    path = (
+        f"M{start} {top}V{MIDDLE_Y - 10}Q{start} {MIDDLE_Y} {start - 10} {MIDDLE_Y}"
+        f"H{end + 10}Q{end} {MIDDLE_Y} {end} {MIDDLE_Y + 10}V{bottom}"
+    )
+    return (Edge("jump", path),), (start + end) // 2
+
+
+def _no_compensation(step: StepDetail) -> tuple[str, ...]:
+    match step.plan.undo:
+        case Undo.AFTER_PIVOT if step.plan.is_pivot:
+            return (_("Cannot be undone"), _("the point of no return"))
+        case Undo.AFTER_PIVOT:
+            return (_("Cannot be undone"), _("after the pivot"))
+        case Undo.READS_ONLY:
+            return (_("No compensation declared"), _("it changes nothing"))
+        case _:
+            return (_("No compensation needed"),)
+
+
+def _ends_in_pivot(steps: tuple[StepDetail, ...]) -> bool:
+    return bool(steps) and steps[-1].plan.is_pivot
+
+
+def _short(title: str) -> str:
+    return title if len(title) <= TITLE_CHARACTERS_MAX else title[: TITLE_CHARACTERS_MAX - 1].rstrip() + "…"
+
+
+def _anchor(key: str) -> str:
+    """Make a step key fit for an id in HTML."""
+    return key.replace("[", "-").replace("]", "")

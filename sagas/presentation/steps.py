@@ -1,0 +1,89 @@
+"""A run's steps as its table shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext as _
+
+from sagas.core.vocabulary import CompensationStatus, StepStatus
+from sagas.presentation.format import duration
+from sagas.presentation.status import Look, compensation_look, step_look
+from sagas.presentation.why import Left
+from sagas.queries.plan import Undo
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sagas.queries.run_detail import Attempt, StepDetail
+
+ATTEMPTS_SHOWN = 4  # of one half, the newest; the step's own page has them all
+
+
+@dataclass(frozen=True, slots=True)
+class ShownHalf:
+    """The action or the compensation of one step."""
+
+    look: Look | None
+    words: str
+    attempts: tuple[Attempt, ...]
+    hidden: int
+    left: Left | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownStep:
+    """One step."""
+
+    step: StepDetail
+    anchor: str
+    action: ShownHalf
+    undo: ShownHalf
+
+
+def shown(step: StepDetail, now: datetime) -> ShownStep:
+    """Return how a step is shown in the table."""
+    left = Left(step.next_attempt_at, now) if step.next_attempt_at else None
+    is_retrying = step.status == StepStatus.RETRYING.value
+    is_undo_retrying = step.compensation_status == CompensationStatus.RETRYING.value
+    return ShownStep(
+        step,
+        step.key.replace("[", "-").replace("]", ""),
+        _half(step_look(step.status), "", step.actions, left if is_retrying else None),
+        _half(
+            compensation_look(step.compensation_status) if step.is_undoing else None,
+            undo_words(step),
+            step.compensations,
+            left if is_undo_retrying else None,
+        ),
+    )
+
+
+def undo_words(step: StepDetail) -> str:
+    """Say what undoes a step, or why nothing does."""
+    match step.plan.undo:
+        case Undo.DECLARED:
+            return step.undo_title
+        case Undo.AFTER_PIVOT if step.plan.is_pivot:
+            return _("Cannot be undone: the point of no return")
+        case Undo.AFTER_PIVOT:
+            return _("Cannot be undone: after the pivot")
+        case Undo.READS_ONLY:
+            return _("No compensation declared: it changes nothing")
+        case _:
+            return _("No compensation needed")
+
+
+def policy_words(attempts_max: int | None, timeout_s: float | None) -> str:
+    """Say a retry policy in words."""
+    tries = (
+        _("Tried until it works.")
+        if attempts_max is None
+        else _("Tried at most %(count)s times.") % {"count": attempts_max}
+    )
+    return tries if timeout_s is None else f"{tries} " + _("Each try has %(time)s.") % {"time": duration(timeout_s)}
+
+
+def _half(look: Look | None, words: str, attempts: tuple[Attempt, ...], left: Left | None) -> ShownHalf:
+    return ShownHalf(look, words, attempts[-ATTEMPTS_SHOWN:], max(len(attempts) - ATTEMPTS_SHOWN, 0), left)

@@ -1,0 +1,95 @@
+"""A run in one line: its look, one line of reason, and a strip of cells, one for each step and each undo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext as _
+
+from sagas.core.vocabulary import RunStatus, StepStatus
+from sagas.presentation.status import Look, compensation_look, run_look, step_look
+from sagas.queries.plan import title_of
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from sagas.models import SagaRun
+    from sagas.queries.runs import RunRow
+
+CELL = 16  # a cell and the space behind it, in pixels
+LANE_GAP = 8  # between forward and backward
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One step in the strip: its place and its look."""
+
+    x: int
+    look: Look
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRow:
+    """One row of a list of runs."""
+
+    run: SagaRun
+    look: Look
+    cells: tuple[Cell, ...]
+    width: int
+    label: str
+    where: str
+    reason: str
+    took: timedelta | None
+
+
+def shown(row: RunRow) -> ShownRow:
+    """Return how a run is shown in a list."""
+    run = row.run
+    cells = [Cell(place * CELL, step_look(value)) for place, value in enumerate(row.forward)]
+    start = len(cells) * CELL + LANE_GAP
+    cells += [Cell(start + place * CELL, compensation_look(value)) for place, value in enumerate(row.backward)]
+    return ShownRow(
+        run=run,
+        look=run_look(run.status, is_paused=run.is_paused),
+        cells=tuple(cells),
+        width=cells[-1].x + CELL if cells else CELL,
+        label=_label(row),
+        where=title_of(_where(row)),
+        reason=_reason(row),
+        took=(run.finished_at - run.created_at) if run.finished_at else None,
+    )
+
+
+def _label(row: RunRow) -> str:
+    run = row.run
+    text = _("%(done)s of %(count)s steps done") % {"done": run.steps_done, "count": run.steps_total}
+    if run.undo_total:
+        text += _(", %(done)s of %(count)s undone") % {"done": run.undo_done, "count": run.undo_total}
+    return text
+
+
+def _where(row: RunRow) -> str:
+    """Name the step that matters: where it failed, else where it is."""
+    run = row.run
+    attention = next((one.get("step") for one in run.attention or () if isinstance(one, dict)), None)
+    if attention:
+        return str(attention)
+    reason = run.reason if isinstance(run.reason, dict) else {}
+    if run.status == RunStatus.COMPLETED.value:
+        return ""
+    return str(reason.get("step") or run.current_step or "")
+
+
+def _reason(row: RunRow) -> str:
+    run = row.run
+    reason = run.reason if isinstance(run.reason, dict) else {}
+    if reason.get("cause") == "cancel":
+        return _("cancelled by %s") % reason.get("by", "?")
+    if reason.get("cause") == "deadline":
+        return _("deadline passed")
+    if reason.get("message") or reason.get("code"):
+        return str(reason.get("message") or reason.get("code"))
+    if StepStatus.RETRYING.value in row.forward:
+        return _("waiting to retry")
+    return ""

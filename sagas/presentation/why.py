@@ -1,0 +1,432 @@
+"""Why a run is not moving, or how it ended: one sentence, from an ordered table of rules.
+
+Rules are asked in order, causes before symptoms; the first that holds speaks.
+Evaluated when a page is read, stored nowhere. Sentences are whole and named
+parameters are filled in last, so that they can be translated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.urls import reverse
+from django.utils.html import conditional_escape, format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from sagas.core.vocabulary import CompensationStatus, Phase, RunStatus, StepStatus
+from sagas.presentation.format import countdown, duration
+from sagas.presentation.status import Tone
+
+if TYPE_CHECKING:
+    from sagas.queries.run_detail import Attempt, RunDetail, StepDetail
+
+ENGINE_SILENT = timedelta(seconds=15)
+UNEXPLAINED = timedelta(seconds=60)
+_UNDONE = {CompensationStatus.SUCCEEDED.value, CompensationStatus.SETTLED.value}
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The time until a moment; on a page it counts down."""
+
+    until: datetime
+    now: datetime
+
+    def __str__(self) -> str:
+        return countdown(self.until - self.now)
+
+    def __html__(self) -> SafeString:
+        return format_html('<span class="tick" data-until="{}">{}</span>', self.until.isoformat(), str(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """The time since a moment; on a page it grows."""
+
+    since: datetime
+    now: datetime
+
+    def __str__(self) -> str:
+        return duration(timedelta(seconds=max(round((self.now - self.since).total_seconds()), 0)))
+
+    def __html__(self) -> SafeString:
+        return format_html('<span class="tick" data-age="{}">{}</span>', self.since.isoformat(), str(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence and its named parameters."""
+
+    template: str
+    params: dict[str, Any]
+
+    def __str__(self) -> str:
+        return self.template % {name: str(value) for name, value in self.params.items()}
+
+    def __html__(self) -> SafeString:
+        shown = {name: conditional_escape(value) for name, value in self.params.items()}
+        return mark_safe(conditional_escape(self.template) % shown)  # noqa: S308 - each part is escaped above
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """Where to look next."""
+
+    label: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """The answer: a stable code, sentences, how it looks, where to look next."""
+
+    code: str
+    sentences: tuple[Sentence, ...]
+    tone: Tone
+    icon: str
+    helps: tuple[Help, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The answer in plain words."""
+        return " ".join(str(sentence) for sentence in self.sentences)
+
+
+def why(detail: RunDetail, now: datetime) -> Why:
+    """Return why the run is where it is."""
+    for rule in _RULES:
+        found = rule(detail, now)
+        if found is not None:
+            return found
+    return _unexplained(detail, now)
+
+
+def say(template: str, **params: object) -> Sentence:
+    """Make a sentence."""
+    return Sentence(template, params)
+
+
+# ---- what has ended ---------------------------------------------------------
+
+
+def _completed(detail: RunDetail, _now: datetime) -> Why | None:
+    run = detail.run
+    if run.status != RunStatus.COMPLETED.value:
+        return None
+    template = ngettext(
+        "Completed in %(took)s: the one step succeeded.",
+        "Completed in %(took)s: all %(count)s steps succeeded.",
+        run.steps_total,
+    )
+    took = duration((run.finished_at or run.updated_at) - run.created_at)
+    sentences = [say(template, took=took, count=run.steps_total)]
+    if (run.reason or {}).get("cause") == "output":
+        sentences.append(say(_("Its output could not be made: %(message)s."), message=_message(run.reason)))
+    return Why("completed", tuple(sentences), Tone.SUCCESS, "circle-check")
+
+
+def _compensated(detail: RunDetail, _now: datetime) -> Why | None:
+    if detail.run.status != RunStatus.COMPENSATED.value:
+        return None
+    sentences = (cause(detail), *_undone(detail), *_stays(detail))
+    return Why("compensated", sentences, Tone.COMPENSATION, "square-arrow-left", _help_step(detail))
+
+
+def _partly(detail: RunDetail, _now: datetime) -> Why | None:
+    if detail.run.status != RunStatus.PARTIALLY_COMPENSATED.value:
+        return None
+    given_up = [step.plan.title for step in detail.steps if step.compensation_status == "given_up"]
+    sentences = (
+        cause(detail),
+        *_undone(detail),
+        say(_("Undoing %(steps)s was given up by a person; what it did stays."), steps=_list(given_up)),
+    )
+    return Why("partially_compensated", sentences, Tone.FAILURE, "square-minus", _help_step(detail))
+
+
+def _terminated(detail: RunDetail, _now: datetime) -> Why | None:
+    if detail.run.status != RunStatus.TERMINATED.value:
+        return None
+    sentences = (say(_("Terminated by a person: nothing was undone.")), *_stays(detail))
+    return Why("terminated", sentences, Tone.NEUTRAL, "ban")
+
+
+# ---- what stands still ------------------------------------------------------
+
+
+def _undo_failed(detail: RunDetail, _now: datetime) -> Why | None:
+    step = next((step for step in detail.steps if step.compensation_status == CompensationStatus.FAILED.value), None)
+    if step is None:
+        return None
+    template = ngettext(
+        "“%(undo)s” failed and has stopped: %(message)s.",
+        "“%(undo)s” failed %(count)s times and has stopped: %(message)s.",
+        step.compensation_attempts,
+    )
+    sentences = (
+        say(template, undo=step.undo_title, count=step.compensation_attempts, message=_message(step.error)),
+        say(_("What “%(step)s” did is still in place."), step=step.plan.title),
+        say(_("Clear the cause, then retry it.")),
+    )
+    return Why("compensation_failed", sentences, Tone.CRITICAL, "diamond", (_help(detail, step),))
+
+
+def _decision(detail: RunDetail, _now: datetime) -> Why | None:
+    if detail.run.status != RunStatus.NEEDS_ATTENTION.value:
+        return None
+    wanted = next((one.get("step") for one in detail.run.attention if isinstance(one, dict)), None)
+    step = next((step for step in detail.steps if step.plan.name == wanted), None)
+    if step is None:
+        return Why("attention", (say(_("A person must decide before this can go on.")),), Tone.CRITICAL, "diamond")
+    if step.status == StepStatus.IN_DOUBT.value:
+        first = say(
+            _("Nobody can say whether “%(step)s” happened: %(message)s."),
+            step=step.plan.title,
+            message=_message(step.error),
+        )
+    else:
+        first = say(
+            _("“%(step)s” failed past the point of no return: %(message)s."),
+            step=step.plan.title,
+            message=_message(step.error),
+        )
+    sentences = (first, say(_("It cannot be undone, so a person must decide.")))
+    return Why("decision", sentences, Tone.CRITICAL, "diamond", (_help(detail, step),))
+
+
+def _engine_down(detail: RunDetail, now: datetime) -> Why | None:
+    beat = detail.last_beat_at
+    if beat is not None and now - beat < ENGINE_SILENT:
+        return None
+    if beat is None:
+        first = say(_("No engine is running yet."))
+    else:
+        first = say(_("The engine has not reported for %(age)s."), age=Age(beat, now))
+    rest = say(_("No saga can move until one does. Nothing is lost."))
+    return Why("engine_down", (first, rest), Tone.FAILURE, "octagon-x")
+
+
+def _paused(detail: RunDetail, _now: datetime) -> Why | None:
+    if not detail.run.is_paused:
+        return None
+    sentences = (
+        say(_("Paused by a person: nothing new is sent.")),
+        say(_("Time-outs of attempts in flight and the deadline still count.")),
+    )
+    return Why("paused_run", sentences, Tone.NEUTRAL, "pause")
+
+
+def _turning(detail: RunDetail, now: datetime) -> Why | None:
+    if not detail.run.is_turning:
+        return None
+    flying = next(_in_flight(detail), None)
+    if flying is None:
+        rest = say(_("Turning round to undo what was done."))
+    else:
+        step, attempt = flying
+        rest = say(
+            _("Waiting for “%(step)s” to end (%(left)s left at most), then what was done is undone."),
+            step=step.plan.title,
+            left=Left(attempt.times_out_at, now),
+        )
+    return Why("turning", (cause(detail), rest), Tone.COMPENSATION, "undo-2")
+
+
+def _retrying(detail: RunDetail, now: datetime) -> Why | None:
+    for step in detail.steps:
+        if step.compensation_status == CompensationStatus.RETRYING.value:
+            return _backoff(detail, step, Phase.COMPENSATION, now)
+        if step.status == StepStatus.RETRYING.value:
+            return _backoff(detail, step, Phase.ACTION, now)
+    return None
+
+
+def _backoff(detail: RunDetail, step: StepDetail, phase: Phase, now: datetime) -> Why:
+    is_undo = phase is Phase.COMPENSATION
+    title = step.undo_title if is_undo else step.plan.title
+    made = step.compensation_attempts if is_undo else step.attempts
+    most = step.plan.compensation_attempts_max if is_undo else step.plan.attempts_max
+    params = {"step": title, "left": Left(step.next_attempt_at or now, now), "number": made + 1, "most": most}
+    if detail.run.is_past_pivot and not is_undo:
+        code = "past_pivot"
+        template = _(
+            "“%(step)s” comes after the point of no return, so it is retried until it works."
+            " Next try in %(left)s (try %(number)s)."
+        )
+    else:
+        code = "retry_backoff"
+        template = (
+            _("Waiting to retry “%(step)s”. Next try in %(left)s (try %(number)s).")
+            if most is None
+            else _("Waiting to retry “%(step)s”. Next try in %(left)s (%(number)s of %(most)s).")
+        )
+    attempts = step.compensations if is_undo else step.actions
+    sentences = [say(template, **params)]
+    last = attempts[-1] if attempts else None
+    if last is not None and last.outcome == "unknown":
+        sentences.append(
+            say(_("The last try got no answer that can be relied on: %(message)s."), message=_message_of(last))
+        )
+    elif last is not None and last.outcome:
+        sentences.append(say(_("The last try failed: %(message)s."), message=_message_of(last)))
+    return Why(code, tuple(sentences), Tone.RETRY, "triangle", (_help(detail, step),))
+
+
+def _awaiting(detail: RunDetail, now: datetime) -> Why | None:
+    flying = next(_in_flight(detail), None)
+    if flying is None:
+        return None
+    step, attempt = flying
+    is_undo = attempt.phase == Phase.COMPENSATION.value
+    title = step.undo_title if is_undo else step.plan.title
+    sentences: list[Sentence] = []
+    if is_undo and step.status == StepStatus.IN_DOUBT.value:
+        code = "outcome_unknown"
+        sentences.append(
+            say(
+                _("Nobody could say whether “%(step)s” happened, so it is undone anyway; the undo must bear that."),
+                step=step.plan.title,
+            )
+        )
+    else:
+        code = "await_reply"
+        if is_undo:
+            sentences.append(cause(detail))
+    is_late = attempt.times_out_at <= now
+    template = (
+        _("“%(step)s” was sent %(age)s ago and its time is up; the engine is about to say so.")
+        if is_late
+        else _("“%(step)s” was sent %(age)s ago. Times out in %(left)s.")
+    )
+    params = {"step": title, "age": Age(attempt.started_at, now), "left": Left(attempt.times_out_at, now)}
+    sentences.append(say(template, **params))
+    tone = Tone.COMPENSATION if is_undo else Tone.PROGRESS
+    return Why(code, tuple(sentences), tone, "undo-2" if is_undo else "circle-dot", (_help(detail, step),))
+
+
+def _queued(detail: RunDetail, now: datetime) -> Why | None:
+    if detail.run.status != RunStatus.PENDING.value:
+        return None
+    sentence = say(
+        _("Queued for %(age)s. The engine takes it up as soon as it has a hand free."),
+        age=Age(detail.run.created_at, now),
+    )
+    return Why("queued", (sentence,), Tone.NEUTRAL, "circle-dashed")
+
+
+def _moving(detail: RunDetail, now: datetime) -> Why | None:
+    if now - detail.run.updated_at > UNEXPLAINED:
+        return None
+    if detail.run.status == RunStatus.COMPENSATING.value:
+        return Why("moving", (cause(detail), say(_("The next undo is about to start."))), Tone.COMPENSATION, "undo-2")
+    return Why("moving", (say(_("The next step is about to start.")),), Tone.PROGRESS, "circle-dot")
+
+
+def _unexplained(detail: RunDetail, now: datetime) -> Why:
+    sentence = say(
+        _("We cannot tell why this is not moving. The last entry was written %(age)s ago. Please report this."),
+        age=Age(detail.run.updated_at, now),
+    )
+    return Why("unknown", (sentence,), Tone.RETRY, "circle-question-mark")
+
+
+Rule = Callable[["RunDetail", datetime], Why | None]
+_RULES: tuple[Rule, ...] = (
+    _completed,
+    _compensated,
+    _partly,
+    _terminated,
+    _undo_failed,
+    _decision,
+    _engine_down,
+    _paused,
+    _turning,
+    _retrying,
+    _awaiting,
+    _queued,
+    _moving,
+)
+
+
+# ---- the parts of sentences -------------------------------------------------
+
+
+def cause(detail: RunDetail) -> Sentence:
+    """Say why the run turned round."""
+    reason = detail.run.reason if isinstance(detail.run.reason, dict) else {}
+    step = next((step for step in detail.steps if step.plan.name == reason.get("step")), None)
+    title = step.plan.title if step else str(reason.get("step", ""))
+    match reason.get("cause"):
+        case "cancel":
+            return say(_("Cancelled by %(by)s."), by=reason.get("by", "?"))
+        case "deadline":
+            return say(_("The deadline of the run passed."))
+        case "in_doubt":
+            return say(_("Nobody could say whether “%(step)s” happened."), step=title)
+        case "step_failed" if reason.get("outcome") == "rejected":
+            return say(_("“%(step)s” was rejected: %(message)s."), step=title, message=_message(reason))
+        case "step_failed":
+            return say(_("“%(step)s” failed: %(message)s."), step=title, message=_message(reason))
+        case _:
+            return say(_("The run turned round."))
+
+
+def _undone(detail: RunDetail) -> tuple[Sentence, ...]:
+    """Say what was undone, in the order of undoing."""
+    undone = [step for step in detail.steps if step.compensation_status in _UNDONE]
+    undone.sort(key=lambda step: step.compensations[-1].started_at if step.compensations else detail.run.created_at)
+    if not undone:
+        return (say(_("Nothing had been done, so nothing was left to undo.")),)
+    titles = [step.plan.title for step in undone]
+    return (say(ngettext("%(steps)s was undone.", "%(steps)s were undone.", len(titles)), steps=_list(titles)),)
+
+
+def _stays(detail: RunDetail) -> tuple[Sentence, ...]:
+    """Say what stays in place because nothing undoes it."""
+    stays = [
+        step.plan.title
+        for step in detail.steps
+        if step.status == StepStatus.SUCCEEDED.value and step.compensation_status not in _UNDONE
+    ]
+    if not stays:
+        return ()
+    template = ngettext(
+        "%(steps)s has no compensation and stays.", "%(steps)s have no compensation and stay.", len(stays)
+    )
+    return (say(template, steps=_list(stays)),)
+
+
+def _in_flight(detail: RunDetail) -> Any:  # noqa: ANN401 - an iterator of (step, attempt)
+    return ((step, attempt) for step in detail.steps if (attempt := step.in_flight()) is not None)
+
+
+def _list(titles: list[str]) -> str:
+    quoted = [f"“{title}”" for title in titles]
+    if len(quoted) < 2:  # noqa: PLR2004
+        return "".join(quoted)
+    return _("%(most)s and %(last)s") % {"most": ", ".join(quoted[:-1]), "last": quoted[-1]}
+
+
+def _message(error: Any) -> str:  # noqa: ANN401 - JSON
+    found = error if isinstance(error, dict) else {}
+    return str(found.get("message") or found.get("code") or _("no reason was given")).rstrip(". ")
+
+
+def _message_of(attempt: Attempt) -> str:
+    return _message({"message": attempt.message, "code": attempt.code})
+
+
+def _help(detail: RunDetail, step: StepDetail) -> Help:
+    url = reverse("sagas:step-detail", args=[detail.run.id, step.key])
+    return Help(_("See every try of “%(step)s”") % {"step": step.plan.title}, url)
+
+
+def _help_step(detail: RunDetail) -> tuple[Help, ...]:
+    reason = detail.run.reason if isinstance(detail.run.reason, dict) else {}
+    step = next((step for step in detail.steps if step.plan.name == reason.get("step")), None)
+    return (_help(detail, step),) if step else ()

@@ -1,0 +1,135 @@
+"""What a version's document says of its steps, read for showing.
+
+Tolerant on purpose: a page must stand even for a document of a later format,
+so an unknown form becomes a gap in the picture, never an error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from sagas.core.duration import parse_duration_s
+
+if TYPE_CHECKING:
+    from sagas.core.vocabulary import Json
+
+_ATTEMPTS_DEFAULT = 3
+_COMPENSATION_ATTEMPTS_DEFAULT = 10
+
+
+class Undo(StrEnum):
+    """Why a step has a compensation, or has none."""
+
+    DECLARED = "declared"
+    NOT_NEEDED = "not_needed"  # `compensation: none`, said out loud
+    READS_ONLY = "reads_only"  # nothing was written, so nothing is declared
+    AFTER_PIVOT = "after_pivot"  # the pivot, or behind it
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """One step as the document has it. Attempts None means for ever; times are seconds."""
+
+    name: str
+    title: str
+    position: int
+    action: str
+    undo: Undo
+    compensation: str = ""
+    compensation_title: str = ""
+    is_pivot: bool = False
+    attempts_max: int | None = _ATTEMPTS_DEFAULT
+    compensation_attempts_max: int | None = _COMPENSATION_ATTEMPTS_DEFAULT
+    timeout_s: float | None = None
+    compensation_timeout_s: float | None = None
+
+
+def step_plans(document: Json) -> tuple[StepPlan, ...]:
+    """Return the steps of a stored document, in its order."""
+    document = document if isinstance(document, dict) else {}
+    found = document.get("steps")
+    steps = [step for step in found if isinstance(step, dict)] if isinstance(found, list) else []
+    defaults = _object(document.get("defaults"))
+    pivot = next((place for place, step in enumerate(steps) if step.get("pivot")), len(steps))
+    return tuple(
+        _step_plan(step, place, defaults, is_behind_pivot=place >= pivot) for place, step in enumerate(steps)
+    )
+
+
+def title_of(name: str) -> str:
+    """Make a title of an identifier.
+
+    >>> title_of("shop.refund_payment")
+    'Refund payment'
+    """
+    words = name.rpartition(".")[2].replace("_", " ").replace("-", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def _step_plan(step: dict[str, Any], place: int, defaults: dict[str, Any], *, is_behind_pivot: bool) -> StepPlan:
+    name = str(step.get("name") or f"step {place + 1}")
+    declared = step.get("compensation")
+    compensation = _action_name(declared)
+    if compensation:
+        undo = Undo.DECLARED
+    elif is_behind_pivot:
+        undo = Undo.AFTER_PIVOT
+    else:
+        undo = Undo.NOT_NEEDED if declared == "none" else Undo.READS_ONLY
+    half = _object(declared)
+    timeout_s = _seconds(step.get("timeout", defaults.get("timeout")))
+    return StepPlan(
+        name=name,
+        title=str(step.get("title") or title_of(name)),
+        position=place + 1,
+        action=_action_name(step.get("action")),
+        undo=undo,
+        compensation=compensation,
+        compensation_title=str(half.get("title") or title_of(compensation)),
+        is_pivot=bool(step.get("pivot")),
+        attempts_max=_attempts(step.get("retry"), defaults.get("retry"), _ATTEMPTS_DEFAULT),
+        compensation_attempts_max=_attempts(
+            half.get("retry"), defaults.get("compensation_retry"), _COMPENSATION_ATTEMPTS_DEFAULT
+        ),
+        timeout_s=timeout_s,
+        compensation_timeout_s=_seconds(half.get("timeout")) or timeout_s,
+    )
+
+
+def _seconds(value: Json) -> float | None:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    return parse_duration_s(value) if isinstance(value, str) else None
+
+
+def _attempts(own: Json, default: Json, fallback: int) -> int | None:
+    for policy in (own, default):
+        attempts = _object(policy).get("attempts")
+        if attempts == "forever":
+            return None
+        if isinstance(attempts, int):
+            return attempts
+    return fallback
+
+
+def _action_name(value: Json) -> str:
+    """Name what is called: the action's own name, or the call for kinds that have none."""
+    if isinstance(value, str):
+        return "" if value == "none" else value
+    if isinstance(value, dict):
+        if "action" in value:
+            return _action_name(value["action"])
+        for kind in ("python", "http", "command", "run"):
+            found = value.get(kind)
+            if isinstance(found, dict):
+                parts = (found.get("service"), found.get("method"), found.get("name") or found.get("path"))
+                return " ".join(str(part) for part in parts if part)
+            if found:
+                return str(found)
+    return ""
+
+
+def _object(value: Json) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,236 @@
+"""One run with everything its page shows. Five queries at most, whatever its size."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sagas.core.vocabulary import NO_ITEM, CompensationStatus, Phase, StepStatus
+from sagas.models import JournalEntry, Order, SagaRun, StepRun
+from sagas.queries import counts
+from sagas.queries.plan import StepPlan, Undo, step_plans, title_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from sagas.core.vocabulary import Json
+
+ENTRIES_MAX = 1_000  # the newest; a run that retries for ever must not fill a page
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of one half, from its two journal entries. `outcome` is empty while it is in flight."""
+
+    step: str
+    item: int
+    phase: str
+    number: int
+    started_at: datetime
+    timeout_s: float = 0.0
+    edition: int = 1
+    input: Json = None
+    ended_at: datetime | None = None
+    outcome: str = ""
+    output: Json = None
+    code: str = ""
+    message: str = ""
+    details: Json = None
+    is_counted: bool = True
+
+    @property
+    def took(self) -> timedelta | None:
+        """How long it took; None while it is in flight."""
+        return None if self.ended_at is None else self.ended_at - self.started_at
+
+    @property
+    def times_out_at(self) -> datetime:
+        """When the wait for an answer ends."""
+        return self.started_at + timedelta(seconds=self.timeout_s)
+
+
+@dataclass(frozen=True, slots=True)
+class StepDetail:
+    """One step of one run: what the document says and where it stands."""
+
+    plan: StepPlan
+    key: str  # `name`, or `name[3]` for an item
+    status: str = StepStatus.PENDING.value
+    compensation_status: str = CompensationStatus.NONE.value
+    actions: tuple[Attempt, ...] = ()
+    compensations: tuple[Attempt, ...] = ()
+    attempts: int = 0
+    compensation_attempts: int = 0
+    output: Json = None
+    error: Json = None
+    next_attempt_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def is_undoing(self) -> bool:
+        """Whether the backward half has begun or waits for its turn."""
+        return self.compensation_status not in {
+            CompensationStatus.NONE.value,
+            CompensationStatus.NOT_NEEDED.value,
+        }
+
+    @property
+    def undo_title(self) -> str:
+        """What undoing this step is called."""
+        return self.plan.compensation_title or f"Undo {self.plan.title}"
+
+    def in_flight(self) -> Attempt | None:
+        """The attempt whose answer is awaited, if there is one."""
+        for attempt in (*self.compensations[-1:], *self.actions[-1:]):
+            if not attempt.outcome:
+                return attempt
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the journal."""
+
+    sequence: int
+    kind: str
+    data: dict[str, Any]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PendingOrder:
+    """An order that was accepted and not yet looked at."""
+
+    verb: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetail:
+    """One run."""
+
+    run: SagaRun
+    steps: tuple[StepDetail, ...]
+    journal: tuple[Entry, ...]
+    orders: tuple[PendingOrder, ...] = ()
+    last_beat_at: datetime | None = None
+
+    @property
+    def title(self) -> str:
+        """What the saga is called."""
+        return self.run.saga.title or self.run.saga.name
+
+    def find_step(self, key: str) -> StepDetail | None:
+        """Return the step with this key, if there is one."""
+        return next((step for step in self.steps if step.key == key), None)
+
+
+def find_run_detail(run_id: UUID) -> RunDetail | None:
+    """Return the run with its steps, attempts, journal and waiting orders; None when there is none."""
+    run = SagaRun.objects.select_related("saga", "version").filter(id=run_id).first()
+    if run is None:
+        return None
+    rows = list(StepRun.objects.filter(run=run).defer("halves").order_by("started_at", "id"))
+    newest = JournalEntry.objects.filter(run=run).order_by("-sequence")[:ENTRIES_MAX]
+    journal = tuple(
+        Entry(sequence, kind, data if isinstance(data, dict) else {}, at)
+        for sequence, kind, data, at in reversed(newest.values_list("sequence", "kind", "data", "at"))
+    )
+    orders: tuple[PendingOrder, ...] = ()
+    if run.inbox_last > run.inbox_done:
+        waiting = Order.objects.filter(run=run, number__gt=run.inbox_done).order_by("number")
+        orders = tuple(PendingOrder(*row) for row in waiting.values_list("verb", "by", "at"))
+    last_beat_at = None if run.status in counts.FINAL_STATUSES else counts.last_beat()
+    return RunDetail(run, _steps(run, rows, _attempts(journal)), journal, orders, last_beat_at)
+
+
+def _attempts(journal: tuple[Entry, ...]) -> dict[tuple[str, int, str], list[Attempt]]:
+    """Pair the entries that say an attempt began and ended, in the order of beginning."""
+    begun: dict[tuple[str, int, str, int], Attempt] = {}
+    inputs: dict[tuple[str, int, str, int], Json] = {}
+    for entry in journal:
+        data = entry.data
+        if entry.kind not in {"attempt_started", "attempt_ended"}:
+            continue
+        place = (str(data.get("step", "")), data.get("item", NO_ITEM), str(data.get("phase", "")))
+        key = (*place, data.get("number", 0))
+        if entry.kind == "attempt_started":
+            edition = (*place, data.get("edition", 1))
+            inputs.setdefault(edition, data.get("input"))
+            begun[key] = Attempt(
+                *key,
+                started_at=entry.at,
+                timeout_s=float(data.get("timeout_s") or 0),
+                edition=edition[3],
+                input=inputs[edition],
+            )
+        elif key in begun:
+            begun[key] = _ended(begun[key], entry)
+    found: dict[tuple[str, int, str], list[Attempt]] = defaultdict(list)
+    for attempt in begun.values():
+        found[attempt.step, attempt.item, attempt.phase].append(attempt)
+    return found
+
+
+def _ended(attempt: Attempt, entry: Entry) -> Attempt:
+    data = entry.data
+    return Attempt(
+        attempt.step,
+        attempt.item,
+        attempt.phase,
+        attempt.number,
+        attempt.started_at,
+        attempt.timeout_s,
+        attempt.edition,
+        attempt.input,
+        ended_at=entry.at,
+        outcome=str(data.get("outcome", "")),
+        output=data.get("output"),
+        code=str(data.get("code") or ""),
+        message=str(data.get("message") or ""),
+        details=data.get("details"),
+        is_counted=bool(data.get("is_counted", True)),
+    )
+
+
+def _steps(
+    run: SagaRun, rows: list[StepRun], attempts: dict[tuple[str, int, str], list[Attempt]]
+) -> tuple[StepDetail, ...]:
+    """Put the step runs in the document's order; one the document does not know comes last."""
+    plans = step_plans(run.version.document)
+    by_step: dict[str, list[StepRun]] = defaultdict(list)
+    for row in rows:
+        by_step[row.step].append(row)
+    known = {plan.name for plan in plans}
+    strangers = [
+        StepPlan(name, title_of(name), len(plans) + 1 + place, "", Undo.READS_ONLY)
+        for place, name in enumerate(name for name in by_step if name not in known)
+    ]
+    found: list[StepDetail] = []
+    for plan in (*plans, *strangers):
+        for row in by_step.get(plan.name) or (StepRun(step=plan.name),):
+            actions = attempts.get((row.step, row.item, Phase.ACTION.value), [])
+            compensations = attempts.get((row.step, row.item, Phase.COMPENSATION.value), [])
+            found.append(
+                StepDetail(
+                    plan=plan,
+                    key=row.step if row.item == NO_ITEM else f"{row.step}[{row.item}]",
+                    status=row.status,
+                    compensation_status=row.compensation_status,
+                    actions=tuple(actions),
+                    compensations=tuple(compensations),
+                    attempts=max(row.attempts, len(actions)),
+                    compensation_attempts=max(row.compensation_attempts, len(compensations)),
+                    output=row.output,
+                    error=row.error,
+                    next_attempt_at=row.next_attempt_at,
+                    started_at=row.started_at,
+                    ended_at=row.ended_at,
+                )
+            )
+    return tuple(found)

@@ -1,0 +1,83 @@
+"""Template tags: icons from the page's sprite, statuses, times. Thin: the decisions are in `presentation`."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from lucide.templatetags.lucide import lucide
+
+from sagas.presentation import format as written
+from sagas.presentation import status
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.utils.safestring import SafeString
+
+register = template.Library()
+OTHER_ICONS = ("arrow-right", "check", "chevron-left", "chevron-right", "info", "package", "shield-check", "x")
+ICONS = tuple(sorted({*status.ICONS, *OTHER_ICONS}))
+
+register.filter("duration", written.duration)
+register.filter("short_id", written.short_id)
+register.filter("pretty_json", written.pretty_json)
+register.filter("step_look", status.step_look)
+register.filter("compensation_look", status.compensation_look)
+register.filter("outcome_look", status.outcome_look)
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """Draw an icon of the sprite in `base.html`; the word beside it says the same."""
+    return format_html('<svg class="icon" aria-hidden="true"><use href="#icon-{}"></use></svg>', name)
+
+
+@register.simple_tag
+def badge(look: status.Look) -> SafeString:
+    """Show a status as icon and word on its tone."""
+    return format_html(
+        '<span class="badge" data-tone="{}">{}<span>{}</span></span>', look.tone, icon(look.icon), look.label
+    )
+
+
+@register.simple_tag
+def when(moment: datetime | None, form: str = "H:i:s") -> SafeString | str:
+    """Show a moment in UTC, with the date where it is not today; the machine's form is in the element."""
+    if moment is None:
+        return ""
+    moment = written.utc(moment)
+    is_today = moment.date() == timezone.now().date()
+    pattern = {"H:i:s": "%H:%M:%S", "full": "%Y-%m-%d %H:%M:%S", "exact": "%H:%M:%S.%f"}[form]
+    if not is_today and form != "full":
+        pattern = "%-d %b " + pattern
+    text = moment.strftime(pattern)
+    if form == "exact":
+        text = text[:-3]
+    return format_html(
+        '<time datetime="{}" title="{} UTC">{}</time>', moment.isoformat(), moment.strftime("%Y-%m-%d %H:%M:%S"), text
+    )
+
+
+@register.simple_tag
+def ago(moment: datetime | None) -> SafeString | str:
+    """Show how long ago a moment was; `clock.js` keeps it going."""
+    if moment is None:
+        return ""
+    text = written.ago(timezone.now() - moment)
+    return format_html('<span class="ago" data-since="{}">{}</span>', moment.isoformat(), text)
+
+
+@register.simple_tag
+def sprite() -> SafeString:
+    """Every icon that a status may have, once, for `icon` and the picture to point to."""
+    return _sprite()
+
+
+@cache
+def _sprite() -> SafeString:
+    drawn = format_html_join("", "{}", ((lucide(name, size=24, id=f"icon-{name}"),) for name in ICONS))
+    return format_html('<svg class="sprite" width="0" height="0" aria-hidden="true"><defs>{}</defs></svg>', drawn)

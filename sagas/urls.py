@@ -1,0 +1,41 @@
+"""Every address of the app."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.urls import include, path
+
+from sagas.api import health
+from sagas.dashboard import access, actions, chrome, overview, runs, sagas, welcome
+
+if TYPE_CHECKING:
+    from django.urls import URLPattern, URLResolver
+
+app_name = "sagas"
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", overview.overview, name="overview"),
+    path("welcome/", welcome.welcome, name="welcome"),
+    path("demo/start/", welcome.demo_start, name="demo-start"),
+    path("attention/", overview.attention_list, name="attention"),
+    path("theme/", chrome.set_theme, name="theme"),
+    path("runs/", runs.run_list, name="run-list"),
+    path("runs/<uuid:run_id>/", runs.run_detail, name="run-detail"),
+    path("runs/<uuid:run_id>/steps/<str:step>/", runs.step_detail, name="step-detail"),
+    path("runs/<uuid:run_id>/actions/<slug:verb>/", actions.run_action, name="run-action"),
+    path("sign-in/", access.sign_in, name="sign-in"),
+    path("sign-in/<str:token>/", access.sign_in_link, name="sign-in-link"),
+    path("sign-out/", access.sign_out, name="sign-out"),
+    path("sagas/", sagas.saga_list, name="saga-list"),
+    path("sagas/actions/new/", sagas.saga_new, name="saga-new"),
+    path("sagas/actions/validate/", sagas.saga_validate, name="saga-validate-new"),
+    path("sagas/actions/publish/", sagas.saga_publish, name="saga-publish-new"),
+    path("sagas/<slug:name>/", sagas.saga_detail, name="saga-detail"),
+    path("sagas/<slug:name>/versions/<int:number>/", sagas.saga_version, name="saga-version"),
+    path("sagas/<slug:name>/actions/validate/", sagas.saga_validate, name="saga-validate"),
+    path("sagas/<slug:name>/actions/publish/", sagas.saga_publish, name="saga-publish"),
+    path("sagas/<slug:name>/actions/start/", sagas.saga_start, name="saga-start"),
+    path("livez", health.livez, name="livez"),
+    path("readyz", health.readyz, name="readyz"),
+    path("api/", include("sagas.api.urls")),
+]

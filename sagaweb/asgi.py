@@ -1,0 +1,18 @@
+"""The web: HTTP by Django, sockets by Channels, one tail task per process."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sagaweb.settings")
+
+from django.core.asgi import get_asgi_application
+
+http = get_asgi_application()  # loads the apps, which the imports below need
+
+from channels.routing import ProtocolTypeRouter  # noqa: E402
+
+from sagas.live import routing, tail  # noqa: E402
+from sagas.live.lifespan import with_lifespan  # noqa: E402
+
+application = with_lifespan(ProtocolTypeRouter({"http": http, "websocket": routing.application}), tail=tail.follow)

@@ -1,0 +1,35 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.everywhere import CHROMIUM
+
+settings.register_profile("test", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("prove", max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "test"))
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """Return where Chromium is; tests that need it are skipped where it is not."""
+    for name in CHROMIUM:
+        if found := shutil.which(name):
+            return found
+    pytest.skip("Chromium is not installed")
+
+
+def pytest_sessionfinish(session):
+    """Where everything is demanded, a skipped test is a failed one, but for "PostgreSQL only", "SQLite only"."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if not os.environ.get("TEST_DEMAND") or reporter is None:
+        return
+    skipped = [report.longrepr[2] for report in reporter.stats.get("skipped", []) if " only" not in report.longrepr[2]]
+    if skipped and session.exitstatus == 0:
+        print(f"\nSkipped, though everything is demanded: {skipped}")
+        session.exitstatus = 1

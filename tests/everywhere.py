@@ -1,0 +1,94 @@
+"""Run the suite on the embedded default, then on PostgreSQL; say loudly what was left out.
+
+`DATABASE_URL_TEST` names the PostgreSQL server, else the local default port is tried.
+`REDIS_URL_TEST` does the same for Redis. `TEST_DEMAND=1` (CI) fails where one of them,
+or Chromium, is missing, instead of leaving tests out.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import subprocess
+import sys
+import zlib
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import redis
+
+ROOT = Path(__file__).resolve().parent.parent
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+# What does not depend on the database, or brings its own.
+NOT_ON_POSTGRESQL = "not browser and not wheel"
+
+
+def find_postgresql() -> str | None:
+    """Return the address of a server that lets us in, with a database name of this checkout's own."""
+    here = "127.0.0.1:5432"
+    given = os.environ.get("DATABASE_URL_TEST")
+    for url in (
+        [given]
+        if given
+        else [f"postgres://{user}@{here}/" for user in (getpass.getuser(), "postgres", "postgres:postgres")]
+    ):
+        parts = urlsplit(url)
+        try:
+            with closing(psycopg.connect(urlunsplit(parts._replace(path="/postgres")), connect_timeout=3)):
+                return urlunsplit(parts._replace(path=f"/sagaweb_{zlib.crc32(bytes(ROOT)):08x}"))
+        except psycopg.Error:
+            continue
+    return None
+
+
+def find_redis() -> str | None:
+    url = os.environ.get("REDIS_URL_TEST", "redis://127.0.0.1:6379/9")
+    try:
+        with closing(redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)) as client:
+            client.ping()
+    except redis.RedisError:
+        return None
+    return url
+
+
+def run(title: str, environ: dict[str, str], *arguments: str) -> int:
+    print(f"\n=== {title} ===", flush=True)
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *arguments, *sys.argv[1:]], cwd=ROOT, env=environ, check=False
+    ).returncode
+
+
+def main() -> int:
+    """Return the exit status of the first run that fails, 0 when all pass."""
+    postgresql, redis_url = find_postgresql(), find_redis()
+    left_out = []
+    if postgresql is None:
+        left_out.append("PostgreSQL: no server at DATABASE_URL_TEST or 127.0.0.1:5432; the suite ran on SQLite only")
+    if redis_url is None:
+        left_out.append("Redis: no server at REDIS_URL_TEST or 127.0.0.1:6379; nothing was pushed through it")
+    if not any(shutil.which(name) for name in CHROMIUM):
+        left_out.append("Chromium: not installed; no page was opened in a browser")
+    for line in left_out:
+        print(f"!!! LEFT OUT  {line}", flush=True)
+    if left_out and os.environ.get("TEST_DEMAND"):
+        print("Everything is demanded here (TEST_DEMAND), so this fails.")
+        return 1
+    environ = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
+    if postgresql:
+        environ["DATABASE_URL_TEST"] = postgresql  # for tests that start whole servers of their own
+    if redis_url:
+        environ["REDIS_URL_TEST"] = redis_url
+    status = run("the whole suite on SQLite", environ)
+    if status == 0 and postgresql:
+        environ["DATABASE_URL"] = postgresql
+        status = run("the suite on PostgreSQL", environ, "-m", NOT_ON_POSTGRESQL)
+    for line in left_out:
+        print(f"!!! LEFT OUT  {line}", flush=True)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
