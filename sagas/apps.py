@@ -14,7 +14,7 @@ class SagasConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect the signals and checks; close django-q2's door to the admin."""
-        from sagas import access, checks, queue  # noqa: F401, PLC0415 - models can be imported only now
+        from sagas import access, checks, queue  # noqa: F401 - models can be imported only now
 
         post_migrate.connect(access.create_roles, sender=self, dispatch_uid="sagas.roles")
         queue.hide_admins()

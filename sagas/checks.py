@@ -62,12 +62,16 @@ def _time_problems(cluster: Mapping[str, Any]) -> Iterator[CheckMessage]:
     timeout, retry = cluster.get("timeout"), cluster.get("retry")
     if type(timeout) is not int or type(retry) is not int:
         yield _error(
-            "004", "Q_CLUSTER['timeout'] and ['retry'] must be whole seconds", "django-q2 fails on fractions, at run time"
+            "004",
+            "Q_CLUSTER['timeout'] and ['retry'] must be whole seconds",
+            "django-q2 fails on fractions, at run time",
         )
         return
     if timeout < TIMEOUT_S_MIN:
         yield _error(
-            "005", f"Q_CLUSTER['timeout'] must be at least {TIMEOUT_S_MIN}, found {timeout}", "a healthy shift would be killed"
+            "005",
+            f"Q_CLUSTER['timeout'] must be at least {TIMEOUT_S_MIN}, found {timeout}",
+            "a healthy shift would be killed",
         )
     if retry < timeout + RETRY_MARGIN_S:
         yield _error(
@@ -83,7 +87,11 @@ def check_hosts(app_configs: Sequence[AppConfig] | None, **_options: Any) -> lis
     del app_configs
     if "*" in settings.ALLOWED_HOSTS and not settings.DEBUG:
         return [
-            _error("010", "ALLOWED_HOSTS must not contain '*'", "it switches the origin check of WebSockets off: any page could watch")
+            _error(
+                "010",
+                "ALLOWED_HOSTS must not contain '*'",
+                "it switches the origin check of WebSockets off: any page could watch",
+            )
         ]
     return []
 
@@ -101,14 +109,18 @@ def _database_problems(name: str, config: Mapping[str, Any]) -> Iterator[CheckMe
         yield _error("020", f"{where}['ATOMIC_REQUESTS'] must be off", "each page view would take SQLite's write lock")
     if config.get("CONN_MAX_AGE", 0) != 0:
         yield _error(
-            "021", f"{where}['CONN_MAX_AGE'] must be 0", "under ASGI each request has its own thread, whose connection would stay open"
+            "021",
+            f"{where}['CONN_MAX_AGE'] must be 0",
+            "under ASGI each request has its own thread, whose connection would stay open",
         )
     if config.get("ENGINE") != "django.db.backends.sqlite3":
         return
     options = config.get("OPTIONS", {})
     if str(options.get("transaction_mode", "")).upper() != "IMMEDIATE":
         yield _error(
-            "022", f"{where}['OPTIONS']['transaction_mode'] must be 'IMMEDIATE'", "two writers that read first fail with 'locked'"
+            "022",
+            f"{where}['OPTIONS']['transaction_mode'] must be 'IMMEDIATE'",
+            "two writers that read first fail with 'locked'",
         )
     pragmas = str(options.get("init_command", "")).lower().replace(" ", "")
     for pragma, reason in SQLITE_PRAGMAS.items():
@@ -125,9 +137,9 @@ def check_admins(app_configs: Sequence[AppConfig] | None, **_options: Any) -> li
     from django.contrib import admin
 
     return [
-        _error("030", f"the admin must not show {model._meta.label}", "its pages run pickles and queue any callable")  # noqa: SLF001
+        _error("030", f"the admin must not show {model._meta.label}", "its pages run pickles and queue any callable")
         for model in admin.site._registry  # noqa: SLF001
-        if model._meta.app_label == "django_q"  # noqa: SLF001
+        if model._meta.app_label == "django_q"
     ]
 
 

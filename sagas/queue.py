@@ -119,7 +119,7 @@ class Doorbell(ORM):
     """The database queue, with a look at each message before a worker sees it."""
 
     @staticmethod
-    def get_connection(list_key: str | None = None) -> Any:
+    def get_connection(list_key: str | None = None) -> Any:  # noqa: ARG004 - django-q2's signature
         """Return the rows of the queue.
 
         django-q2 asks for the connection's state here, which opens one; a broker is

@@ -8,6 +8,7 @@ engine could not.
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,10 +20,12 @@ from django.utils import timezone
 
 from sagas.core import codec
 from sagas.core import messages as m
-from sagas.core.due import due_at, waiting_for
+from sagas.core.document import content_hash
+from sagas.core.due import due_at
 from sagas.core.evolve import replay
 from sagas.core.state import RunState
 from sagas.core.vocabulary import OutcomeKind, Phase, Role, StepKey
+from sagas.engine import stored
 from sagas.models import JournalEntry, PumpSlot, Saga, SagaRun, SagaVersion, StepRun
 
 ACTION, COMPENSATION = Phase.ACTION, Phase.COMPENSATION
@@ -75,7 +78,12 @@ def make_version(document: dict[str, Any] = CREATE_ORDER) -> SagaVersion:
     version, _ = SagaVersion.objects.get_or_create(
         saga=saga,
         number=1,
-        defaults={"document": document, "source": "saga: …\n", "content_hash": "0" * 64, "published_by": "ana"},
+        defaults={
+            "document": document,
+            "source": json.dumps(document, indent=2),
+            "content_hash": content_hash(document),
+            "published_by": "ana",
+        },
     )
     if saga.latest_id is None:
         saga.latest = version
@@ -177,7 +185,7 @@ class Story:
         state = replay(self.entries)
         run = SagaRun.objects.create(**_run_columns(self, version, state) | columns)
         StepRun.objects.bulk_create(
-            StepRun(run=run, **_step_columns(key, step)) for key, step in state.steps.items()
+            StepRun(run=run, **stored.step_columns(key, step)) for key, step in state.steps.items()
         )
         JournalEntry.objects.bulk_create(
             JournalEntry(run=run, sequence=number, kind=kind, data=data, at=at)
@@ -188,56 +196,22 @@ class Story:
 
 
 def _run_columns(story: Story, version: SagaVersion, state: RunState) -> dict[str, Any]:
-    touched = [key.step for key, step in state.steps.items()]
-    return {
+    columns = stored.run_columns(RunState(), state)
+    del columns["was"], columns["revised"]
+    return columns | {
         "id": story.id,
         "saga": version.saga,
         "version": version,
-        "status": state.status.value,
-        "direction": state.direction.value,
-        "is_turning": state.is_turning,
-        "is_past_pivot": state.is_past_pivot,
-        "is_overdue": state.is_overdue,
-        "waiting_for": waiting_for(state) or "",
-        "attention": [
-            {"step": one.step, "item": one.item, "phase": one.phase.value, "code": one.code} for one in state.attention
-        ],
-        "reason": state.reason,
         "key": state.key,
         "input": state.input,
         "input_hash": "0" * 64,
-        "output": state.output,
         "created_by": state.created_by,
-        "sequence": state.sequence,
         "revision": state.revision,
         "steps_total": state.steps_total,
-        "steps_done": state.steps_done,
-        "undo_total": state.undo_total,
-        "undo_done": state.undo_done,
-        "current_step": min((str(key) for key, _ in state.open), default=touched[-1] if touched else ""),
         "due_at": due_at(state),
         "created_at": state.created_at,
-        "started_at": state.started_at,
         "updated_at": story.entries[-1][1],
-        "finished_at": state.finished_at,
         "deadline_at": state.deadline_at,
-    }
-
-
-def _step_columns(key: StepKey, step: Any) -> dict[str, Any]:
-    return {
-        "step": key.step,
-        "item": key.item,
-        "status": step.status.value,
-        "compensation_status": step.compensation_status.value,
-        "attempts": step.action.number,
-        "compensation_attempts": step.compensation.number,
-        "output": step.output,
-        "error": step.error,
-        "next_attempt_at": step.compensation.due_at or step.action.due_at,
-        "started_at": step.started_at,
-        "ended_at": step.ended_at,
-        "halves": {},
     }
 
 

@@ -103,11 +103,11 @@ class Watch:
         return other
 
     def key(self) -> tuple[object, ...]:
-        """Return all that the next sentences depend on."""
+        """Return all that the next sentences depend on (`numbers` stand in the state as well)."""
         return tuple(
             frozenset(value.items()) if isinstance(value, dict) else frozenset(value) if isinstance(value, set) else value
             for name, value in self.__dict__.items()
-            if name not in {"definition", "followers"}
+            if name not in {"definition", "followers", "numbers"}
         )
 
     def see(self, event: m.Event) -> list[str]:
@@ -164,6 +164,8 @@ class Watch:
                 ((key, Phase.ACTION), told.status is StepStatus.SUCCEEDED),
                 ((key, Phase.COMPENSATION), told.compensation_status is CompensationStatus.SUCCEEDED),
             ):
+                if told.half(half[1]).number != self.numbers.get(half, 0):
+                    found.append(f"S4 the state and the journal count {_name(half)} differently")
                 if is_told != (half in self.succeeded):
                     found.append(f"S4 the state and the journal disagree on the {half[1]} of {key}")
         if bool(self.ended) != state.status.is_final:

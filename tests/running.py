@@ -26,7 +26,7 @@ import psycopg
 
 ROOT = Path(__file__).resolve().parent.parent
 SECRET_KEY = "tests only, long enough to be accepted by every check there is"
-PATIENCE_S = 60.0  # generous: what is tested is that it happens at all
+PATIENCE_S = 120.0  # generous: what is tested is that it happens at all
 
 Found = TypeVar("Found")
 
@@ -120,7 +120,7 @@ class Running:
             cwd=ROOT,
             env=kept
             | {
-                "DJANGO_SETTINGS_MODULE": os.environ.get("RUNNING_SETTINGS", "sagaweb.settings"),
+                "DJANGO_SETTINGS_MODULE": "sagaweb.settings",
                 "DATABASE_URL": place.database_url,
                 "SAGAWEB_DATA_DIR": str(place.folder),
                 "SAGAWEB_SECRET_KEY": SECRET_KEY,
@@ -220,6 +220,4 @@ class Cluster:
 
 def are_gone(processes: list[psutil.Process]) -> bool:
     """Return whether none of them runs; one that only waits to be reaped is gone."""
-    return not [
-        process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    ]
+    return not [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]

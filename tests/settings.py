@@ -17,4 +17,9 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 
+if IS_SQLITE:  # noqa: F405 - a file, as in life: threads of a pump share no connection
+    DATABASES["default"]["TEST"] = {"NAME": str(ENV.data_dir / "test.sqlite3")}  # noqa: F405
+
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # noqa: F405 - the static middleware warns when it is not there
+if IS_SQLITE:  # noqa: F405 - a file, as in real life: in memory, threads meet locks that do not wait
+    DATABASES["default"]["TEST"] = {"NAME": ENV.data_dir / "tests.sqlite3"}  # noqa: F405

@@ -64,7 +64,7 @@ class StartBody(StrictSerializer):
 
     saga = Text(max_length=limits.NAME_LENGTH_MAX)
     version = Number(min_value=1, max_value=VERSION_MAX, required=False, help_text="the latest when not said")
-    input = serializers.JSONField(allow_null=True, help_text="fits the definition's input schema")
+    input = shapes.Anything(help_text="fits the definition's input schema")
     key = Text(
         max_length=limits.KEY_LENGTH_MAX,
         required=False,

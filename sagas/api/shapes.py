@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from sagas.core.vocabulary import (
@@ -29,6 +30,14 @@ class Moment(serializers.DateTimeField):
     def to_representation(self, value: datetime) -> str:
         """Return `2026-01-31T12:00:00.000000Z`."""
         return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+class Anything(serializers.JSONField):
+    """Any JSON value, null among them (not `allow_null`, which the schema would tell as two alternatives)."""
+
+    def validate_empty_values(self, data: Any) -> tuple[bool, Any]:  # noqa: ANN401 - JSON
+        """Let null pass as a value."""
+        return (True, None) if data is None else super().validate_empty_values(data)
 
 
 def word(kind: type[StrEnum], **options: Any) -> serializers.ChoiceField:  # noqa: ANN401 - a field's options
@@ -69,12 +78,12 @@ class VersionWhole(VersionSummary):
     """One published version; never changes."""
 
     saga = serializers.CharField(source="saga.name")
-    document = serializers.JSONField(help_text="canonical form")
+    document = Anything(help_text="canonical form")
     source = serializers.CharField(help_text="as written, with comments")
 
 
-class Warning_(serializers.Serializer[Any]):  # noqa: N801 - Warning is Python's
-    """Something that is allowed and probably not meant."""
+class DocumentProblem(serializers.Serializer[Any]):
+    """What is wrong in a document (an error), or allowed and probably not meant (a warning)."""
 
     detail = serializers.CharField(source="message")
     pointer = serializers.CharField()
@@ -97,16 +106,16 @@ class SagaPublished(SagaSummary):
 
     latest = VersionWhole()
     is_new = serializers.BooleanField(help_text="false: the latest version had this content already")
-    warnings = Warning_(many=True)
+    warnings = DocumentProblem(many=True)
 
 
 class Validation(serializers.Serializer[Any]):
     """What a document would come to. Nothing is stored."""
 
     is_valid = serializers.BooleanField()
-    errors = Warning_(many=True)
-    warnings = Warning_(many=True)
-    document = serializers.JSONField(allow_null=True, help_text="canonical form; null when not valid")
+    errors = DocumentProblem(many=True)
+    warnings = DocumentProblem(many=True)
+    document = Anything(help_text="canonical form; null when not valid")
 
 
 class RunSummary(serializers.Serializer[Any]):
@@ -158,11 +167,11 @@ class AttemptShape(serializers.Serializer[Any]):
     started_at = Moment()
     ended_at = Moment(allow_null=True)
     timeout_s = serializers.FloatField()
-    input = serializers.JSONField(allow_null=True)
-    output = serializers.JSONField(allow_null=True)
+    input = Anything()
+    output = Anything()
     code = serializers.CharField(help_text="why it did not succeed, for programs")
     message = serializers.CharField(help_text="why it did not succeed, for people")
-    details = serializers.JSONField(allow_null=True)
+    details = Anything()
     is_counted = serializers.BooleanField(help_text="whether it used up one of the policy's attempts")
 
     def to_representation(self, instance: Any) -> dict[str, Any]:  # noqa: ANN401 - queries.run_detail.Attempt
@@ -179,8 +188,8 @@ class StepShape(serializers.Serializer[Any]):
     status = word(StepStatus)
     compensation_status = word(CompensationStatus)
     is_pivot = serializers.BooleanField(source="plan.is_pivot")
-    output = serializers.JSONField(allow_null=True)
-    error = serializers.JSONField(allow_null=True, help_text="{code, message, details} of the last failure")
+    output = Anything()
+    error = Anything(help_text="{code, message, details} of the last failure")
     attempts_made = serializers.IntegerField(source="attempts")
     compensation_attempts_made = serializers.IntegerField(source="compensation_attempts")
     next_attempt_at = Moment(allow_null=True)
@@ -188,6 +197,7 @@ class StepShape(serializers.Serializer[Any]):
     ended_at = Moment(allow_null=True)
     attempts = serializers.SerializerMethodField(help_text="of both halves, from the newest 1,000 journal entries")
 
+    @extend_schema_field(AttemptShape(many=True))
     def get_attempts(self, step: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - queries.run_detail.StepDetail
         """Return the tries of both halves in the order they began."""
         tries = sorted((*step.actions, *step.compensations), key=lambda one: one.started_at)
@@ -212,10 +222,10 @@ class WhyShape(serializers.Serializer[Any]):
 class RunWhole(RunSummary):
     """One run with everything."""
 
-    reason = serializers.JSONField(allow_null=True, help_text="why it turned or stopped")
-    attention = serializers.JSONField(help_text="[{step, item, phase, code}]: what a person must clear")
-    input = serializers.JSONField()
-    output = serializers.JSONField(allow_null=True)
+    reason = Anything(help_text="why it turned or stopped")
+    attention = Anything(help_text="[{step, item, phase, code}]: what a person must clear")
+    input = Anything()
+    output = Anything()
     why = WhyShape()
     allowed = serializers.ListField(child=word(Verb), help_text="orders that the state allows now")
     orders_waiting = OrderShape(many=True)
@@ -227,7 +237,7 @@ class EntryShape(serializers.Serializer[Any]):
 
     sequence = serializers.IntegerField(help_text="from 1, without gaps")
     kind = serializers.CharField()
-    data = serializers.JSONField()
+    data = Anything()
     at = Moment()
 
 

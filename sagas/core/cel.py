@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_optional
 
-from sagas.core.limits import EXPRESSION_PLUSES_MAX, JSON_DEPTH_MAX, PAYLOAD_BYTES_MAX
+from sagas.core.limits import EXPRESSION_PLUSES_MAX, JSON_DEPTH_MAX, LOOP_ENTRIES_MAX, PAYLOAD_BYTES_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +33,7 @@ NOT_CODE = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 _MACRO = re.compile(r"\.\s*(?:map|filter|all|exists|exists_one|existsOne|optMap|optFlatMap)\s*\(", re.ASCII)
+_BUILDING = re.compile(r"\.\s*(?:map|filter)\s*\(", re.ASCII)
 _UNDECLARED = re.compile(r"undeclared reference to '([^']*)'")
 _ERROR = re.compile(r"ERROR: <input>:\d+:\d+: (.*)")
 _JSON_TYPES = "text, numbers, true, false, null, lists and objects"
@@ -77,24 +79,38 @@ def checked(value: Json) -> Json:
 
 
 class Program:
-    """One compiled expression."""
+    """One compiled expression. `names` are those it may read: perhaps too many, never too few."""
 
-    __slots__ = ("_expression", "text")
+    __slots__ = ("_builds_lists", "_expression", "names", "text")
 
-    def __init__(self, text: str, expression: cel.Expression) -> None:
+    def __init__(self, text: str, expression: cel.Expression, names: frozenset[str], *, builds_lists: bool) -> None:
         self.text = text
+        self.names = names
         self._expression = expression
+        self._builds_lists = builds_lists
 
-    def evaluate(self, activation: cel.Activation) -> Json:
-        """Return the value under `Environment.activation`.
+    def evaluate(self, moment: Moment) -> Json:
+        """Return the value under the names of `moment`.
 
         Raises:
             ExpressionError: there is no value, or it is not JSON, or it is too large.
         """
         try:
-            return _plain_json(self._expression.eval(activation=activation), _Budget())
+            if self._builds_lists and _entries_max([moment.values[name] for name in self.names]) > LOOP_ENTRIES_MAX:
+                raise ExpressionError(
+                    f"`map` and `filter` work on values whose lists have at most {LOOP_ENTRIES_MAX} entries"
+                )
+            return _plain_json(self._expression.eval(activation=moment.activation), _Budget())
         except (ExpressionError, RuntimeError, TypeError, ValueError) as error:  # the library's own limits are these
             raise ExpressionError(f"`${{{self.text}}}`: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Values of names, converted once for several programs."""
+
+    values: dict[str, Json]
+    activation: cel.Activation
 
 
 class Environment:
@@ -112,27 +128,26 @@ class Environment:
         Raises:
             CompileError: it is not one, names something undeclared, or could grow without a bound.
         """
-        if why := _why_unbounded(NOT_CODE.sub("''", text)):
+        code = NOT_CODE.sub("''", text)
+        if why := _why_unbounded(code):
             raise CompileError(why)
         try:
-            return Program(text, self._env.compile(text))
+            expression = self._env.compile(text)
         except (RuntimeError, UnicodeError) as error:
             said = [line.replace(" (in container '')", "") for line in _ERROR.findall(str(error))]
             message = "; ".join(said) or str(error)
             raise CompileError(message, tuple(dict.fromkeys(_UNDECLARED.findall(str(error))))) from None
+        dense = re.sub(r"\s+", "", code.replace("''", ""))
+        names = frozenset(name for name in self._names if name in dense)
+        return Program(text, expression, names, builds_lists=_BUILDING.search(code) is not None)
 
-    def names_in(self, text: str) -> set[str]:
-        """Return the declared names that `text` may read; perhaps too many, never too few."""
-        code = re.sub(r"\s+", "", NOT_CODE.sub("", text))
-        return {name for name in self._names if name in code}
-
-    def activation(self, values: Mapping[str, Json]) -> cel.Activation:
-        """Return values for programs to be evaluated under; made once for several programs, as conversion costs.
+    def moment(self, values: dict[str, Json]) -> Moment:
+        """Return values for programs to be evaluated under.
 
         Raises:
             ExpressionError: a value that the library would change.
         """
-        return self._env.Activation(checked(dict(values)))
+        return Moment(values, self._env.Activation(checked(values)))
 
 
 class _Budget:
@@ -183,14 +198,18 @@ def _plain_json(value: Any, budget: _Budget, depth: int = 0) -> Json:
 
 def _why_unbounded(code: str) -> str:
     """Return why the library's budget would not bound `code`: it counts turns of loops, not the growth of text."""
-    if code.count("+") > EXPRESSION_PLUSES_MAX:
+    pluses = code.count("+")
+    if pluses and _MACRO.search(code):
+        return "`+` cannot be used together with map, filter, all or exists: text and lists could grow without a bound."
+    if pluses > EXPRESSION_PLUSES_MAX:
         return f"`+` is used more than {EXPRESSION_PLUSES_MAX} times."
-    for macro in _MACRO.finditer(code):
-        depth = 1
-        for character in code[macro.end() :]:
-            depth += (character == "(") - (character == ")")
-            if depth == 0:
-                break
-            if character == "+":
-                return "`+` cannot be used inside map, filter, all or exists: text could grow there without a bound."
     return ""
+
+
+def _entries_max(value: Json) -> int:
+    """Return the length of the longest list or object in `value`."""
+    if isinstance(value, dict):
+        return max(len(value), *map(_entries_max, value.values()), 0)
+    if isinstance(value, list):
+        return max(len(value), *map(_entries_max, value), 0)
+    return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sagas.core import messages as m
-from sagas.core.evolve import evolve
+from sagas.core.evolve import advance
 from sagas.core.expressions import ExpressionError
 from sagas.core.outcome import EXPRESSION_ERROR, Error
 from sagas.core.scope import Scope
@@ -24,9 +24,9 @@ class Draft:
     """Collects events; each one moves the state on, so that the next thought sees it."""
 
     def __init__(self, definition: Definition, state: RunState, now: datetime, dice: float) -> None:
-        """Begin a decision about `state` at `now`."""
+        """Begin a decision about `state` at `now`; `state` itself stays as it is."""
         self.definition = definition
-        self.state = state
+        self.state = state.copy()
         self.now = now
         self.dice = dice
         self.events: list[m.Event] = []
@@ -36,7 +36,7 @@ class Draft:
     def emit(self, event: m.Event) -> None:
         """Write an event down."""
         self.events.append(event)
-        self.state = evolve(self.state, event, self.now)
+        advance(self.state, event, self.now)
 
     def step(self, key: StepKey) -> StepState:
         """The step run as it is after the events so far."""

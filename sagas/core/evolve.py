@@ -23,21 +23,28 @@ from sagas.core.vocabulary import (
 
 
 def evolve(state: RunState, event: m.Event, at: datetime) -> RunState:
-    """Return the state after `event`, which happened `at`. Sequence and revision are counted here."""
-    after = _APPLY[type(event)](state, event, at)
-    status = _status(after)
-    is_new_revision = status is not state.status or isinstance(event, (m.RunStarted, m.OrderTaken, m.OrderRefused))
-    return replace(
-        after, status=status, sequence=state.sequence + 1, revision=state.revision + (1 if is_new_revision else 0)
-    )
+    """Return the state after `event`, which happened `at`; `state` stays as it is."""
+    after = state.copy()
+    advance(after, event, at)
+    return after
+
+
+def advance(state: RunState, event: m.Event, at: datetime) -> None:
+    """Move a state that the caller owns past `event`. Sequence and revision are counted here."""
+    _APPLY[type(event)](state, event, at)
+    status = _status(state)
+    if status is not state.status or isinstance(event, _REVISING):
+        state.revision += 1
+    state.status = status
+    state.sequence += 1
 
 
 def replay(entries: Iterable[tuple[m.Event, datetime]], state: RunState | None = None) -> RunState:
     """Fold a journal, from the empty state or from `state`."""
-    state = state or RunState()
+    after = RunState() if state is None else state.copy()
     for event, at in entries:
-        state = evolve(state, event, at)
-    return state
+        advance(after, event, at)
+    return after
 
 
 def _status(state: RunState) -> RunStatus:
@@ -50,34 +57,27 @@ def _status(state: RunState) -> RunStatus:
     return RunStatus.PENDING if state.started_at is None else RunStatus.RUNNING
 
 
-def _with_step(state: RunState, key: StepKey, step: StepState, **changes: Any) -> RunState:  # noqa: ANN401 - fields
-    return replace(state, steps={**state.steps, key: step}, **changes)
-
-
 def _set_half(step: StepState, phase: Phase, half: HalfState, **changes: Any) -> StepState:  # noqa: ANN401 - fields
     if phase is Phase.COMPENSATION:
         return replace(step, compensation=half, **changes)
     return replace(step, action=half, **changes)
 
 
-def _run_started(state: RunState, event: m.RunStarted, at: datetime) -> RunState:
-    return replace(
-        state,
-        run=event.run,
-        saga=event.saga,
-        version=event.version,
-        input=event.input,
-        key=event.key,
-        labels=event.labels or {},
-        amount=event.amount,
-        created_by=event.by,
-        created_at=at,
-        deadline_at=event.deadline_at,
-        steps_total=event.steps,
-    )
+def _run_started(state: RunState, event: m.RunStarted, at: datetime) -> None:
+    state.run = event.run
+    state.saga = event.saga
+    state.version = event.version
+    state.input = event.input
+    state.key = event.key
+    state.labels = event.labels or {}
+    state.amount = event.amount
+    state.created_by = event.by
+    state.created_at = at
+    state.deadline_at = event.deadline_at
+    state.steps_total = event.steps
 
 
-def _attempt_started(state: RunState, event: m.AttemptStarted, at: datetime) -> RunState:
+def _attempt_started(state: RunState, event: m.AttemptStarted, at: datetime) -> None:
     key = StepKey(event.step, event.item)
     step = state.step(key)
     before = step.half(event.phase)
@@ -99,12 +99,12 @@ def _attempt_started(state: RunState, event: m.AttemptStarted, at: datetime) -> 
         step = _set_half(
             step, event.phase, half, status=StepStatus.RUNNING, started_at=step.started_at or at, ended_at=None
         )
-    return _with_step(
-        state, key, step, open=state.open | {(key, event.phase)}, started_at=state.started_at or at
-    )
+    state.steps[key] = step
+    state.open |= {(key, event.phase)}
+    state.started_at = state.started_at or at
 
 
-def _attempt_ended(state: RunState, event: m.AttemptEnded, at: datetime) -> RunState:
+def _attempt_ended(state: RunState, event: m.AttemptEnded, at: datetime) -> None:
     key = StepKey(event.step, event.item)
     step = state.step(key)
     half = step.half(event.phase)
@@ -117,19 +117,20 @@ def _attempt_ended(state: RunState, event: m.AttemptEnded, at: datetime) -> RunS
         is_unsettled=(half.is_unsettled or is_unknown) and not event.settles,
     )
     if event.outcome is not OutcomeKind.SUCCEEDED:
-        return _with_step(state, key, _set_half(step, event.phase, half, error=_error(event)))
+        state.steps[key] = _set_half(step, event.phase, half, error=_error(event))
+        return
+    state.open -= {(key, event.phase)}
     if event.phase is Phase.COMPENSATION:
-        step = _set_half(step, event.phase, half, compensation_status=CompensationStatus.SUCCEEDED, ended_at=at)
-        return _with_step(state, key, step, open=state.open - {(key, event.phase)}, undo_done=state.undo_done + 1)
-    step = _set_half(step, event.phase, half, status=StepStatus.SUCCEEDED, output=event.output, error=None, ended_at=at)
-    return _with_step(
-        state,
-        key,
-        step,
-        open=state.open - {(key, event.phase)},
-        steps_done=state.steps_done + 1,
-        is_past_pivot=state.is_past_pivot or event.passes_pivot,
+        state.steps[key] = _set_half(
+            step, event.phase, half, compensation_status=CompensationStatus.SUCCEEDED, ended_at=at
+        )
+        state.undo_done += 1
+        return
+    state.steps[key] = _set_half(
+        step, event.phase, half, status=StepStatus.SUCCEEDED, output=event.output, error=None, ended_at=at
     )
+    state.steps_done += 1
+    state.is_past_pivot |= event.passes_pivot
 
 
 def _error(event: m.AttemptEnded | m.StepFailed | m.StepInDoubt | m.CompensationFailed) -> Json:
@@ -138,28 +139,27 @@ def _error(event: m.AttemptEnded | m.StepFailed | m.StepInDoubt | m.Compensation
     return error if details is None else {**error, "details": details}
 
 
-def _retry_scheduled(state: RunState, event: m.RetryScheduled, _at: datetime) -> RunState:
+def _retry_scheduled(state: RunState, event: m.RetryScheduled, _at: datetime) -> None:
     key = StepKey(event.step, event.item)
     step = state.step(key)
     half = replace(step.half(event.phase), due_at=event.at)
     if event.phase is Phase.COMPENSATION:
-        step = _set_half(step, event.phase, half, compensation_status=CompensationStatus.RETRYING)
+        state.steps[key] = _set_half(step, event.phase, half, compensation_status=CompensationStatus.RETRYING)
     else:
-        step = _set_half(step, event.phase, half, status=StepStatus.RETRYING)
-    return _with_step(state, key, step)
+        state.steps[key] = _set_half(step, event.phase, half, status=StepStatus.RETRYING)
 
 
-def _step_failed(state: RunState, event: m.StepFailed, at: datetime) -> RunState:
-    return _end_action(state, StepKey(event.step, event.item), StepStatus.FAILED, _error(event), at)
+def _step_failed(state: RunState, event: m.StepFailed, at: datetime) -> None:
+    _end_action(state, StepKey(event.step, event.item), StepStatus.FAILED, _error(event), at)
 
 
-def _step_in_doubt(state: RunState, event: m.StepInDoubt, at: datetime) -> RunState:
-    return _end_action(state, StepKey(event.step, event.item), StepStatus.IN_DOUBT, _error(event), at)
+def _step_in_doubt(state: RunState, event: m.StepInDoubt, at: datetime) -> None:
+    _end_action(state, StepKey(event.step, event.item), StepStatus.IN_DOUBT, _error(event), at)
 
 
-def _end_action(state: RunState, key: StepKey, status: StepStatus, error: Json, at: datetime) -> RunState:
+def _end_action(state: RunState, key: StepKey, status: StepStatus, error: Json, at: datetime) -> None:
     step = state.step(key)
-    step = replace(
+    state.steps[key] = replace(
         step,
         status=status,
         action=replace(step.action, due_at=None),
@@ -167,63 +167,63 @@ def _end_action(state: RunState, key: StepKey, status: StepStatus, error: Json, 
         started_at=step.started_at or at,
         ended_at=at,
     )
-    return _with_step(state, key, step, open=state.open - {(key, Phase.ACTION)}, started_at=state.started_at or at)
+    state.open -= {(key, Phase.ACTION)}
+    state.started_at = state.started_at or at
 
 
-def _compensation_failed(state: RunState, event: m.CompensationFailed, at: datetime) -> RunState:
+def _compensation_failed(state: RunState, event: m.CompensationFailed, at: datetime) -> None:
     key = StepKey(event.step, event.item)
     step = state.step(key)
-    step = replace(
+    state.steps[key] = replace(
         step,
         compensation_status=CompensationStatus.FAILED,
         compensation=replace(step.compensation, due_at=None),
         error=_error(event),
         ended_at=at,
     )
-    return _with_step(state, key, step, open=state.open - {(key, Phase.COMPENSATION)})
+    state.open -= {(key, Phase.COMPENSATION)}
 
 
-def _turn_requested(state: RunState, event: m.TurnRequested, at: datetime) -> RunState:
-    reason = {
+def _turn_requested(state: RunState, event: m.TurnRequested, at: datetime) -> None:
+    state.is_turning = True
+    state.started_at = state.started_at or at
+    state.reason = {
         name: value
         for name in ("cause", "step", "outcome", "code", "message", "by")
         if (value := getattr(event, name))
     }
-    return replace(state, is_turning=True, reason=reason, started_at=state.started_at or at)
 
 
-def _turn_dropped(state: RunState, _event: m.TurnDropped, _at: datetime) -> RunState:
-    return replace(state, is_turning=False, reason=None)
+def _turn_dropped(state: RunState, _event: m.TurnDropped, _at: datetime) -> None:
+    state.is_turning = False
+    state.reason = None
 
 
-def _turned_round(state: RunState, event: m.TurnedRound, _at: datetime) -> RunState:
-    steps = dict(state.steps)
+def _turned_round(state: RunState, event: m.TurnedRound, _at: datetime) -> None:
     for keys, status in ((event.undo, CompensationStatus.PENDING), (event.not_needed, CompensationStatus.NOT_NEEDED)):
         for key in keys:
-            steps[key] = replace(state.step(key), compensation_status=status)
-    return replace(
-        state, direction=Direction.BACKWARD, is_turning=False, steps=steps, undo_total=len(event.undo), undo_done=0
-    )
+            state.steps[key] = replace(state.step(key), compensation_status=status)
+    state.direction = Direction.BACKWARD
+    state.is_turning = False
+    state.undo_total = len(event.undo)
+    state.undo_done = 0
 
 
-def _attention_needed(state: RunState, event: m.AttentionNeeded, _at: datetime) -> RunState:
-    return replace(
-        state, attention=(*state.attention, Attention(event.step, event.phase, event.code, event.item))
-    )
+def _attention_needed(state: RunState, event: m.AttentionNeeded, _at: datetime) -> None:
+    state.attention = (*state.attention, Attention(event.step, event.phase, event.code, event.item))
 
 
-def _attention_cleared(state: RunState, event: m.AttentionCleared, _at: datetime) -> RunState:
-    kept = tuple(
+def _attention_cleared(state: RunState, event: m.AttentionCleared, _at: datetime) -> None:
+    state.attention = tuple(
         one for one in state.attention if (one.step, one.item, one.phase) != (event.step, event.item, event.phase)
     )
-    return replace(state, attention=kept)
 
 
-def _order_consumed(state: RunState, event: m.OrderTaken | m.OrderRefused, _at: datetime) -> RunState:
-    return replace(state, inbox_done=event.number)
+def _order_consumed(state: RunState, event: m.OrderTaken | m.OrderRefused, _at: datetime) -> None:
+    state.inbox_done = event.number
 
 
-def _edition_started(state: RunState, event: m.EditionStarted, _at: datetime) -> RunState:
+def _edition_started(state: RunState, event: m.EditionStarted, _at: datetime) -> None:
     key = StepKey(event.step, event.item)
     step = state.step(key)
     half = step.half(event.phase)
@@ -238,23 +238,28 @@ def _edition_started(state: RunState, event: m.EditionStarted, _at: datetime) ->
         has_input=half.has_input or event.is_edited,
         input=event.input if event.is_edited else half.input,
     )
-    return _with_step(state, key, _set_half(step, event.phase, half))
+    state.steps[key] = _set_half(step, event.phase, half)
 
 
-def _deadline_passed(state: RunState, _event: m.DeadlinePassed, _at: datetime) -> RunState:
-    return replace(state, is_overdue=True)
+def _deadline_passed(state: RunState, _event: m.DeadlinePassed, _at: datetime) -> None:
+    state.is_overdue = True
 
 
-def _run_completed(state: RunState, event: m.RunCompleted, at: datetime) -> RunState:
-    reason = {"cause": "output", "message": event.output_error} if event.output_error else state.reason
-    return replace(state, status=RunStatus.COMPLETED, output=event.output, reason=reason, finished_at=at)
+def _run_completed(state: RunState, event: m.RunCompleted, at: datetime) -> None:
+    state.status = RunStatus.COMPLETED
+    state.output = event.output
+    state.finished_at = at
+    if event.output_error:
+        state.reason = {"cause": "output", "message": event.output_error}
 
 
-def _run_compensated(state: RunState, _event: m.RunCompensated, at: datetime) -> RunState:
-    return replace(state, status=RunStatus.COMPENSATED, finished_at=at)
+def _run_compensated(state: RunState, _event: m.RunCompensated, at: datetime) -> None:
+    state.status = RunStatus.COMPENSATED
+    state.finished_at = at
 
 
-_APPLY: dict[type, Callable[[RunState, Any, datetime], RunState]] = {
+_REVISING = (m.RunStarted, m.OrderTaken, m.OrderRefused, m.RunCompleted, m.RunCompensated)
+_APPLY: dict[type, Callable[[RunState, Any, datetime], None]] = {
     m.RunStarted: _run_started,
     m.AttemptStarted: _attempt_started,
     m.AttemptEnded: _attempt_ended,

@@ -17,9 +17,9 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sagas.core.cel import NOT_CODE, CompileError, ExpressionError, Program, checked
+from sagas.core.cel import NOT_CODE, CompileError, ExpressionError, Moment, Program, checked
 from sagas.core.limits import EXPRESSION_LENGTH_MAX
 from sagas.core.names import Names
 
@@ -59,21 +59,21 @@ class TemplateInvalidError(Exception):
         self.faults = faults
 
 
-class _Moment:
-    """One rendering: the scope, and the CEL activation that all its expressions share."""
+class _Rendering:
+    """One rendering: the scope, and the values that all its CEL expressions share."""
 
-    __slots__ = ("_activation", "_template", "scope")
+    __slots__ = ("_moment", "_template", "scope")
 
     def __init__(self, scope: Mapping[str, Json], template: CompiledTemplate) -> None:
         self.scope = scope
         self._template = template
-        self._activation: Any = None
+        self._moment: Moment | None = None
 
-    def activation(self) -> Any:
-        if self._activation is None:
+    def moment(self) -> Moment:
+        if self._moment is None:
             values = {name: self.scope.get(name) for name in self._template.cel_names}
-            self._activation = self._template.names.environment.activation(values)
-        return self._activation
+            self._moment = self._template.names.environment.moment(values)
+        return self._moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,8 @@ class _Plain:
     name: str
     links: tuple[str, ...]
 
-    def render(self, moment: _Moment) -> Json:
-        value = moment.scope.get(self.name)
+    def render(self, rendering: _Rendering) -> Json:
+        value = rendering.scope.get(self.name)
         for link in self.links:
             if not isinstance(value, dict):
                 return None
@@ -103,8 +103,8 @@ class _Computed:
     def text(self) -> str:
         return self.program.text
 
-    def render(self, moment: _Moment) -> Json:
-        return self.program.evaluate(moment.activation())
+    def render(self, rendering: _Rendering) -> Json:
+        return self.program.evaluate(rendering.moment())
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +113,12 @@ class _Text:
 
     parts: tuple[str | _Plain | _Computed, ...]
 
-    def render(self, moment: _Moment) -> str:
-        return "".join(part if isinstance(part, str) else self._text_of(part, moment) for part in self.parts)
+    def render(self, rendering: _Rendering) -> str:
+        return "".join(part if isinstance(part, str) else self._text_of(part, rendering) for part in self.parts)
 
     @staticmethod
-    def _text_of(part: _Plain | _Computed, moment: _Moment) -> str:
-        value = part.render(moment)
+    def _text_of(part: _Plain | _Computed, rendering: _Rendering) -> str:
+        value = part.render(rendering)
         if isinstance(value, str):
             return value
         if value is None or isinstance(value, dict | list):
@@ -132,7 +132,7 @@ class _Text:
 class _Constant:
     value: Json
 
-    def render(self, moment: _Moment) -> Json:  # noqa: ARG002 - one signature for all nodes
+    def render(self, rendering: _Rendering) -> Json:  # noqa: ARG002 - one signature for all nodes
         return self.value
 
 
@@ -140,16 +140,16 @@ class _Constant:
 class _Object:
     parts: tuple[tuple[str, _Node], ...]
 
-    def render(self, moment: _Moment) -> Json:
-        return {key: node.render(moment) for key, node in self.parts}
+    def render(self, rendering: _Rendering) -> Json:
+        return {key: node.render(rendering) for key, node in self.parts}
 
 
 @dataclass(frozen=True, slots=True)
 class _List:
     parts: tuple[_Node, ...]
 
-    def render(self, moment: _Moment) -> Json:
-        return [node.render(moment) for node in self.parts]
+    def render(self, rendering: _Rendering) -> Json:
+        return [node.render(rendering) for node in self.parts]
 
 
 _Node = _Plain | _Computed | _Text | _Constant | _Object | _List
@@ -181,7 +181,7 @@ class CompiledTemplate:
         """
         if isinstance(self.root, _Constant):
             return self.root.value
-        return self.root.render(_Moment(scope, self))
+        return self.root.render(_Rendering(scope, self))
 
 
 def compile_template(source: Json, names: Names) -> CompiledTemplate:
@@ -243,9 +243,8 @@ class _Compiler:
             return ""
         if _PLAIN.fullmatch(text) and text not in _LITERALS:
             return self._plain(text, path)
-        environment = self.names.environment
         try:
-            program = environment.compile(text)
+            program = self.names.environment.compile(text)
         except CompileError as error:
             if error.undeclared:
                 said = " ".join(self.names.why_unknown(name) for name in error.undeclared)
@@ -253,7 +252,7 @@ class _Compiler:
             else:
                 self._fault(path, f"`{text}` is not an expression: {error}")
             return ""
-        self.cel_names |= environment.names_in(text)
+        self.cel_names |= program.names
         return _Computed(program)
 
     def _plain(self, text: str, path: tuple[str | int, ...]) -> str | _Plain:

@@ -35,4 +35,5 @@ KEY_LENGTH_MAX = 200  # a business key: the width of its column, which is indexe
 
 EXPRESSION_LENGTH_MAX = 2_000  # characters; a longer one is a program and belongs in an action
 EXPRESSION_PLUSES_MAX = 32  # `+` joins text: so many copies of a payload are 8 MiB at most
+LOOP_ENTRIES_MAX = 1_000  # entries of a list under map or filter: the library takes time by their square (28 ms here)
 COMPILED_KEPT_MAX = 1_024  # compiled definitions and validators kept; each is a few KiB

@@ -146,7 +146,8 @@ def _walk(value: Json) -> Iterator[tuple[Path, Json, int]]:
                 stack.append(((*path, str(key)), each))
             yield from (((*path, str(key)), key, len(str(key).encode("utf-8", "surrogatepass")) + 3) for key in part)
         else:
-            yield path, part, len(str(part)) if not isinstance(part, int) else min(part.bit_length(), 64) // 3 + 1
+            is_huge = isinstance(part, int) and part.bit_length() > 64  # Python limits the digits it writes
+            yield path, part, 20 if is_huge else len(str(part))
 
 
 def _fault(path: Path, part: Json) -> tuple[str, str] | None:

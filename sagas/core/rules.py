@@ -49,7 +49,8 @@ def _pivot(definition: Definition, document: Json, report: Report) -> None:
 def _compensations(definition: Definition, document: Json, report: Report) -> None:
     for step in _before_pivot(definition):
         said = document["steps"][step.position]
-        if step.writes and isinstance(said, dict) and "compensation" not in said:
+        is_callable = step.action.action.name != ""  # else the step has a worse problem
+        if step.writes and is_callable and isinstance(said, dict) and "compensation" not in said:
             message = (
                 f"step `{step.name}` changes something and has no `compensation`. "
                 "Give it an action that undoes it, or say `compensation: none`."

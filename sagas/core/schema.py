@@ -61,7 +61,7 @@ def check_schema(schema: Json, path: Path, report: Report) -> None:
         _compiled(schema)
     except (jsonschema_rs.ValidationError, ValueError) as error:
         where = (*path, *getattr(error, "instance_path", ()))
-        report.error(where, "bad_schema", f"this schema cannot be used: {_short(str(error))}")
+        report.error(where, "bad_schema", f"this schema cannot be used: {_short(str(error))}.")
 
 
 def check_input(definition: Definition, value: Json) -> tuple[Problem, ...]:

@@ -77,7 +77,7 @@ def _read_yaml(text: str, reader: _Reader) -> None:
             report.places[()] = (mark.line + 1, mark.column + 1)
         report.error((), "syntax", f"This is not YAML: {error.problem or error.context}.")
     except (YAMLError, ValueError) as error:
-        report.error((), "syntax", f"This is not YAML: {' '.join(str(error).split())[:200]}")
+        report.error((), "syntax", f"This is not YAML: {' '.join(str(error).split())[:200]}.")
 
 
 def _json(text: str) -> tuple[bool, Json]:

@@ -1,15 +1,13 @@
 """The state of a run: the fold of its journal.
 
-Everything is immutable; `evolve.py` makes the next state from the last one.
+`evolve.py` makes the next state from the last one; nobody else changes one.
 A step that was never touched has no entry in `steps` and is pending.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
-from types import MappingProxyType
 
 from sagas.core.vocabulary import (
     NO_ITEM,
@@ -85,7 +83,7 @@ class Attention:
         return StepKey(self.step, self.item)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RunState:
     """One run as its journal tells it."""
 
@@ -104,7 +102,7 @@ class RunState:
     amount: int | None = None
     created_by: str = ""
     reason: Json = None
-    steps: Mapping[StepKey, StepState] = field(default_factory=lambda: MappingProxyType({}))
+    steps: dict[StepKey, StepState] = field(default_factory=dict)
     open: frozenset[tuple[StepKey, Phase]] = frozenset()  # halves that are running, waiting or retrying
     attention: tuple[Attention, ...] = ()
     steps_total: int = 0
@@ -123,7 +121,18 @@ class RunState:
         """The state of one step run."""
         return self.steps.get(key, UNTOUCHED)
 
+    def copy(self) -> RunState:
+        """Return a state of its own; the parts are immutable and shared."""
+        twin = object.__new__(RunState)
+        for name in _RUN_FIELDS:
+            setattr(twin, name, getattr(self, name))
+        twin.steps = dict(self.steps)
+        return twin
+
     @property
     def awaiting(self) -> list[tuple[StepKey, Phase]]:
         """Halves with an attempt in flight."""
         return [(key, phase) for key, phase in self.open if self.step(key).half(phase).is_awaiting]
+
+
+_RUN_FIELDS = tuple(one.name for one in fields(RunState))

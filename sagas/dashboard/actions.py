@@ -10,6 +10,7 @@ from django.http import Http404
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from sagas.core.vocabulary import CompensationStatus, Role, StepStatus, Verb
@@ -79,7 +80,7 @@ def run_action(request: HttpRequest, run_id: UUID, verb: str) -> HttpResponse:
     return redirect("sagas:run-detail", run_id)
 
 
-_NAMES = {Verb.CANCEL: _("Cancel"), Verb.RETRY: _("Retry")}
+_NAMES = {Verb.CANCEL: gettext_lazy("Cancel"), Verb.RETRY: gettext_lazy("Retry")}
 
 
 def _show(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from sagas.core.vocabulary import Role, RunStatus
 from sagas.dashboard.access import needs_role
-from sagas.presentation import strip
-from sagas.presentation.status import RUN_LOOKS
+from sagas.presentation import strip, tiles
 from sagas.presentation.why import ENGINE_SILENT
 from sagas.queries import attention, counts
 from sagas.queries.runs import RunFilter, list_runs
@@ -35,7 +36,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     beat = counts.last_beat()
     context = {
         "rows": [strip.shown(row) for row in recent.rows],
-        "tiles": [(look, tally.by_status[value]) for value, look in RUN_LOOKS.items()],
+        "tiles": tiles.shown(tally, chosen=(), address=_address),
         "needing": tally.by_status[RunStatus.NEEDS_ATTENTION.value],
         "is_capped": tally.is_capped,
         "counted_at": now,
@@ -44,6 +45,10 @@ def overview(request: HttpRequest) -> HttpResponse:
         "is_demo": settings.SAGAWEB_DEMO,
     }
     return render(request, "sagas/overview/overview.html", context)
+
+
+def _address(statuses: tuple[str, ...]) -> str:
+    return f"{reverse('sagas:run-list')}?{urlencode({'status': statuses}, doseq=True)}"
 
 
 @require_safe

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.http import Http404
@@ -16,8 +16,9 @@ from django.views.decorators.http import require_safe
 from sagas.access import has_role
 from sagas.core.vocabulary import Role, RunStatus, StepStatus
 from sagas.dashboard.access import needs_role
+from sagas.live import addresses
 from sagas.models import Saga
-from sagas.presentation import fragments, steps, strip
+from sagas.presentation import fragments, steps, strip, tiles
 from sagas.presentation.status import RUN_LOOKS, compensation_look, step_look
 from sagas.queries import counts
 from sagas.queries.run_detail import RunDetail, find_run_detail
@@ -48,11 +49,18 @@ def run_list(request: HttpRequest) -> HttpResponse:
         "since": request.GET.get("since", ""),
         "matching": matching,
         "matching_max": counts.COUNT_MAX,
-        "tiles": _tiles(request.GET, wanted, tally),
+        "tiles": tiles.shown(
+            tally,
+            chosen=wanted.statuses,
+            address=lambda statuses: _address(request.GET, status=list(statuses)),
+        ),
         "is_capped": tally.is_capped,
         "counted_at": now,
         "chips": _chips(request.GET, wanted),
         "sagas": Saga.objects.values_list("name", flat=True)[:SAGAS_LISTED_MAX],
+        "socket_path": addresses.list_path(
+            [row.run.id for row in page.rows], wanted, is_first_page=page.newer_than is None
+        ),
     }
     return render(request, "sagas/runs/list.html", context)
 
@@ -64,7 +72,7 @@ def run_detail(request: HttpRequest, run_id: UUID) -> HttpResponse:
     detail = get_detail(run_id)
     context = fragments.run_context(detail, timezone.now())
     context["may_operate"] = has_role(request.user, Role.OPERATOR)
-    context["socket_path"] = f"/ws/runs/{run_id}/"
+    context["socket_path"] = addresses.run_path(run_id)
     return render(request, "sagas/runs/detail.html", context)
 
 
@@ -153,20 +161,6 @@ def _address(query: QueryDict, **changes: object) -> str:
         else:
             copy[name] = str(value)
     return f"?{copy.urlencode()}"
-
-
-def _tiles(query: QueryDict, wanted: RunFilter, tally: counts.Counts) -> list[dict[str, Any]]:
-    """Return the tiles; pressing one shows its runs, pressing it again all."""
-    return [
-        {
-            "look": look,
-            "count": tally.by_status.get(value, 0),
-            "is_chosen": wanted.statuses == (value,),
-            "is_now": not look.is_final,
-            "url": _address(query, status=[] if wanted.statuses == (value,) else [value]),
-        }
-        for value, look in RUN_LOOKS.items()
-    ]
 
 
 def _chips(query: QueryDict, wanted: RunFilter) -> list[dict[str, str]]:

@@ -82,7 +82,7 @@ class Editor:
     @property
     def lines(self) -> int:
         """Height of the text box, in lines."""
-        return min(40, max(16, self.source.count("\n") + 2))
+        return min(36, max(16, self.source.count("\n") + 2))
 
 
 @require_safe

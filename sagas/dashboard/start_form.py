@@ -23,6 +23,7 @@ WHOLE = "whole"  # kind of the one box of a schema that is not an object with pr
 PREFIX = "field-"  # so that no property is mistaken for a field of ours
 INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+SKELETON_DEPTH_MAX = 4
 MISSING = object()
 
 
@@ -127,6 +128,8 @@ def _make_field(name: str, part: Json, *, is_required: bool) -> Field:
     schema = part if isinstance(part, dict) else {}
     kind = _kind(schema)
     start = schema.get("default", next(iter(schema.get("examples") or []), MISSING))
+    if start is MISSING and kind == "json" and is_required:
+        start = _skeleton(schema)
     typed = "" if start is MISSING else _written(start, kind)
     label = str(schema.get("title") or name.replace("_", " ").capitalize())
     return Field(name, label, kind, schema, is_required, typed, help=str(schema.get("description") or ""))
@@ -138,6 +141,20 @@ def _kind(schema: Mapping[str, Json]) -> str:
     plain = {"string": "text", "integer": "integer", "number": "number", "boolean": "boolean"}
     kind = schema.get("type")
     return plain.get(kind, "json") if isinstance(kind, str) else "json"
+
+
+def _skeleton(schema: Json, depth: int = 0) -> Json:
+    """Return the smallest value of about the right shape, for a person to fill in."""
+    schema = schema if isinstance(schema, dict) else {}
+    if "default" in schema or _enum(schema):
+        return schema.get("default", next(iter(_enum(schema)), None))
+    kind = schema.get("type")
+    if depth < SKELETON_DEPTH_MAX and kind == "object":
+        parts = schema.get("properties") or {}
+        return {name: _skeleton(parts.get(name), depth + 1) for name in schema.get("required") or parts}
+    if depth < SKELETON_DEPTH_MAX and kind == "array":
+        return [_skeleton(schema.get("items"), depth + 1)]
+    return {"object": {}, "array": [], "string": "", "integer": 0, "number": 0, "boolean": False}.get(str(kind))
 
 
 def _written(value: Json, kind: str) -> str:

@@ -17,7 +17,7 @@ from channels.db import DatabaseSyncToAsync
 from channels.exceptions import ChannelFull
 from channels.generic.websocket import AsyncWebsocketConsumer
 
-from sagas.live import access, frames, publisher, tail
+from sagas.live import access, addresses, frames, publisher, tail
 from sagas.live.publisher import Position
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SOCKETS_MAX = 1000  # of one process: each holds a task and some kilobytes
-FRAME_S_MIN = 0.25  # at most four frames a second to each viewer
+FRAME_S_MIN = 0.25  # at most four frames a second to each viewer of a run
+LIST_FRAME_S_MIN = 0.5  # at most two of a list
 BEAT_S = 5.0  # heartbeat, and the time within which a sign-out or a lost role ends a socket
 SNAPSHOT_S = 10.0  # an open page is read again after this long even when no nudge came
 
@@ -36,6 +37,7 @@ READ_ONLY = 1008
 BROKEN = 1011
 TRY_LATER = 1013
 
+_render_list = DatabaseSyncToAsync(frames.render_list, thread_sensitive=False, executor=frames.readers)
 _find_viewer = DatabaseSyncToAsync(access.find_viewer, thread_sensitive=False, executor=frames.readers)
 
 
@@ -43,7 +45,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
     """What both kinds of page share: who may watch, the pace, the heartbeat."""
 
     open_sockets: ClassVar[set[str]] = set()
-    group: str
+    frame_s_min: float = FRAME_S_MIN
+    channel_groups: tuple[str, ...] = ()
+    sequence: int = 0
     _task: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
@@ -79,16 +83,14 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     async def show_for_ever(self) -> None:
         """Show at once, then as things change, but at most four times a second; beat in between."""
-        joined = False
         try:
-            await self.start_watching()
+            self.start_watching()
             try:
-                joined = await self._join()
+                await self._join()
                 await self._show_for_ever()
             finally:
                 self.stop_watching()
-                if joined:
-                    await self.channel_layer.group_discard(self.group, self.channel_name)
+                await self._part()
         except asyncio.CancelledError:
             raise
         except Exception:
@@ -113,22 +115,24 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 self.changed.clear()
                 read_at = time.monotonic()
                 await self.send(await self.read_frame() + frames.pulse(self.sequence))
-                await asyncio.sleep(FRAME_S_MIN)
+                await asyncio.sleep(self.frame_s_min)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.changed.wait(), max(0.0, beat_at - time.monotonic()))
 
-    async def _join(self) -> bool:
+    async def _join(self) -> None:
         try:
-            await self.channel_layer.group_add(self.group, self.channel_name)
+            for group in self.channel_groups:
+                await self.channel_layer.group_add(group, self.channel_name)
         except (OSError, ChannelFull, publisher.layer_errors()) as error:
-            log.warning("channel layer: %s; the page is read every %d s", error, SNAPSHOT_S)
-            return False
-        return True
+            log.warning("channel layer: %s; an open page is read every %d s", error, SNAPSHOT_S)
 
-    sequence: int = 0
+    async def _part(self) -> None:
+        with contextlib.suppress(OSError, publisher.layer_errors()):
+            for group in self.channel_groups:
+                await self.channel_layer.group_discard(group, self.channel_name)
 
-    async def start_watching(self) -> None:
-        """Ask the tail for nudges."""
+    def start_watching(self) -> None:
+        """Ask the tail for nudges, before the snapshot is read, so that nothing falls between."""
         raise NotImplementedError
 
     def stop_watching(self) -> None:
@@ -146,10 +150,10 @@ class RunConsumer(LiveConsumer):
     shown: Position | None = None
     wanted: Position | None = None
 
-    async def start_watching(self) -> None:
-        """Be counted before the snapshot is read, so that nothing falls between."""
+    def start_watching(self) -> None:
+        """Be counted by the tail and by the shared frames."""
         self.run_id: UUID = self.scope["url_route"]["kwargs"]["run_id"]
-        self.group = publisher.group_name(self.run_id)
+        self.channel_groups = (publisher.group_name(self.run_id),)
         frames.join(self.run_id)
         tail.watch(self.run_id)
 
@@ -173,6 +177,38 @@ class RunConsumer(LiveConsumer):
             return ""
         self.shown, self.sequence = frame.position, frame.position.sequence
         return frame.html
+
+
+class RunsConsumer(LiveConsumer):
+    """One open list of runs. Its rows hold still and change in place; newcomers are counted, never inserted."""
+
+    frame_s_min = LIST_FRAME_S_MIN
+
+    def start_watching(self) -> None:
+        """Watch the rows of the page, and the newest run."""
+        self.view = addresses.read_list(self.scope["query_string"])
+        self.channel_groups = (publisher.LIST_GROUP, *(publisher.group_name(run_id) for run_id in self.view.rows))
+        tail.list_viewers.add(self.channel_name)
+        for run_id in self.view.rows:
+            tail.watch(run_id)
+
+    def stop_watching(self) -> None:
+        """Leave the tail."""
+        tail.list_viewers.discard(self.channel_name)
+        for run_id in self.view.rows:
+            tail.unwatch(run_id)
+
+    async def run_advanced(self, message: dict[str, Any]) -> None:  # noqa: ARG002 - which row does not matter
+        """Take a nudge of one row: the table goes as a whole."""
+        self.changed.set()
+
+    async def run_appeared(self, message: dict[str, Any]) -> None:  # noqa: ARG002 - it is counted with its like
+        """Take a nudge of a newcomer."""
+        self.changed.set()
+
+    async def read_frame(self) -> str:
+        """Return the rows and the count of newcomers as they are now."""
+        return await _render_list(self.view)
 
 
 async def refuse(scope: dict[str, Any], receive: Any, send: Any) -> None:  # noqa: ARG001 - ASGI

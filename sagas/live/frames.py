@@ -17,12 +17,16 @@ from sagas.core.vocabulary import RunStatus
 from sagas.live.publisher import Position
 from sagas.models import SagaRun
 from sagas.presentation import fragments
+from sagas.queries.runs import list_rows, matching
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
+    from sagas.live.addresses import ListView
+
 REUSE_S = 1.0  # a new viewer is shown the last frame if it is this fresh; the tail nudges what came after
+NEWCOMERS_MAX = 99  # counted; beyond that the page says 99+
 FRESH_S = 10.0  # sentences speak of time, so a frame is not reused for longer even when nothing moved
 READERS = 2
 
@@ -77,6 +81,18 @@ def render_run(run_id: UUID) -> Frame | None:
     sequence, revision, status = row
     html = partials(fragments.render_run_regions(run_id))
     return Frame(Position(sequence, revision), RunStatus(status).is_final, html, time.monotonic())
+
+
+def render_list(view: ListView) -> str:
+    """Read and render the rows of a list, and how many newer runs match its filter. At most three queries."""
+    regions: dict[str, str] = {}
+    if view.rows:
+        regions["rows"] = fragments.render_rows(list_rows(view.rows))
+    if view.counts_newcomers:
+        newer = matching(view.wanted).filter(id__gt=view.newest).order_by()[: NEWCOMERS_MAX + 1].count()
+        context = {"count": min(newer, NEWCOMERS_MAX), "is_more": newer > NEWCOMERS_MAX}
+        regions["new-runs"] = render_to_string("sagas/live/_new_runs.html", context)
+    return partials(regions)
 
 
 _render_run = DatabaseSyncToAsync(render_run, thread_sensitive=False, executor=readers)

@@ -13,6 +13,7 @@ application = AllowedHostsOriginValidator(
     CookieMiddleware(
         URLRouter(
             [
+                path("ws/runs/", consumers.RunsConsumer.as_asgi()),
                 path("ws/runs/<uuid:run_id>/", consumers.RunConsumer.as_asgi()),
                 re_path(r"", consumers.refuse),
             ]

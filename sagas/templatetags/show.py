@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 register = template.Library()
 OTHER_ICONS = ("arrow-right", "check", "chevron-left", "chevron-right", "info", "package", "shield-check", "x")
+FILLED = {"diamond"}  # the one silhouette that must be found at a glance
 ICONS = tuple(sorted({*status.ICONS, *OTHER_ICONS}))
 
 register.filter("duration", written.duration)
@@ -33,7 +34,7 @@ register.filter("outcome_look", status.outcome_look)
 @register.simple_tag
 def icon(name: str) -> SafeString:
     """Draw an icon of the sprite in `base.html`; the word beside it says the same."""
-    return format_html('<svg class="icon" aria-hidden="true"><use href="#icon-{}"></use></svg>', name)
+    return format_html('<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><use href="#icon-{}"></use></svg>', name)
 
 
 @register.simple_tag
@@ -79,5 +80,12 @@ def sprite() -> SafeString:
 
 @cache
 def _sprite() -> SafeString:
-    drawn = format_html_join("", "{}", ((lucide(name, size=24, id=f"icon-{name}"),) for name in ICONS))
+    drawn = format_html_join(
+        "",
+        "{}",
+        (
+            (lucide(name, size=24, id=f"icon-{name}", fill="currentColor" if name in FILLED else "none"),)
+            for name in ICONS
+        ),
+    )
     return format_html('<svg class="sprite" width="0" height="0" aria-hidden="true"><defs>{}</defs></svg>', drawn)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import django
 
@@ -24,9 +24,6 @@ from django_q.conf import Conf  # noqa: E402
 from sagas import queue  # noqa: E402
 from sagas.workers import pump_task, stop  # noqa: E402, F401 - loaded before the fork, and the byte shared by it
 
-if TYPE_CHECKING:
-    from multiprocessing.process import BaseProcess
-
 log = logging.getLogger(__name__)
 
 RECYCLED = -2  # django-q2's mark of a worker that ended because it had done enough
@@ -36,7 +33,7 @@ EXIT_BROKEN = 70  # EX_SOFTWARE of sysexits.h
 class PumpSentinel(django_q_cluster.Sentinel):
     """django-q2's guard, which replaces a busy worker and gives up when an idle part died."""
 
-    def reincarnate(self, process: BaseProcess) -> None:
+    def reincarnate(self, process: Any) -> None:
         """Replace `process`, or end the cluster when what it held cannot be known.
 
         A worker in a task (its timer runs) and one that ended by itself hold no
@@ -55,6 +52,7 @@ class PumpCluster(django_q_cluster.Cluster):
     """django-q2's cluster, whose stop reaches the pumps."""
 
     def stop(self) -> Any:
+        """Tell the pumps, then stop as django-q2 does, which waits for them."""
         stop.request()
         return super().stop()
 

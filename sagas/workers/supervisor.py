@@ -64,7 +64,7 @@ class Child:
     def start(self) -> None:
         """Start it. Only from the main thread: the kernel ends a child with the thread that made it."""
         command = (sys.executable, "-m", "sagas.workers.parent", str(os.getpid()), *self.arguments())
-        environ = os.environ | {"PYTHONPATH": os.pathsep.join([sys.path[0] or os.getcwd(), *_python_path()])}
+        environ = os.environ | {"PYTHONPATH": os.pathsep.join([sys.path[0] or ".", *_python_path()])}
         self._process = subprocess.Popen(  # noqa: S603 - our own module
             command,
             env=environ,
@@ -125,6 +125,8 @@ class Child:
         until = time.monotonic() + CLEAN_S
         with contextlib.suppress(ProcessLookupError, PermissionError):
             while time.monotonic() < until:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(-group, os.WNOHANG)  # as the first process of a container we inherit its orphans
                 os.killpg(group, 0)
                 time.sleep(0.01)
 
@@ -141,7 +143,10 @@ class WorkerGroup(Child):
 
     def __init__(self, pumps: int) -> None:
         super().__init__(
-            "worker group", (), stop_s=SHIFT_GRACE_S + 5.0, answers=lambda: self._watch is not None and self._watch.has_beaten
+            "worker group",
+            (),
+            stop_s=SHIFT_GRACE_S + 5.0,
+            answers=lambda: self._watch is not None and self._watch.has_beaten,
         )
         self.pumps = pumps
         self.group = ""
@@ -153,12 +158,11 @@ class WorkerGroup(Child):
 
     def start(self) -> None:
         """Start a cluster under a new name, and a watch over it; the rows of the last one are removed."""
-        gone = [self.group] if self.group else []
         self.group = f"{socket.gethostname()[:60]}-{os.getpid()}-{secrets.token_hex(4)}"
         super().start()
         if self._watch:
             self._watch.close(wait_s=0)
-        self._watch = Watch(self.group, self.pumps, gone=gone)
+        self._watch = Watch(self.group, self.pumps)
         self._watch.start()
 
     def tend(self) -> None:
@@ -211,9 +215,7 @@ class Supervisor:
             child.ask_to_end()
         waiting = list(self._children)
         while waiting and self._signals <= 1:
-            waiting = [
-                child for child in waiting if not child.has_ended and time.monotonic() - asked_at < child.stop_s
-            ]
+            waiting = [child for child in waiting if not child.has_ended and time.monotonic() - asked_at < child.stop_s]
             time.sleep(TICK_S / 2)
         for child in self._children:
             child.kill()

@@ -24,7 +24,7 @@ from sagas import queue
 from sagas.models import PumpSlot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ LOOK_S = 0.5
 RING_AFTER = 7  # looks without a beat (3.5 s: longer than slot.STALE, or nobody could take it), and between rings
 DEAD_AFTER = 12  # 6 s in which no pump of the group has beaten, though the slots were offered again
 SLOT_DEAD_AFTER = 20  # 10 s in which one has not, though its slot was offered twice
-START_LOOKS = 60  # 30 s for the first beat: imports and a cold disk
+START_LOOKS = 120  # 60 s for the first beat: imports, a cold disk, a machine that does much else
 ABANDONED_AFTER = 120  # 60 s in which a slot of another group did not change
 WRITE_S_MAX = 1.0  # a database slower than this is why nobody beats
 
@@ -60,21 +60,19 @@ class _Row:
 class Watch(threading.Thread):
     """Looks after the slots of one group until it is closed. Only this thread uses the database."""
 
-    def __init__(self, group: str, pumps: int, *, gone: Iterable[str] = ()) -> None:
-        """`gone` are groups known to be dead, whose rows are removed."""
+    def __init__(self, group: str, pumps: int) -> None:
+        """`pumps` is how many slots the group has, numbered from 0."""
         super().__init__(name=f"watch {group}", daemon=True)
         self.group = group
         self.has_beaten = False
         self.fault = ""  # why the group must be started again
         self._slots = {number: _Slot() for number in range(pumps)}
-        self._gone = list(gone)
         self._others: dict[_Row, int] = {}
         self._looks = 0
         self._closing = threading.Event()
 
     def close(self, *, wait_s: float) -> None:
         """Stop looking and remove the rows of the group; wait for that, but not for ever."""
-        self._gone.append(self.group)
         self._closing.set()
         self.join(wait_s)
 
@@ -82,27 +80,22 @@ class Watch(threading.Thread):
         """Look until closed."""
         try:
             while not self._closing.wait(LOOK_S if self._looks else 0):
-                self._guarded()
-            self._guarded(is_last=True)
+                self._guarded(self._look)
+            self._guarded(self._forget)
         finally:
             connections.close_all()
 
-    def _guarded(self, *, is_last: bool = False) -> None:
+    def _guarded(self, work: Callable[[], None]) -> None:
         try:
-            self._forget_gone()
-            if not is_last:
-                self._look()
+            work()
         except (DatabaseError, InterfaceError) as error:
             log.warning("The slots of the pumps cannot be read: %s", error)
             self._excuse()
             connections.close_all()
 
-    def _forget_gone(self) -> None:
-        while self._gone:
-            group = self._gone[-1]
-            PumpSlot.objects.filter(group=group).delete()
-            queue.forget(group)
-            self._gone.pop()
+    def _forget(self) -> None:
+        PumpSlot.objects.filter(group=self.group).delete()
+        queue.forget(self.group)
 
     def _look(self) -> None:
         self._looks += 1
@@ -156,9 +149,7 @@ class Watch(threading.Thread):
         self._others = {row: self._others.get(row, 0) + 1 for row in rows}
         for row, looks in self._others.items():
             if looks >= ABANDONED_AFTER:
-                same = PumpSlot.objects.filter(
-                    group=row.group, number=row.number, token=row.token, beat_at=row.beat_at
-                )
+                same = PumpSlot.objects.filter(group=row.group, number=row.number, token=row.token, beat_at=row.beat_at)
                 if same.delete()[0] and not PumpSlot.objects.filter(group=row.group).exists():
                     queue.forget(row.group)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import ipaddress
 import socket
+from typing import Any
 
 from django.conf import settings
 
@@ -25,7 +26,9 @@ def is_loopback(host: str) -> bool:
     Raises:
         PortError: the name has no address.
     """
-    return all(ipaddress.ip_address(address[0].partition("%")[0]).is_loopback for _, address in _addresses(host, 0))
+    return all(
+        ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback for _, address in _addresses(host, 0)
+    )
 
 
 def claim_port(host: str, port: int) -> int:
@@ -46,7 +49,7 @@ def claim_port(host: str, port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
+def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[Any, ...]]]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, OverflowError) as error:

@@ -169,7 +169,7 @@ def test_a_forged_message_is_dropped_and_its_callable_never_runs(place, workers,
 
     def put(payload: str) -> None:
         place.write(
-            "INSERT INTO django_q_ormq (key, payload, lock) "  # noqa: S608
+            "INSERT INTO django_q_ormq (key, payload, lock) "
             f"VALUES ('{group}', '{payload}', '2020-01-01 00:00:00{'' if 'sqlite' in place.database_url else '+00'}')"
         )
 

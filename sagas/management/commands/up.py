@@ -11,7 +11,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command, get_commands
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connections
+from django.db import OperationalError, connections
 
 from sagas import access
 from sagas.workers.supervisor import ChildNeverUpError, Supervisor, WorkerGroup
@@ -51,7 +51,12 @@ class Command(BaseCommand):
         if options["demo"] and not _is_set("SAGAWEB_DEMO"):
             os.environ["SAGAWEB_DEMO"] = "1"  # decides which apps are installed, so Django must start afresh
             os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - ourselves
-        self._prepare()
+        try:
+            self._prepare()
+        except OperationalError as error:
+            raise CommandError(f"The database does not answer: {error}") from error
+        except KeyboardInterrupt as stop:
+            raise CommandError("Stopped before anything was started.", returncode=130) from stop
         url = _url(host, port)
         link = f"{url}/sign-in/{access.make_sign_in_link(_ensure_admin())}/"
         connections.close_all()

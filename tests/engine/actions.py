@@ -1,0 +1,66 @@
+"""Actions for tests of the engine: each does what the test has put into `BEHAVIOUR` under its idempotency key."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from sagas import Rejected, action
+from sagas.models import Saga
+
+CALLS: list[tuple[str, int]] = []  # idempotency key without the run's id, attempt
+BEHAVIOUR: dict[str, Callable[[Any], Any]] = {}
+_lock = threading.Lock()
+
+
+def reset() -> None:
+    """Forget all calls and behaviours."""
+    CALLS.clear()
+    BEHAVIOUR.clear()
+
+
+def count() -> dict[str, int]:
+    """Return how often each key was called."""
+    found: dict[str, int] = defaultdict(int)
+    for key, _ in CALLS:
+        found[key] += 1
+    return dict(found)
+
+
+def _note(call: Any) -> Any:
+    key = call.idempotency_key.partition(":")[2]
+    with _lock:
+        CALLS.append((key, call.attempt))
+    behave = BEHAVIOUR.get(key)
+    return behave(call) if behave else {"did": key}
+
+
+@action("engine.plain")
+def plain(call: Any, **_arguments: Any) -> Any:
+    """A plain action: what it raises is unknown."""
+    return _note(call)
+
+
+@action("engine.awaited")
+async def awaited(call: Any, **_arguments: Any) -> Any:
+    """An async action."""
+    return _note(call)
+
+
+@action("engine.atomic", atomic=True)
+def atomic(call: Any, **_arguments: Any) -> Any:
+    """An atomic action: it makes a row named for its key, once."""
+    Saga.objects.create(name=call.idempotency_key.replace(":", "-")[-60:], title="an effect")
+    return _note(call)
+
+
+def refuse(_call: Any) -> None:
+    """A behaviour: say no."""
+    raise Rejected("not today", code="no")
+
+
+def break_down(_call: Any) -> None:
+    """A behaviour: raise what nobody expected."""
+    raise RuntimeError("broke")
