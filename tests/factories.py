@@ -56,8 +56,8 @@ BOOK_ORDER: dict[str, Any] = {
         _step("reserve_inventory", "Reserve inventory", "restore_inventory"),
         _step("process_payment", "Process payment", "refund_payment"),
         _step("update_ledger", "Update ledger", None),
-        {**_step("create_shipment", "Create shipment", None, pivot=True, retry={"attempts": "forever"})},
-        _step("send_receipt", "Send receipt", None),
+        _step("create_shipment", "Create shipment", None, pivot=True),
+        {**_step("send_receipt", "Send receipt", None), "retry": {"attempts": "forever"}},
     ],
 }
 for _late in BOOK_ORDER["steps"][3:]:

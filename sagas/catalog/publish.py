@@ -60,8 +60,8 @@ def publish(
     digest = content_hash(document)
     with transaction.atomic():
         Saga.objects.get_or_create(name=name, defaults={"title": name, "is_demo": is_demo})
-        row = Saga.objects.select_for_update(of=("self",)).select_related("latest").get(name=name)
-        latest = row.latest
+        row = Saga.objects.select_for_update().get(name=name)
+        latest = row.latest  # a query of its own: one joined to the lock would not see what the last holder wrote
         if latest is not None and latest.content_hash == digest:
             return Published(latest, is_new=False, warnings=checked.warnings)
         number = latest.number if latest is not None else 0

@@ -336,8 +336,7 @@ class _StepReader:
             fields.error(key, "wrong_value", message + f"found {found_text(value)}.")
             return PythonAction(""), ActionFacts()
         if value not in self.actions:
-            near = hint(value, self.actions) if self.actions else ""
-            message = f"no action called `{value}` is registered here.{near}"
+            message = f"no action called `{value}` is registered here.{hint(value, self.actions)}"
             self.report.warning(fields.at(key), "action_unknown", message)
         return PythonAction(value), self.actions.get(value, ActionFacts())
 

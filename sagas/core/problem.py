@@ -19,6 +19,8 @@ Path: TypeAlias = tuple[str | int, ...]
 Place: TypeAlias = tuple[int, int]  # line and column, both from 1
 
 _FOUND_LENGTH_MAX = 60
+_INT_BITS_MAX = 64
+_LISTED_MAX = 20  # more names than this are a wall, not a hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +87,13 @@ class Report:
 
 
 def hint(name: str, known: Iterable[str]) -> str:
-    """Return ` Did you mean …?` with the nearest known name, or the list of them."""
+    """Return ` Did you mean …?` with the nearest known name, or the list of them when it is short."""
     known = list(known)
     near = get_close_matches(name, known, n=1, cutoff=0.5)
     if near:
         return f" Did you mean `{near[0]}`?"
+    if not 0 < len(known) <= _LISTED_MAX:
+        return ""
     return f" Known: {', '.join(f'`{one}`' for one in known)}."
 
 
@@ -146,7 +150,7 @@ def _walk(value: Json) -> Iterator[tuple[Path, Json, int]]:
                 stack.append(((*path, str(key)), each))
             yield from (((*path, str(key)), key, len(str(key).encode("utf-8", "surrogatepass")) + 3) for key in part)
         else:
-            is_huge = isinstance(part, int) and part.bit_length() > 64  # Python limits the digits it writes
+            is_huge = isinstance(part, int) and part.bit_length() > _INT_BITS_MAX  # Python limits the digits it writes
             yield path, part, 20 if is_huge else len(str(part))
 
 

@@ -111,7 +111,7 @@ def _cancel(detail: RunDetail) -> Confirm:
     will += [_("Run “%(undo)s”.") % {"undo": step.undo_title} for step in undo]
     will += [_("Run “%(undo)s” if it turns out to have happened.") % {"undo": step.undo_title}
              for step in flying if step.plan.undo is Undo.DECLARED]  # fmt: skip
-    stays = [step for step in done if step.plan.undo is not Undo.DECLARED]
+    stays = [step for step in [*flying, *done] if step.plan.undo is not Undo.DECLARED]
     will_not = [_("Start any further step.")]
     will_not += [_("Undo “%(step)s”: it has no compensation.") % {"step": step.plan.title} for step in stays]
     return Confirm(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from django.db import connection
+from django.db import DatabaseError, InterfaceError, connection, connections
 
 from sagas.core.outcome import TIMED_OUT, Error, Failed, Outcome, Succeeded, Unknown
 from sagas.participants import local, registry
@@ -14,6 +15,8 @@ from sagas.participants.errors import NotAwaitedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
 
     from sagas.participants.base import Call
     from sagas.participants.registry import Action
@@ -30,15 +33,30 @@ class Performer:
         """Make the pools; their threads start when they are needed."""
         self.is_single_writer = connection.vendor == "sqlite"
         atomic_threads = 1 if self.is_single_writer else ATOMIC_THREADS
-        self._plain = ThreadPoolExecutor(THREADS, "action")
-        self._atomic = ThreadPoolExecutor(atomic_threads, "atomic")
+        self._connections: list[BaseDatabaseWrapper] = []
+        self._plain = ThreadPoolExecutor(THREADS, "action", initializer=self._open_thread)
+        self._atomic = ThreadPoolExecutor(atomic_threads, "atomic", initializer=self._open_thread)
         self._plain_free = asyncio.Semaphore(THREADS)
         self._atomic_free = asyncio.Semaphore(atomic_threads)
 
+    def _open_thread(self) -> None:
+        """In each new thread of a pool: note its connections, so that `close` can end them from outside."""
+        for alias in connections:
+            connections[alias].inc_thread_sharing()
+            self._connections.append(connections[alias])
+
     def close(self) -> None:
-        """Start nothing more. A thread that does not come back is left behind: it cannot be stopped."""
+        """Start nothing more, and end the threads' connections.
+
+        A thread that does not come back is left behind, since it cannot be stopped;
+        without its connection it cannot commit anything late either.
+        """
         for pool in (self._plain, self._atomic):
             pool.shutdown(wait=False, cancel_futures=True)
+        for known in self._connections:
+            if known.connection is not None:
+                with suppress(DatabaseError, InterfaceError):
+                    known.close()
 
     async def perform(self, name: str, call: Call, on_sent: Callable[[], None]) -> Outcome:
         """Carry out an attempt that is not atomic. `on_sent` is called when it leaves the queue for a thread."""

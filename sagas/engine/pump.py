@@ -69,10 +69,12 @@ def run_shift(
             shift, while attempts of this one may still be in flight. Not called on a stop.
     """
     clock = Clock()
-    token = slot.take(group, number, clock.read())
-    if token is None:
-        return
-    asyncio.run(_work(group, number, token, clock, length_s, should_stop, hand_over))
+    try:
+        token = slot.take(group, number, clock.read())
+    finally:
+        connections.close_all()  # the shift's threads have their own
+    if token is not None:
+        asyncio.run(_work(group, number, token, clock, length_s, should_stop, hand_over))
 
 
 async def _work(  # the loop must run before a pump is made
@@ -132,7 +134,7 @@ class Pump:
             for task in [*background, *self._tasks.values()]:
                 task.cancel()
             await asyncio.gather(*background, *self._tasks.values(), return_exceptions=True)
-            self.performer.close()
+            await loop.run_in_executor(self._database, self.performer.close)
             await loop.run_in_executor(self._database, self._free_slot, None)
             await loop.run_in_executor(self._database, connections.close_all)
             self._database.shutdown(wait=False)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from django.template.loader import render_to_string
 from django.utils import timezone
 
+from sagas.core.document import DocumentBrokenError
 from sagas.core.vocabulary import Verb
 from sagas.engine import commands
 from sagas.presentation import graph, journal, status, steps, strip
@@ -47,7 +48,7 @@ def run_context(detail: RunDetail, now: datetime) -> dict[str, Any]:
     """Return what the regions of a run's page are made of."""
     run = detail.run
     by_name = {step.plan.name: step for step in detail.steps}
-    allowed = commands.allowed_orders(run)
+    allowed = _allowed(detail)
     shown = detail.journal[-ENTRIES_SHOWN:]
     return {
         "detail": detail,
@@ -62,6 +63,13 @@ def run_context(detail: RunDetail, now: datetime) -> dict[str, Any]:
         "entries": [(entry, journal.sentence(entry, by_name), journal.tone_of(entry)) for entry in shown],
         "entries_hidden": run.sequence - len(shown),
     }
+
+
+def _allowed(detail: RunDetail) -> tuple[Verb, ...]:
+    try:
+        return commands.allowed_orders(detail.run)
+    except DocumentBrokenError:  # a version that this release cannot read: the page stands, the buttons go
+        return ()
 
 
 def render_rows(rows: Iterable[RunRow]) -> str:

@@ -30,6 +30,7 @@ BACKWARD_Y = 184
 PICTURE_HEIGHT = 284
 MIDDLE_Y = 142  # where the jump from the failed step runs
 TITLE_CHARACTERS_MAX = 20
+FACTS_CHARACTERS_MAX = 26
 NODES_MAX = 60  # morphing more than this costs a viewer tens of milliseconds; the table is the truth
 GAPS = {1: 0, 2: 112, 3: 96, 4: 56}
 GAP = 28
@@ -68,6 +69,13 @@ class Edge:
     kind: str
     path: str
     is_reached: bool = True
+
+    @property
+    def arrow(self) -> str:
+        """Which arrow head it ends in; empty for none."""
+        if self.kind == "pair":
+            return ""
+        return "forward" if self.kind == "backward" and not self.is_reached else self.kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +166,7 @@ def label(detail: RunDetail) -> str:
 def _forward(detail: RunDetail, step: StepDetail, x: int, now: datetime) -> Node:
     look = step_look(step.status)
     most = step.plan.attempts_max
-    facts, left = _facts(step.status, look, step.actions, step.attempts, most, step.next_attempt_at, now)
+    facts, left = _facts(step.status, look, step.actions, step.tries, most, step.next_attempt_at, now)
     return Node(
         id=f"node-{_anchor(step.key)}",
         x=x,
@@ -181,7 +189,7 @@ def _backward(detail: RunDetail, step: StepDetail, x: int, now: datetime) -> Nod
         step.compensation_status,
         look,
         step.compensations,
-        step.compensation_attempts,
+        step.compensation_tries,
         most,
         step.next_attempt_at,
         now,
@@ -205,7 +213,7 @@ def _facts(
     status: str,
     look: Look,
     attempts: tuple[Attempt, ...],
-    made: int,
+    tries: int,
     most: int | None,
     next_at: datetime | None,
     now: datetime,
@@ -213,12 +221,15 @@ def _facts(
     """Return the second line of a node: its state in words, then what is worth knowing about it."""
     facts = [str(look.label)]
     if status == StepStatus.RETRYING.value:
-        number = _("%(number)s of %(most)s") % {"number": made + 1, "most": most} if most else _("try %s") % (made + 1)
+        number = _("%(number)s of %(most)s") % {"number": tries + 1, "most": most} if most else _("try %s") % (tries + 1)
         return (facts[0], number), Left(next_at or now, now)
-    if len(attempts) > 0 and (spent := _spent(attempts)) is not None:
+    made = len(attempts)
+    if made and (spent := _spent(attempts)) is not None:
         facts.append(duration(spent))
     if made > 1:
         facts.append(ngettext("%s try", "%s tries", made) % made)
+    if len(" · ".join(facts)) > FACTS_CHARACTERS_MAX:
+        del facts[1]
     return tuple(facts), None
 
 
@@ -246,7 +257,7 @@ def _backward_edges(backward: dict[int, Node]) -> list[Edge]:
     y = BACKWARD_Y + NODE_HEIGHT // 2
     nodes = list(backward.values())
     return [
-        Edge("backward", f"M{right.x} {y}H{left.x + NODE_WIDTH + 7}", is_reached=left.is_reached)
+        Edge("backward", f"M{right.x} {y}H{left.x + NODE_WIDTH + 7}", is_reached=left.is_reached and right.is_reached)
         for left, right in zip(nodes, nodes[1:], strict=False)
     ]
 

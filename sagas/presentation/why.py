@@ -249,14 +249,21 @@ def _retrying(detail: RunDetail, now: datetime) -> Why | None:
 def _backoff(detail: RunDetail, step: StepDetail, phase: Phase, now: datetime) -> Why:
     is_undo = phase is Phase.COMPENSATION
     title = step.undo_title if is_undo else step.plan.title
-    made = step.compensation_attempts if is_undo else step.attempts
+    made = step.compensation_tries if is_undo else step.tries
     most = step.plan.compensation_attempts_max if is_undo else step.plan.attempts_max
     params = {"step": title, "left": Left(step.next_attempt_at or now, now), "number": made + 1, "most": most}
     if detail.run.is_past_pivot and not is_undo:
         code = "past_pivot"
-        template = _(
-            "“%(step)s” comes after the point of no return, so it is retried until it works."
-            " Next try in %(left)s (try %(number)s)."
+        template = (
+            _(
+                "“%(step)s” comes after the point of no return, so it is retried until it works."
+                " Next try in %(left)s (try %(number)s)."
+            )
+            if most is None
+            else _(
+                "“%(step)s” comes after the point of no return, so it can only be retried."
+                " Next try in %(left)s (%(number)s of %(most)s)."
+            )
         )
     else:
         code = "retry_backoff"

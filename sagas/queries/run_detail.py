@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -64,6 +64,8 @@ class StepDetail:
     compensations: tuple[Attempt, ...] = ()
     attempts: int = 0
     compensation_attempts: int = 0
+    tries: int = 0  # of the action, counted against the policy since the last order to retry
+    compensation_tries: int = 0
     output: Json = None
     error: Json = None
     next_attempt_at: datetime | None = None
@@ -146,7 +148,7 @@ def find_run_detail(run_id: UUID) -> RunDetail | None:
         waiting = Order.objects.filter(run=run, number__gt=run.inbox_done).order_by("number")
         orders = tuple(PendingOrder(*row) for row in waiting.values_list("verb", "by", "at"))
     last_beat_at = None if run.status in counts.FINAL_STATUSES else counts.last_beat()
-    return RunDetail(run, _steps(run, rows, _attempts(journal)), journal, orders, last_beat_at)
+    return RunDetail(run, _steps(run, rows, _attempts(journal), _tries(journal)), journal, orders, last_beat_at)
 
 
 def _attempts(journal: tuple[Entry, ...]) -> dict[tuple[str, int, str], list[Attempt]]:
@@ -177,6 +179,19 @@ def _attempts(journal: tuple[Entry, ...]) -> dict[tuple[str, int, str], list[Att
     return found
 
 
+def _tries(journal: tuple[Entry, ...]) -> Counter[tuple[str, int, str]]:
+    """Count the tries that used up some of each half's budget; an order to retry gives a fresh one."""
+    tries: Counter[tuple[str, int, str]] = Counter()
+    for entry in journal:
+        data = entry.data
+        place = (str(data.get("step", "")), data.get("item", NO_ITEM), str(data.get("phase", "")))
+        if entry.kind == "edition_started":
+            tries[place] = 0
+        elif entry.kind == "attempt_ended" and data.get("is_counted", True):
+            tries[place] += 1
+    return tries
+
+
 def _ended(attempt: Attempt, entry: Entry) -> Attempt:
     data = entry.data
     return Attempt(
@@ -199,7 +214,10 @@ def _ended(attempt: Attempt, entry: Entry) -> Attempt:
 
 
 def _steps(
-    run: SagaRun, rows: list[StepRun], attempts: dict[tuple[str, int, str], list[Attempt]]
+    run: SagaRun,
+    rows: list[StepRun],
+    attempts: dict[tuple[str, int, str], list[Attempt]],
+    tries: Counter[tuple[str, int, str]],
 ) -> tuple[StepDetail, ...]:
     """Put the step runs in the document's order; one the document does not know comes last."""
     plans = step_plans(run.version.document)
@@ -214,8 +232,9 @@ def _steps(
     found: list[StepDetail] = []
     for plan in (*plans, *strangers):
         for row in by_step.get(plan.name) or (StepRun(step=plan.name),):
-            actions = attempts.get((row.step, row.item, Phase.ACTION.value), [])
-            compensations = attempts.get((row.step, row.item, Phase.COMPENSATION.value), [])
+            do = (row.step, row.item, Phase.ACTION.value)
+            undo = (row.step, row.item, Phase.COMPENSATION.value)
+            actions, compensations = attempts.get(do, []), attempts.get(undo, [])
             found.append(
                 StepDetail(
                     plan=plan,
@@ -226,6 +245,8 @@ def _steps(
                     compensations=tuple(compensations),
                     attempts=max(row.attempts, len(actions)),
                     compensation_attempts=max(row.compensation_attempts, len(compensations)),
+                    tries=tries[do],
+                    compensation_tries=tries[undo],
                     output=row.output,
                     error=row.error,
                     next_attempt_at=row.next_attempt_at,

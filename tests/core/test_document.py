@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -191,8 +190,6 @@ WRONG = [
     (steps("  - {name: x}\n  - 5\n"), [
         "steps[0].action (line 3, column 5): `action` is missing: a step says what to call, such as shop.process_payment.",
         "steps[1] (line 4, column 5): A step must be a mapping of keys to values; found the number 5.",
-        "steps[1].name (line 4, column 5): `name` is missing: "
-        "expressions call a step by its name, such as process_payment.",
     ]),
     (steps("  - name: x\n    action: shop pay\n"), [
         "steps[0].action (line 4, column 13): `action` must be the dotted name of an action, such as "
@@ -246,7 +243,7 @@ WRONG = [
     (one("input: {$ref: '#/$defs/x'}\n"),
      ["input (line 5, column 8): This schema cannot be used: Pointer '/$defs/x' does not exist."]),
     (one("input: {pattern: '(?=a)b'}\n"),
-     ["input.pattern (line 5, column 18): This schema cannot be used: \"(?=a)b\" is not a \"regex\"."]),
+     ['input.pattern (line 5, column 18): This schema cannot be used: "(?=a)b" is not a "regex".']),
 ]  # fmt: skip
 
 
@@ -312,7 +309,9 @@ def test_a_suspicious_document_is_accepted_with_a_warning(text, messages):
 
 
 def test_an_atomic_action_is_never_in_doubt_so_its_output_may_be_read():
-    text = steps("  - name: s\n    action: shop.pay\n    compensation: {action: shop.refund, with: {id: '${step.output}'}}")
+    text = steps(
+        "  - name: s\n    action: shop.pay\n    compensation: {action: shop.refund, with: {id: '${step.output}'}}"
+    )
     assert warned(text) == []
 
 
@@ -381,8 +380,8 @@ def test_a_payload_of_any_depth_is_answered():
 
 
 @given(st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(-1e15, 1e15) | st.text("aé😀\"\\\n"),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text("aé\""), inner), max_leaves=20,
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(-1e15, 1e15) | st.text('aé😀"\\\n'),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text('aé"'), inner), max_leaves=20,
 ))  # fmt: skip
 def test_ordinary_payloads_pass_and_their_size_is_not_overrated(value):
     assert check_payload(value) == ()
@@ -404,9 +403,13 @@ def test_the_examples_have_no_problems():
         assert check_source(path.read_text(), {}).problems == (), path
 
 
-def test_the_largest_saga_is_checked_in_reasonable_time():
-    text = steps("".join(f"  - {{name: s{n}, action: shop.look, with: {{x: '${{steps.s{max(n - 1, 0)}.output}}'}}}}\n"
-                         for n in range(200)).replace("${steps.s0.output}'}}\n  - {name: s1,", "x'}}\n  - {name: s1,"))  # fmt: skip
-    started = time.process_time()
-    assert said(text.replace("'${steps.s0.output}'", "1", 1)) == []
-    assert time.process_time() - started < 30
+def test_a_saga_has_at_most_200_steps():
+    def chain(count: int) -> str:
+        reads = (
+            "  - {name: s%d, action: shop.look, with: {x: '${steps.s%d.output + 1}'}}\n" % (n, n - 1)
+            for n in range(1, count)
+        )
+        return steps("  - {name: s0, action: shop.look}\n" + "".join(reads))
+
+    assert said(chain(200)) == []
+    assert said(chain(201)) == ["steps (line 3, column 3): A saga has at most 200 steps; found 201."]

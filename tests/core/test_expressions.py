@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 from sagas.core.expressions import ExpressionError, Names, TemplateInvalidError, compile_template
 from sagas.core.limits import EXPRESSION_LENGTH_MAX, LOOP_ENTRIES_MAX
 
-NAMES = Names(
-    values=("input", "run.key"), texts=("run.id",), steps=("pay", "reserve"), later_steps=frozenset({"ship"})
-)
+NAMES = Names(values=("input", "run.key"), texts=("run.id",), steps=("pay", "reserve"), later_steps=frozenset({"ship"}))
 SCOPE = {
     "input": {"id": "A-7", "n": None, "count": 3, "price": 2.5, "ok": True, "items": [{"sku": "a"}, {"sku": "b"}]},
     "run.id": "r1",
@@ -67,7 +65,16 @@ def test_a_template_renders_to(source, value):
 
 
 @pytest.mark.parametrize(
-    "path", ["input.nope", "input.nope.deeper", "input.n", "input.n.deeper", "input.id.deeper", "run.key", "steps.reserve.output.x"]
+    "path",
+    [
+        "input.nope",
+        "input.nope.deeper",
+        "input.n",
+        "input.n.deeper",
+        "input.id.deeper",
+        "run.key",
+        "steps.reserve.output.x",
+    ],
 )
 def test_a_plain_path_with_a_missing_link_is_null(path):
     assert render(f"${{{path}}}") is None

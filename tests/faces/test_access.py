@@ -18,8 +18,8 @@ from sagas.core.vocabulary import Role
 from sagas.models import ApiToken, SignInLink
 from tests.faces.conftest import make_person, sign_in
 
-# Open to everybody on purpose: the door itself, and what watches the machine.
-PUBLIC = {"sign-in", "sign-in-link", "sign-out", "livez", "readyz", "login", "logout"}
+# Open to everybody on purpose: the door itself, light or dark, and what watches the machine.
+PUBLIC = {"sign-in", "sign-in-link", "sign-out", "theme", "livez", "readyz", "login", "logout"}
 SAMPLES = {"uuid": UUID(int=7), "slug": "order", "int": 1, "str": "x", "path": "x/"}
 
 

@@ -79,7 +79,7 @@ def test_a_run_page_shows_its_steps_and_its_journal(db):
 def test_the_list_costs_the_same_queries_whatever_its_length(db, django_assert_num_queries, count):
     alice = sign_in("alice")
     factories.make_runs(count)
-    with django_assert_num_queries(9) as asked:
+    with django_assert_num_queries(13) as asked:
         page = alice.get(RUNS)
     assert page.content.decode().count('class="action-select"') == count
     assert not [query for query in asked.captured_queries if '"sagas_sagarun"."input",' in query["sql"]]
