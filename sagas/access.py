@@ -76,7 +76,7 @@ def grant_role(user: AbstractUser, role: Role | None) -> None:
         user.save(update_fields=["is_staff"])
 
 
-def create_roles(using: str = "default", **_signal: Any) -> None:  # noqa: ANN401 - a signal's rest
+def create_roles(using: str = "default", **_signal: Any) -> None:
     """Make the four groups and what they may see in the admin. Runs after each migrate; adds only."""
     for label in ("sagas", "auth"):
         create_permissions(apps.get_app_config(label), verbosity=0, using=using)
@@ -129,7 +129,7 @@ def make_sign_in_link(user: AbstractUser, *, minutes: int = 30) -> str:
     """Return the secret of a link that signs `user` in once, within `minutes`."""
     raw = secrets.token_urlsafe(32)
     SignInLink.objects.create(
-        token_hash=_digest(raw), user=user, expires_at=timezone.now() + timedelta(minutes=minutes)
+        token_hash=_digest(raw), user_id=user.pk, expires_at=timezone.now() + timedelta(minutes=minutes)
     )
     return raw
 

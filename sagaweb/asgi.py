@@ -12,7 +12,9 @@ http = get_asgi_application()  # loads the apps, which the imports below need
 
 from channels.routing import ProtocolTypeRouter  # noqa: E402
 
+from sagas.api.bound import with_bounded_bodies  # noqa: E402
 from sagas.live import routing, tail  # noqa: E402
 from sagas.live.lifespan import with_lifespan  # noqa: E402
 
-application = with_lifespan(ProtocolTypeRouter({"http": http, "websocket": routing.application}), tail=tail.follow)
+protocols = ProtocolTypeRouter({"http": with_bounded_bodies(http), "websocket": routing.application})
+application = with_lifespan(protocols, tail=tail.follow)

@@ -28,6 +28,7 @@ from sagas.core.vocabulary import OutcomeKind, Phase, Role, StepKey
 from sagas.engine import stored
 from sagas.models import JournalEntry, PumpSlot, Saga, SagaRun, SagaVersion, StepRun
 
+NO_CARRIER = "No carrier for this address"
 ACTION, COMPENSATION = Phase.ACTION, Phase.COMPENSATION
 SUCCEEDED, REJECTED, FAILED, UNKNOWN = OutcomeKind
 
@@ -66,7 +67,7 @@ for _late in BOOK_ORDER["steps"][3:]:
 
 def make_user(name: str = "bob", role: Role | None = Role.VIEWER) -> User:
     """Make a person; without a role they are a stranger."""
-    user = User.objects.create_user(name, password="correct horse battery staple")  # noqa: S106 - a test's
+    user = User.objects.create_user(name, password="correct horse battery staple")
     if role is not None:
         user.groups.add(Group.objects.get_or_create(name=role.value)[0])
     return user
@@ -128,7 +129,12 @@ class Story:
         """An attempt is in flight."""
         number = self.numbers[step, phase] = self.numbers.get((step, phase), 0) + 1
         started = m.AttemptStarted(
-            step=step, phase=phase, number=number, timeout_s=timeout_s, is_first=number == 1, input={"order_id": self.key}
+            step=step,
+            phase=phase,
+            number=number,
+            timeout_s=timeout_s,
+            is_first=number == 1,
+            input={"order_id": self.key},
         )
         return self.tell(started, after_s)
 
@@ -246,14 +252,14 @@ def draining(now: datetime) -> SagaRun:
 
 def compensating(now: datetime) -> SagaRun:
     """The shipment was rejected; the refund is on its way after the stock came back."""
-    story = Story(now - timedelta(seconds=9), key="48220").do(PAY, STOCK).fail(SHIP, message="No carrier for this address")
+    story = Story(now - timedelta(seconds=9), key="48220").do(PAY, STOCK).fail(SHIP, message=NO_CARRIER)
     story.turned(PAY, STOCK).do(STOCK, phase=COMPENSATION)
     return story.start(PAY, COMPENSATION).save()
 
 
 def undo_retrying(now: datetime) -> SagaRun:
     """The refund failed three times; the next try comes in 42 s."""
-    story = Story(now - timedelta(seconds=72), key="48218").do(PAY, STOCK).fail(SHIP, message="No carrier for this address")
+    story = Story(now - timedelta(seconds=72), key="48218").do(PAY, STOCK).fail(SHIP, message=NO_CARRIER)
     story.turned(PAY, STOCK).do(STOCK, phase=COMPENSATION)
     for wait_s in (2, 8, 110):
         story.retry(PAY, wait_s, UNKNOWN, COMPENSATION, message="payments answered 503")
@@ -263,7 +269,7 @@ def undo_retrying(now: datetime) -> SagaRun:
 
 def undo_failed(now: datetime) -> SagaRun:
     """The refund gave up; a person must decide."""
-    story = Story(now - timedelta(minutes=22), key="48213").do(PAY, STOCK).fail(SHIP, message="No carrier for this address")
+    story = Story(now - timedelta(minutes=22), key="48213").do(PAY, STOCK).fail(SHIP, message=NO_CARRIER)
     story.turned(PAY, STOCK).do(STOCK, phase=COMPENSATION)
     for _ in range(7):
         story.retry(PAY, 30, FAILED, COMPENSATION, message="payments answered 409 already_refunded")
@@ -295,7 +301,7 @@ def completed(now: datetime) -> SagaRun:
 
 def compensated(now: datetime) -> SagaRun:
     """The shipment was rejected and everything was undone."""
-    story = Story(now - timedelta(minutes=5), key="48216").do(PAY, STOCK).fail(SHIP, message="No carrier for this address")
+    story = Story(now - timedelta(minutes=5), key="48216").do(PAY, STOCK).fail(SHIP, message=NO_CARRIER)
     story.turned(PAY, STOCK).do(STOCK, PAY, phase=COMPENSATION)
     return story.tell(m.RunCompensated()).save()
 
@@ -320,7 +326,7 @@ def past_pivot(now: datetime) -> SagaRun:
 def book_compensating(now: datetime) -> SagaRun:
     """A five-step saga with a pivot, turned round before it."""
     story = Story(now - timedelta(seconds=12), BOOK_ORDER, key="51008").do("reserve_inventory", PAY, "update_ledger")
-    story.fail(SHIP, message="No carrier for this address")
+    story.fail(SHIP, message=NO_CARRIER)
     story.turned("reserve_inventory", PAY, not_needed=["update_ledger"])
     return story.start(PAY, COMPENSATION).save()
 

@@ -48,7 +48,7 @@ class NeedsAttention(admin.SimpleListFilter):
     title = "needs attention"
     parameter_name = "attention"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ANN401
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return the one choice."""
         del request, model_admin
         return [("yes", "Yes")]
@@ -64,11 +64,11 @@ class _ReadOnlyInline(admin.TabularInline):  # type: ignore[type-arg]
     can_delete = False
     show_change_link = True
 
-    def has_add_permission(self, request: HttpRequest, obj: Any) -> bool:  # noqa: ANN401
+    def has_add_permission(self, request: HttpRequest, obj: Any) -> bool:
         del request, obj
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ANN401
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         del request, obj
         return False
 
@@ -162,7 +162,7 @@ class SagaRunAdmin(ReadOnlyAdmin):
             "acting": [one for one in found if not one.why_not],
             "skipped": [one for one in found if one.why_not],
             "reason_length_max": REASON_LENGTH_MAX,
-            "opts": self.model._meta,  # noqa: SLF001 - the name Django's own templates use
+            "opts": self.model._meta,
             "media": self.media,
         }
         return TemplateResponse(request, "admin/sagas/sagarun/confirm.html", context)

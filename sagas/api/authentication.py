@@ -74,7 +74,7 @@ class CookieAuthentication(SessionAuthentication):
         self.enforce_csrf(request)
         return Caller(access.role_of(user), user.get_username(), f"user:{user.pk}"), None
 
-    def enforce_csrf(self, request: Any) -> None:  # noqa: ANN401 - the stubs want Django's request here
+    def enforce_csrf(self, request: Any) -> None:
         """Check the header only: a form field would mean parsing a body before it is guarded."""
         plain = request._request  # noqa: SLF001
         plain._post, plain._files = QueryDict(), MultiValueDict()  # noqa: SLF001
@@ -89,7 +89,7 @@ class HasRole(BasePermission):
         roles: dict[str, Role] = getattr(view, "roles", {})
         needed = roles.get("GET" if request.method == "HEAD" else request.method or "", Role.ADMIN)
         self.message = f"This needs the role {needed}."
-        return request.user is not None and access.includes(request.user.role, needed)
+        return isinstance(request.user, Caller) and access.includes(request.user.role, needed)
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -98,7 +98,7 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     target_class = BearerAuthentication
     name = "token"
 
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:  # noqa: ANN401, D102
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:  # noqa: D102
         del auto_schema
         return {"type": "http", "scheme": "bearer", "description": "From `manage.py apitoken NAME --role …`."}
 
@@ -109,7 +109,7 @@ class CookieScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     target_class = CookieAuthentication
     name = "session"
 
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:  # noqa: ANN401, D102
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:  # noqa: D102
         del auto_schema
         return {
             "type": "apiKey",

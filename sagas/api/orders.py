@@ -77,9 +77,7 @@ class RunOrder(ApiView):
         except errors.InputInvalidError as error:
             raise invalid(faults_of(error.problems)) from None
         except errors.RevisionStaleError as error:
-            raise ProblemError(
-                HTTPStatus.PRECONDITION_FAILED, "stale", str(error), revision=error.current
-            ) from None
+            raise ProblemError(HTTPStatus.PRECONDITION_FAILED, "stale", str(error), revision=error.current) from None
         return show_run(request, run_id, HTTPStatus.ACCEPTED)
 
 

@@ -121,22 +121,22 @@ def parse_json(text: str) -> Json:
     return value
 
 
-def _read(request: Any) -> bytes:  # noqa: ANN401 - Django's request, read as a stream
+def _read(request: Any) -> bytes:
     try:
         declared = int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError:
         declared = 0
     if declared > BODY_BYTES_MAX:
-        raise _too_large()
+        raise too_large()
     try:
         body = request.body if request._read_started else request.read(BODY_BYTES_MAX + 1)  # noqa: SLF001
     except RequestDataTooBig:
-        raise _too_large() from None
+        raise too_large() from None
     except UnreadablePostError:
         message = "The body broke off."
         raise malformed(message) from None
     if len(body) > BODY_BYTES_MAX:
-        raise _too_large()
+        raise too_large()
     return bytes(body)
 
 
@@ -201,7 +201,8 @@ def _constant(name: str) -> NoReturn:
     raise malformed(message)
 
 
-def _too_large() -> ProblemError:
+def too_large() -> ProblemError:
+    """Return the 413."""
     detail = f"A body may have {BODY_BYTES_MAX} bytes."
     return ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", detail)
 

@@ -130,7 +130,7 @@ def answer(exception: Exception, context: dict[str, Any]) -> Response:
     """Turn any exception of a view into a problem document (REST framework's `EXCEPTION_HANDLER`)."""
     problem = _problem(exception)
     if problem is None:
-        logger.exception("The API failed", exc_info=exception)
+        logger.error("The API failed", exc_info=exception)
         got_request_exception.send(sender=None, request=context.get("request"))
         problem = ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "The fault is in the log.")
     response = Response(problem.as_json(), status=problem.status_code, content_type=MEDIA_TYPE)
@@ -146,8 +146,8 @@ def _problem(exception: Exception) -> ProblemError | None:
         case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
             return _unauthenticated(exception)
         case exceptions.APIException():
-            kind = _KINDS.get(exception.status_code, "malformed")
-            return ProblemError(HTTPStatus(exception.status_code), kind, str(exception.detail))
+            status = HTTPStatus(exception.status_code)
+            return ProblemError(status, _KINDS.get(status, "malformed"), str(exception.detail))
         case Http404():
             return not_found("There is nothing at this address.")
         case PermissionDenied():
@@ -163,7 +163,7 @@ def _problem(exception: Exception) -> ProblemError | None:
                 HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Nothing was done; try again.", headers=headers
             )
         case DataError():  # the guard in front should have refused it; nothing was written
-            logger.exception("A value reached the database that cannot be stored", exc_info=exception)
+            logger.error("A value reached the database that cannot be stored", exc_info=exception)
             return malformed("A value in the request cannot be stored.")
         case _:
             return None

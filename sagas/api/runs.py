@@ -48,7 +48,7 @@ class Labels(serializers.DictField):
 
     child = Text(max_length=limits.KEY_LENGTH_MAX)
 
-    def to_internal_value(self, data: Any) -> dict[str, str]:  # noqa: ANN401 - JSON
+    def to_internal_value(self, data: Any) -> dict[str, str]:
         """Refuse names that no filter could say, and too many."""
         found = super().to_internal_value(data)
         if len(found) > limits.LABELS_MAX:
@@ -120,7 +120,7 @@ class RunList(ApiView):
         response["Location"] = response.data["url"]
         return response
 
-    def _show(self, runs: list[SagaRun]) -> Any:  # noqa: ANN401 - JSON
+    def _show(self, runs: list[SagaRun]) -> Any:
         return shapes.RunSummary(runs, many=True, context={"request": self.request}).data
 
 
@@ -191,7 +191,7 @@ def no_such_run(run_id: UUID) -> ProblemError:
     return not_found(f"There is no run {run_id}.")
 
 
-def _whole(request: Request, detail: RunDetail) -> Any:  # noqa: ANN401 - JSON
+def _whole(request: Request, detail: RunDetail) -> Any:
     run: Any = detail.run
     run.steps_shown = detail.steps
     run.why = why(detail, datetime.now(UTC))
@@ -249,9 +249,9 @@ def _wanted(request: Request) -> QuerySet[SagaRun]:
         found = found.filter(created_at__lt=before)
     if "key" in query:
         found = found.filter(key=query["key"])
-    for name, value in query.items():
+    for name in query:
         if name.startswith("label."):
-            found = found.filter(_has_label(name, value))
+            found = found.filter(_has_label(name, query[name]))
     return found
 
 

@@ -56,7 +56,7 @@ class SagaList(ApiView):
         rows = Saga.objects.select_related("latest").defer("latest__document", "latest__source")
         return Response(paged(request, rows, Keyset("name", is_descending=False, parse=_slug), self._show))
 
-    def _show(self, sagas: list[Saga]) -> Any:  # noqa: ANN401 - JSON
+    def _show(self, sagas: list[Saga]) -> Any:
         return shapes.SagaSummary(sagas, many=True, context={"request": self.request}).data
 
 
@@ -107,7 +107,7 @@ class SagaOne(ApiView):
         body = shapes.SagaPublished(found, context={"request": request}).data
         return self._answer(body, found, HTTPStatus.CREATED if done.is_new else HTTPStatus.OK)
 
-    def _answer(self, body: Any, saga: Saga, status: HTTPStatus) -> Response:  # noqa: ANN401 - JSON
+    def _answer(self, body: Any, saga: Saga, status: HTTPStatus) -> Response:
         number = saga.latest.number if saga.latest else 0
         return Response(body, status=status, headers={"ETag": f'"{number}"'})
 
@@ -129,7 +129,7 @@ class VersionList(ApiView):
         rows = SagaVersion.objects.filter(saga=get_saga(saga)).defer("document", "source")
         return Response(paged(request, rows, Keyset("number", is_descending=True, parse=_number), self._show))
 
-    def _show(self, versions: list[SagaVersion]) -> Any:  # noqa: ANN401 - JSON
+    def _show(self, versions: list[SagaVersion]) -> Any:
         return shapes.VersionSummary(versions, many=True).data
 
 

@@ -12,6 +12,7 @@ from sagas.api.problems import MEDIA_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
 
     View = TypeVar("View", bound=Callable[..., Any])
 
@@ -67,7 +68,7 @@ class Problem(serializers.Serializer[Any]):
     errors = ProblemFault(many=True, required=False)
 
 
-def describe(  # noqa: PLR0913 - named, and each is one column of the reference
+def describe(
     *,
     name: str,
     summary: str,
@@ -88,7 +89,7 @@ def describe(  # noqa: PLR0913 - named, and each is one column of the reference
         return extend_schema(
             operation_id=name,
             summary=summary,
-            tags=[name.split("_")[0]],
+            tags=[name.split("_", maxsplit=1)[0]],
             request=body,
             parameters=list(found),
             responses=responses,
@@ -98,7 +99,12 @@ def describe(  # noqa: PLR0913 - named, and each is one column of the reference
 
 
 def in_query(
-    name: str, description: str, kind: object = str, *, many: bool = False, enum: Iterable[str] | None = None
+    name: str,
+    description: str,
+    kind: type[str | int | datetime] = str,
+    *,
+    many: bool = False,
+    enum: Iterable[str] | None = None,
 ) -> OpenApiParameter:
     """Return one parameter of the query string."""
     return OpenApiParameter(

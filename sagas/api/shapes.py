@@ -10,6 +10,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from sagas.core.vocabulary import (
+    NO_ITEM,
     CompensationStatus,
     Direction,
     OutcomeKind,
@@ -35,12 +36,12 @@ class Moment(serializers.DateTimeField):
 class Anything(serializers.JSONField):
     """Any JSON value, null among them (not `allow_null`, which the schema would tell as two alternatives)."""
 
-    def validate_empty_values(self, data: Any) -> tuple[bool, Any]:  # noqa: ANN401 - JSON
+    def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
         """Let null pass as a value."""
         return (True, None) if data is None else super().validate_empty_values(data)
 
 
-def word(kind: type[StrEnum], **options: Any) -> serializers.ChoiceField:  # noqa: ANN401 - a field's options
+def word(kind: type[StrEnum], **options: Any) -> serializers.ChoiceField:
     """Return a field with one of a closed vocabulary's words."""
     return serializers.ChoiceField([(member.value, member.name) for member in kind], **options)
 
@@ -151,7 +152,7 @@ class RunSummary(serializers.Serializer[Any]):
     url = address("sagas:api-run", "id", "run_id")
     page = serializers.SerializerMethodField(help_text="where a person looks at it")
 
-    def get_page(self, run: Any) -> str:  # noqa: ANN401 - a run, or a detail that passes for one
+    def get_page(self, run: Any) -> str:
         """Return the dashboard's address of the run."""
         path = reverse("sagas:run-detail", args=[run.id])
         return str(self.context["request"].build_absolute_uri(path))
@@ -174,7 +175,7 @@ class AttemptShape(serializers.Serializer[Any]):
     details = Anything()
     is_counted = serializers.BooleanField(help_text="whether it used up one of the policy's attempts")
 
-    def to_representation(self, instance: Any) -> dict[str, Any]:  # noqa: ANN401 - queries.run_detail.Attempt
+    def to_representation(self, instance: Any) -> dict[str, Any]:
         """Say null for an attempt in flight."""
         found = super().to_representation(instance)
         return found | {"outcome": found["outcome"] or None}
@@ -198,7 +199,7 @@ class StepShape(serializers.Serializer[Any]):
     attempts = serializers.SerializerMethodField(help_text="of both halves, from the newest 1,000 journal entries")
 
     @extend_schema_field(AttemptShape(many=True))
-    def get_attempts(self, step: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - queries.run_detail.StepDetail
+    def get_attempts(self, step: Any) -> list[dict[str, Any]]:
         """Return the tries of both halves in the order they began."""
         tries = sorted((*step.actions, *step.compensations), key=lambda one: one.started_at)
         return list(AttemptShape(tries, many=True).data)
@@ -219,11 +220,24 @@ class WhyShape(serializers.Serializer[Any]):
     text = serializers.CharField()
 
 
+class AttentionShape(serializers.Serializer[Any]):
+    """What a person must clear."""
+
+    step = serializers.CharField()
+    item = serializers.SerializerMethodField(help_text="number under `for_each`; null elsewhere")
+    phase = word(Phase)
+    code = serializers.CharField()
+
+    def get_item(self, one: dict[str, Any]) -> int | None:
+        """Return the item's number."""
+        return None if one["item"] == NO_ITEM else int(one["item"])
+
+
 class RunWhole(RunSummary):
     """One run with everything."""
 
     reason = Anything(help_text="why it turned or stopped")
-    attention = Anything(help_text="[{step, item, phase, code}]: what a person must clear")
+    attention = AttentionShape(many=True)
     input = Anything()
     output = Anything()
     why = WhyShape()

@@ -22,7 +22,7 @@ class Nothing(ApiView):
 
     roles: ClassVar[dict[str, Role]] = dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), Role.VIEWER)
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Know the caller, then say that nothing is here, whatever the method and the query."""
         super().initial(request, *args, **kwargs)
         hint = "" if request.path.endswith("/") else " Addresses end with a slash."

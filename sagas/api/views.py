@@ -42,7 +42,7 @@ class ApiView(APIView):
     http_method_names: ClassVar[list[str]] = ["get", "head", "post", "put"]
     roles: ClassVar[dict[str, Role]] = {}
 
-    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:  # noqa: ANN401
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         """Wrap the request in one that bounds its body."""
         del args, kwargs
         return GuardedRequest(
@@ -53,7 +53,7 @@ class ApiView(APIView):
             parser_context=self.get_parser_context(request),
         )
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate, then refuse a query string that would be misread."""
         super().initial(request, *args, **kwargs)
         self.check_query(request)
@@ -65,7 +65,7 @@ class ApiView(APIView):
             ProblemError: 400, with the nearest name.
         """
         handler = getattr(self, str(request.method).lower(), None)
-        known = getattr(handler, QUERY_MARK, frozenset())
+        known: frozenset[str] = getattr(handler, QUERY_MARK, frozenset())
         for name, values in request.query_params.lists():
             if any("\0" in text for text in (name, *values)):
                 raise bad_query("?", "The query string holds a NUL character.")
@@ -75,6 +75,11 @@ class ApiView(APIView):
     def get_exception_handler(self) -> Callable[[Exception, dict[str, Any]], Any]:
         """Problem documents, whatever the project's settings say."""
         return problems.answer
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        """Say what is allowed, and that no cache may keep payloads."""
+        return {**super().default_response_headers, "Cache-Control": "no-store"}
 
     def caller(self) -> Caller:
         """Return who is calling."""

@@ -90,11 +90,11 @@ def _plan(of: type) -> tuple[FieldPlan, ...]:
     return tuple((one.name, _default(one), *_converters(hints[one.name])) for one in fields(of))
 
 
-def _default(one: Field[Any]) -> Any:  # noqa: ANN401 - any default
+def _default(one: Field[Any]) -> Any:
     return one.default if one.default is not MISSING else MISSING
 
 
-def _converters(hint: Any) -> tuple[Convert | None, Convert | None]:  # noqa: ANN401 - a type form
+def _converters(hint: Any) -> tuple[Convert | None, Convert | None]:
     if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
         (hint,) = [one for one in typing.get_args(hint) if one is not type(None)] or [Any]
     if hint is datetime:

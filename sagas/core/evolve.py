@@ -57,7 +57,7 @@ def _status(state: RunState) -> RunStatus:
     return RunStatus.PENDING if state.started_at is None else RunStatus.RUNNING
 
 
-def _set_half(step: StepState, phase: Phase, half: HalfState, **changes: Any) -> StepState:  # noqa: ANN401 - fields
+def _set_half(step: StepState, phase: Phase, half: HalfState, **changes: Any) -> StepState:
     if phase is Phase.COMPENSATION:
         return replace(step, compensation=half, **changes)
     return replace(step, action=half, **changes)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sagas.core.problem import Path, Report
     from sagas.core.vocabulary import Json
 
+_INPUT_PROPERTY = re.compile(r"""input\s*(?:\.\s*\??\s*(\w+)|\[\s*\??\s*['"]([^'"]*)['"])""")
 _WHOLE_INPUT = re.compile(r"(?<![\w.])input(?!\s*(?:\.|\?|\[))")
 
 
@@ -118,9 +119,9 @@ def _unused_inputs(definition: Definition, report: Report) -> None:
     texts = [text for template in _templates(definition) for text in _expressions(template)]
     if any(_WHOLE_INPUT.search(text) for text in texts):
         return
-    said = "\n".join(texts)
+    read = {first or second for text in texts for first, second in _INPUT_PROPERTY.findall(text)}
     for name in properties:
-        if not re.search(rf"input\s*\.\s*\??\s*{re.escape(name)}\b|input\s*\[\s*['\"]{re.escape(name)}['\"]", said):
+        if name not in read:
             report.warning(("input", "properties", name), "input_unused", f"no expression reads `input.{name}`.")
 
 

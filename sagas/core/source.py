@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml import events as yaml_events
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from sagas.core.limits import DOCUMENT_BYTES_MAX, JSON_DEPTH_MAX, KIB
+from sagas.core.limits import DOCUMENT_BYTES_MAX, DOCUMENT_PARTS_MAX, JSON_DEPTH_MAX, KIB
 from sagas.core.problem import Path, Place, Report, check_payload, pointer_text
 from sagas.core.vocabulary import Json
 
@@ -53,7 +53,7 @@ def read_source(text: str) -> tuple[Json, Report]:
     reader = _Reader(report)
     _read_yaml(text.replace("\t", " ") if is_json else text, reader)
     if is_json:  # JSON's own reader knows what the text means; YAML's only where each part stands
-        report.problems.clear()
+        report.problems = [problem for problem in report.problems if problem.code == "too_many_parts"]
     else:
         value = reader.value
     if not report.problems:
@@ -126,9 +126,13 @@ class _Reader:
         self.value: Json = None
         self._open: list[_Open] = []
         self._documents = 0
+        self._parts = 0
 
     def take(self, event: Any) -> None:
         """Take the next event."""
+        self._parts += 1
+        if self._parts > DOCUMENT_PARTS_MAX:
+            self._stop(event, "too_many_parts", f"The document has more than {DOCUMENT_PARTS_MAX} keys and values.")
         match event:
             case yaml_events.DocumentStartEvent():
                 self._documents += 1

@@ -176,6 +176,9 @@ class RunConsumer(LiveConsumer):
         if frame is None:
             return ""
         self.shown, self.sequence = frame.position, frame.position.sequence
+        if self.wanted is not None and self.wanted <= self.shown:  # nudged while it was read: shown already
+            self.wanted = None
+            self.changed.clear()
         return frame.html
 
 

@@ -26,17 +26,23 @@ def duration(span: timedelta | float | None) -> str:
     seconds = max(span.total_seconds() if isinstance(span, timedelta) else span, 0.0)
     if seconds < 0.1:  # noqa: PLR2004 - below a tenth of a second, milliseconds read better
         return f"{seconds * 1000:.0f} ms"
-    if seconds < 10:  # noqa: PLR2004
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    minutes, left_s = divmod(whole, 60)
+    return f"{seconds:.1f} s" if seconds < 10 else whole(seconds)  # noqa: PLR2004
+
+
+def whole(seconds: float) -> str:
+    """Write a length of time in whole seconds, as `static/js/ages.js` does.
+
+    >>> whole(6.2), whole(3725)
+    ('6 s', '1 h 02 m')
+    """
+    minutes, left_s = divmod(round(seconds), 60)
     hours, left_m = divmod(minutes, 60)
     days, left_h = divmod(hours, 24)
     if days:
         return f"{days} d {left_h} h"
     if hours:
         return f"{hours} h {left_m:02d} m"
-    return f"{minutes} m {left_s:02d} s" if minutes else f"{whole} s"
+    return f"{minutes} m {left_s:02d} s" if minutes else f"{left_s} s"
 
 
 def countdown(span: timedelta) -> str:

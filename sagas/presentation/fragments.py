@@ -39,9 +39,7 @@ def render_run_regions(run_id: UUID) -> dict[str, str]:
 def render_regions(detail: RunDetail, now: datetime) -> dict[str, str]:
     """Return every region of this run as it is at `now`."""
     context = run_context(detail, now)
-    return {
-        region: render_to_string(f"sagas/runs/_{region.replace('-', '_')}.html", context) for region in RUN_REGIONS
-    }
+    return {region: render_to_string(f"sagas/runs/_{region.replace('-', '_')}.html", context) for region in RUN_REGIONS}
 
 
 def run_context(detail: RunDetail, now: datetime) -> dict[str, Any]:
@@ -68,7 +66,7 @@ def run_context(detail: RunDetail, now: datetime) -> dict[str, Any]:
 def _allowed(detail: RunDetail) -> tuple[Verb, ...]:
     try:
         return commands.allowed_orders(detail.run)
-    except DocumentBrokenError:  # a version that this release cannot read: the page stands, the buttons go
+    except (DocumentBrokenError, ValueError):  # a document or a status of a later release: the page stands
         return ()
 
 

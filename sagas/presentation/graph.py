@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from django.urls import reverse
@@ -221,8 +222,8 @@ def _facts(
     """Return the second line of a node: its state in words, then what is worth knowing about it."""
     facts = [str(look.label)]
     if status == StepStatus.RETRYING.value:
-        number = _("%(number)s of %(most)s") % {"number": tries + 1, "most": most} if most else _("try %s") % (tries + 1)
-        return (facts[0], number), Left(next_at or now, now)
+        template = _("%(number)s of %(most)s") if most else _("try %(number)s")
+        return (facts[0], template % {"number": tries + 1, "most": most}), Left(next_at or now, now)
     made = len(attempts)
     if made and (spent := _spent(attempts)) is not None:
         facts.append(duration(spent))
@@ -242,7 +243,7 @@ def _forward_edges(nodes: tuple[Node, ...]) -> list[Edge]:
     y = FORWARD_Y + NODE_HEIGHT // 2
     return [
         Edge("forward", f"M{left.x + NODE_WIDTH} {y}H{right.x - 7}", is_reached=right.is_reached)
-        for left, right in zip(nodes, nodes[1:], strict=False)
+        for left, right in pairwise(nodes)
     ]
 
 
@@ -258,7 +259,7 @@ def _backward_edges(backward: dict[int, Node]) -> list[Edge]:
     nodes = list(backward.values())
     return [
         Edge("backward", f"M{right.x} {y}H{left.x + NODE_WIDTH + 7}", is_reached=left.is_reached and right.is_reached)
-        for left, right in zip(nodes, nodes[1:], strict=False)
+        for left, right in pairwise(nodes)
     ]
 
 

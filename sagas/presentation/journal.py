@@ -60,7 +60,7 @@ def sentence(entry: Entry, steps: Mapping[str, StepDetail]) -> str:
     return _template(entry.kind, data) % params
 
 
-def _template(kind: str, data: Mapping[str, Any]) -> str:  # noqa: PLR0911 - a table with three exceptions
+def _template(kind: str, data: Mapping[str, Any]) -> str:
     if kind == "attempt_ended":
         match data.get("outcome"):
             case "succeeded":

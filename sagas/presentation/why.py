@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from sagas.core.vocabulary import CompensationStatus, Phase, RunStatus, StepStatus
-from sagas.presentation.format import countdown, duration
+from sagas.presentation.format import countdown, duration, whole
 from sagas.presentation.status import Tone
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Age:
     now: datetime
 
     def __str__(self) -> str:
-        return duration(timedelta(seconds=max(round((self.now - self.since).total_seconds()), 0)))
+        return whole(max((self.now - self.since).total_seconds(), 0.0))
 
     def __html__(self) -> SafeString:
         return format_html('<span class="tick" data-age="{}">{}</span>', self.since.isoformat(), str(self))
@@ -408,7 +408,7 @@ def _stays(detail: RunDetail) -> tuple[Sentence, ...]:
     return (say(template, steps=_list(stays)),)
 
 
-def _in_flight(detail: RunDetail) -> Any:  # noqa: ANN401 - an iterator of (step, attempt)
+def _in_flight(detail: RunDetail) -> Any:
     return ((step, attempt) for step in detail.steps if (attempt := step.in_flight()) is not None)
 
 
@@ -419,7 +419,7 @@ def _list(titles: list[str]) -> str:
     return _("%(most)s and %(last)s") % {"most": ", ".join(quoted[:-1]), "last": quoted[-1]}
 
 
-def _message(error: Any) -> str:  # noqa: ANN401 - JSON
+def _message(error: Any) -> str:
     found = error if isinstance(error, dict) else {}
     return str(found.get("message") or found.get("code") or _("no reason was given")).rstrip(". ")
 

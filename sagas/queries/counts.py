@@ -59,9 +59,7 @@ def count_attention(most: int = 100) -> int:
 
 def last_beat() -> datetime | None:
     """Return when an engine last gave a sign of life. One query."""
-    return (
-        PumpSlot.objects.filter(beat_at__isnull=False).order_by("-beat_at").values_list("beat_at", flat=True).first()
-    )
+    return PumpSlot.objects.filter(beat_at__isnull=False).order_by("-beat_at").values_list("beat_at", flat=True).first()
 
 
 def _group(runs: QuerySet[SagaRun]) -> dict[str, int]:

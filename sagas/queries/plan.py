@@ -53,9 +53,7 @@ def step_plans(document: Json) -> tuple[StepPlan, ...]:
     steps = [step for step in found if isinstance(step, dict)] if isinstance(found, list) else []
     defaults = _object(document.get("defaults"))
     pivot = next((place for place, step in enumerate(steps) if step.get("pivot")), len(steps))
-    return tuple(
-        _step_plan(step, place, defaults, is_behind_pivot=place >= pivot) for place, step in enumerate(steps)
-    )
+    return tuple(_step_plan(step, place, defaults, is_behind_pivot=place >= pivot) for place, step in enumerate(steps))
 
 
 def title_of(name: str) -> str:

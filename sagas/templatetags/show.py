@@ -34,7 +34,9 @@ register.filter("outcome_look", status.outcome_look)
 @register.simple_tag
 def icon(name: str) -> SafeString:
     """Draw an icon of the sprite in `base.html`; the word beside it says the same."""
-    return format_html('<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><use href="#icon-{}"></use></svg>', name)
+    return format_html(
+        '<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><use href="#icon-{}"></use></svg>', name
+    )
 
 
 @register.simple_tag
@@ -47,7 +49,7 @@ def badge(look: status.Look) -> SafeString:
 
 @register.simple_tag
 def when(moment: datetime | None, form: str = "H:i:s") -> SafeString | str:
-    """Show a moment in UTC, with the date where it is not today; the machine's form is in the element."""
+    """Show a moment in UTC, with its date unless that is today; the element has the machine's form."""
     if moment is None:
         return ""
     moment = written.utc(moment)

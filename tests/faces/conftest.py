@@ -38,9 +38,7 @@ def make_person(name: str) -> Any:
 def sign_in(name: str, *, enforces_csrf: bool = False) -> Client:
     """Return the browser of one of the cast."""
     client = Client(enforce_csrf_checks=enforces_csrf)
-    client.force_login(
-        make_person(name), backend="django.contrib.auth.backends.ModelBackend"
-    )
+    client.force_login(make_person(name), backend="django.contrib.auth.backends.ModelBackend")
     return client
 
 

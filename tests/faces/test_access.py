@@ -48,7 +48,9 @@ def is_refused(answer) -> bool:
 
 
 def test_the_list_of_addresses_is_not_empty():
-    assert {"api-runs", "api-run", "api-cancel", "api-docs", "sagas_sagarun_changelist"} <= {name for name, _ in GUARDED}
+    assert {"api-runs", "api-run", "api-cancel", "api-docs", "sagas_sagarun_changelist"} <= {
+        name for name, _ in GUARDED
+    }
 
 
 @pytest.mark.parametrize("address", [address for _, address in GUARDED])
@@ -76,7 +78,9 @@ def test_each_role_includes_those_before_it(db, role):
     person = make_person("charlie")
     access.grant_role(person, role)
     assert access.role_of(person) is role
-    assert [access.has_role(person, other) for other in Role] == [list(Role).index(other) <= list(Role).index(role) for other in Role]
+    assert [access.has_role(person, other) for other in Role] == [
+        list(Role).index(other) <= list(Role).index(role) for other in Role
+    ]
 
 
 def test_the_strongest_of_several_roles_counts(db):
@@ -149,7 +153,18 @@ def test_the_command_prints_the_token_and_nothing_else(db, capsys):
     assert timedelta(days=29) < token.expires_at - timezone.now() <= timedelta(days=30)
 
 
-@pytest.mark.parametrize("options", [{"role": "boss"}, {"expires": "30"}, {"expires": "0d"}, {"expires": "-1d"}, {"name": ""}, {"name": "a\nb"}, {"name": "x" * 101}])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"role": "boss"},
+        {"expires": "30"},
+        {"expires": "0d"},
+        {"expires": "-1d"},
+        {"name": ""},
+        {"name": "a\nb"},
+        {"name": "x" * 101},
+    ],
+)
 def test_the_command_refuses_what_it_does_not_understand(db, options):
     name, role = options.pop("name", "laptop"), options.pop("role", "viewer")
     with pytest.raises(CommandError):

@@ -56,7 +56,9 @@ def test_the_queue_has_no_place_in_the_admin(db):
     assert "django_q" not in sign_in("erin").get("/admin/").content.decode()
 
 
-@pytest.mark.parametrize(("name", "status"), [("alice", 200), ("dora", 200), ("erin", 200), ("bob", 302), ("charlie", 302)])
+@pytest.mark.parametrize(
+    ("name", "status"), [("alice", 200), ("dora", 200), ("erin", 200), ("bob", 302), ("charlie", 302)]
+)
 def test_operators_and_above_come_in(db, name, status):
     assert sign_in(name).get(RUNS).status_code == status
 
@@ -104,7 +106,9 @@ def test_search_finds_by_the_beginning_of_key_or_id(db, cut):
     assert str(other.id) not in alice.get(RUNS, {"q": str(wanted.id)}).content.decode()
 
 
-@pytest.mark.parametrize("query", ["q=%00", "status__exact=%00", "status__exact=x", "saga__id__exact=x", "p=99999", "o=x", "nope=1"])
+@pytest.mark.parametrize(
+    "query", ["q=%00", "status__exact=%00", "status__exact=x", "saga__id__exact=x", "p=99999", "o=x", "nope=1"]
+)
 def test_a_strange_address_is_no_fault_of_the_server(db, query):
     factories.completed(timezone.now())
     assert sign_in("alice").get(f"{RUNS}?{query}").status_code in {200, 302, 400}
@@ -170,7 +174,10 @@ def test_somebody_with_the_view_permission_but_no_role_cannot_order(saga):
 def test_an_order_needs_the_csrf_token(saga):
     run = started("1")
     client = sign_in("alice", enforces_csrf=True)
-    assert client.post(RUNS, {"action": "cancel", "_selected_action": [str(run.id)], "confirmed": "yes"}).status_code == 403
+    assert (
+        client.post(RUNS, {"action": "cancel", "_selected_action": [str(run.id)], "confirmed": "yes"}).status_code
+        == 403
+    )
     assert not Order.objects.exists()
 
 

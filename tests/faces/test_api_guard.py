@@ -11,6 +11,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from sagas.api import parsers
+from sagas.api.bound import with_bounded_bodies
 from sagas.core.vocabulary import Role
 from sagas.models import IdempotencyKey, JournalEntry, SagaRun, SagaVersion
 from tests.faces.conftest import SOURCE, Api
@@ -30,7 +31,8 @@ def assert_problem(answer, status: int, kind: str) -> dict:
     assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/problem+json"), answer.content
     problem = answer.json()
     assert (problem["type"], problem["status"]) == (f"urn:sagaweb:problem:{kind}", status)
-    assert problem["title"] and problem["detail"]
+    assert problem["title"]
+    assert problem["detail"]
     assert not SagaRun.objects.exists()
     assert not JournalEntry.objects.exists()
     assert not IdempotencyKey.objects.exists()
@@ -115,13 +117,35 @@ async def test_a_chunked_body_without_a_length_is_read_and_bounded():
     assert refused.value.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
+async def test_a_body_without_end_is_not_read_to_its_end():
+    """The framework would spool all of it to disk first."""
+    asked, sent = [], []
+
+    async def receive():
+        asked.append(1)
+        return {"type": "http.request", "body": b"x" * 65_536, "more_body": True}
+
+    async def send(message):
+        sent.append(message)
+
+    async def spool(_scope, receive, _send):
+        while (await receive())["type"] == "http.request":
+            pass
+
+    await with_bounded_bodies(spool)({"type": "http"}, receive, send)
+    assert len(asked) == MIB // 65_536 + 1
+    assert (sent[0]["status"], json.loads(sent[1]["body"])["type"]) == (413, "urn:sagaweb:problem:too-large")
+
+
 def test_sixty_four_levels_are_not_too_many(api, saga):
     deep = b"[" * 62 + b"]" * 62
     problem = assert_problem(api.post("runs/", START % deep), 422, "invalid")
     assert problem["errors"][0]["pointer"] == "/input/note"  # it was read: only the schema minds
 
 
-@pytest.mark.parametrize("kind", ["multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "text/plain", ""])
+@pytest.mark.parametrize(
+    "kind", ["multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "text/plain", ""]
+)
 def test_only_json_is_read(api, saga, kind):
     assert_problem(api.post("runs/", START % b'"x"', kind=kind), 415, "unsupported-media-type")
 
@@ -146,7 +170,19 @@ def test_an_unknown_saga_is_told_the_nearest(api, saga):
 
 @pytest.mark.parametrize(
     "member",
-    ["id", "status", "created_by", "by", "token", "revision", "sequence", "due_at", "lease_until", "is_staff", "version_id"],
+    [
+        "id",
+        "status",
+        "created_by",
+        "by",
+        "token",
+        "revision",
+        "sequence",
+        "due_at",
+        "lease_until",
+        "is_staff",
+        "version_id",
+    ],
 )
 def test_no_column_can_be_set_from_outside(api, saga, member):
     body = {"saga": "order", "input": {"order_id": "1"}, member: 1}
@@ -183,9 +219,18 @@ def test_a_query_that_would_be_misread_is_refused(api, saga, query, parameter):
 
 @pytest.mark.parametrize(
     "query",
-    ["search=%ED%A0%80", "search=%25_%5C%27", "key=" + "x" * 5000, "saga=%E2%80%AE", "label.a-b.c_1=%22%27%5C",
-     "started_after=0001-01-01T00:00:00Z", "started_before=9999-12-31T23:59:59Z", "search=" + "f" * 32, "saga="],
-)  # fmt: skip
+    [
+        "search=%ED%A0%80",
+        "search=%25_%5C%27",
+        "key=" + "x" * 5000,
+        "saga=%E2%80%AE",
+        "label.a-b.c_1=%22%27%5C",
+        "started_after=0001-01-01T00:00:00Z",
+        "started_before=9999-12-31T23:59:59Z",
+        "search=" + "f" * 32,
+        "saga=",
+    ],
+)
 def test_a_strange_but_readable_query_finds_nothing(api, saga, query):
     answer = api.client.get(f"/api/v1/runs/?{query}")
     assert (answer.status_code, answer.json()["results"]) == (200, [])
@@ -193,10 +238,25 @@ def test_a_strange_but_readable_query_finds_nothing(api, saga, query):
 
 @pytest.mark.parametrize(
     "path",
-    ["nope/", "runs/1/", "runs/%00/", f"runs/{uuid4()}/", f"runs/{uuid4()}/journal/", "runs", "sagas/%00/", "sagas/o%0Ader/",
-     "sagas/nope/", "sagas/order/versions/0/", "sagas/order/versions/99999999999999999999/", "sagas/../../etc/",
-     "sagas/" + "x" * 5000 + "/", "sagas/order/versions/" + "9" * 5000 + "/", "%E2%80%AE/", "runs/?x=%00/.."],
-)  # fmt: skip
+    [
+        "nope/",
+        "runs/1/",
+        "runs/%00/",
+        f"runs/{uuid4()}/",
+        f"runs/{uuid4()}/journal/",
+        "runs",
+        "sagas/%00/",
+        "sagas/o%0Ader/",
+        "sagas/nope/",
+        "sagas/order/versions/0/",
+        "sagas/order/versions/99999999999999999999/",
+        "sagas/../../etc/",
+        "sagas/" + "x" * 5000 + "/",
+        "sagas/order/versions/" + "9" * 5000 + "/",
+        "%E2%80%AE/",
+        "runs/?x=%00/..",
+    ],
+)
 def test_what_is_not_there_is_a_problem_too(api, saga, path):
     answer = api.client.get(f"/api/v1/{path}")
     assert answer.status_code in {400, 404}
@@ -227,9 +287,21 @@ def test_an_order_to_an_unknown_run_is_a_404(api, saga, verb):
 
 @pytest.mark.parametrize(
     "source",
-    ["", "a: [", "\0", "saga: order\nsaga: order\n", "a: &a [*a]", "- 1\n" * 100_000, "[" * 5000, "saga: \"\\0\"",
-     "{saga: order, steps: [{name: pay, action: 5}]}", "saga: order\ntitle: \"\\uD800\"\nsteps: []", "\ufeffsaga: order", "%YAML 9.9\n---\n"],
-)  # fmt: skip
+    [
+        "",
+        "a: [",
+        "\0",
+        "saga: order\nsaga: order\n",
+        "a: &a [*a]",
+        "- 1\n" * 100_000,
+        "[" * 5000,
+        'saga: "\\0"',
+        "{saga: order, steps: [{name: pay, action: 5}]}",
+        'saga: order\ntitle: "\\uD800"\nsteps: []',
+        "\ufeffsaga: order",
+        "%YAML 9.9\n---\n",
+    ],
+)
 @pytest.mark.parametrize("kind", ["application/yaml", "application/json"])
 def test_a_bad_document_is_refused_with_every_problem(db, saga, source, kind):
     author = Api(Role.AUTHOR, "author")

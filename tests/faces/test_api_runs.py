@@ -202,7 +202,8 @@ def test_a_run_tells_both_statuses_its_attempts_and_why(api):
     ]
     assert ship["attempts"][0]["message"] == "No carrier for this address"
     assert run["why"]["text"]
-    assert run["created_at"].endswith("Z") and len(run["created_at"]) == len("2026-01-31T12:00:00.000000Z")
+    assert run["created_at"].endswith("Z")
+    assert len(run["created_at"]) == len("2026-01-31T12:00:00.000000Z")
 
 
 def test_a_journal_is_read_from_where_one_was(api):
@@ -278,7 +279,12 @@ def test_a_condition_that_is_no_revision_is_refused(api, saga, given):
 
 @pytest.mark.parametrize(
     ("role", "allowed"),
-    [(Role.VIEWER, "read"), (Role.OPERATOR, "read act"), (Role.AUTHOR, "read act write"), (Role.ADMIN, "read act write")],
+    [
+        (Role.VIEWER, "read"),
+        (Role.OPERATOR, "read act"),
+        (Role.AUTHOR, "read act write"),
+        (Role.ADMIN, "read act write"),
+    ],
 )
 def test_each_role_may_what_its_name_says(saga, role, allowed):
     api = Api(role)
@@ -337,5 +343,3 @@ def test_the_last_use_of_a_token_is_written_at_most_once_a_minute(api, saga):
     assert seen is not None
     api.get("runs/")
     assert ApiToken.objects.get().last_used_at == seen
-
-

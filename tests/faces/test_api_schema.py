@@ -75,7 +75,9 @@ def _routes(resolver, prefix: str = "") -> list[str]:
 def test_every_operation_says_how_it_is_refused():
     for path, methods in make_schema()["paths"].items():
         for method, operation in methods.items():
-            refusals = {code for code, one in operation["responses"].items() if "application/problem+json" in one["content"]}
+            refusals = {
+                code for code, one in operation["responses"].items() if "application/problem+json" in one["content"]
+            }
             assert {"400", "401", "403", "503"} <= refusals, (path, method)
             if "requestBody" in operation:
                 assert {"413", "415", "422"} <= refusals, (path, method)

@@ -17,6 +17,7 @@ from django.test import Client
 from django.utils import timezone
 
 from sagas import access
+from sagas.core.document import content_hash
 from sagas.core.vocabulary import Role
 from sagas.live import consumers, frames, routing, tail
 from sagas.models import Saga, SagaRun, SagaVersion
@@ -34,7 +35,7 @@ def make_run(**fields: Any) -> SagaRun:
     """Store a run as the engine would leave it after its start."""
     saga, _ = Saga.objects.get_or_create(name="ship", defaults={"title": "Ship"})
     version, _ = SagaVersion.objects.get_or_create(
-        saga=saga, number=1, defaults={"document": DOCUMENT, "source": "", "content_hash": "0" * 64}
+        saga=saga, number=1, defaults={"document": DOCUMENT, "source": "", "content_hash": content_hash(DOCUMENT)}
     )
     now = timezone.now()
     facts = {"input": {}, "created_at": now, "updated_at": now, "steps_total": 1, "created_by": "alice", **fields}
@@ -100,9 +101,9 @@ def layer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
     """Return the name of the channel transport in use: both must behave the same."""
     configs = {"memory": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
     if request.param == "redis":
-        url = os.environ.get("REDIS_URL")
+        url = os.environ.get("REDIS_URL_TEST")
         if not url:
-            pytest.skip("REDIS_URL is not set")
+            pytest.skip("needs Redis")
         configs["redis"] = {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [url]}}
     monkeypatch.setattr(settings, "CHANNEL_LAYERS", {"default": configs[request.param]})
     channel_layers.backends.clear()

@@ -29,7 +29,8 @@ def test_an_address_says_what_the_page_shows():
 
 
 @pytest.mark.parametrize(
-    "query", [b"rows=nonsense", b"after=2026-99-99T00:00", b"after=2026-01-01T00:00", b"saga=%00", b"\xff\xfe", b"rows=,,,"]
+    "query",
+    [b"rows=nonsense", b"after=2026-99-99T00:00", b"after=2026-01-01T00:00", b"saga=%00", b"\xff\xfe", b"rows=,,,"],
 )
 def test_an_address_nobody_wrote_harms_nothing(query):
     assert addresses.read_list(query) == ListView((), RunFilter(), counts_newcomers=False)

@@ -111,7 +111,8 @@ async def test_an_old_nudge_is_dropped(following):
     assert await page.open()
     await page.frame()
     await publisher.nudge(run.id, Position(2, 1))
-    assert await page.socket.receive_nothing(timeout=0.3)
+    await in_database(advance)(run, 6)
+    assert 'data-sequence="6"' in await page.frame()
     await page.leave()
 
 

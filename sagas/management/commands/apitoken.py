@@ -29,9 +29,11 @@ class Command(BaseCommand):
         """Say what the command takes."""
         parser.add_argument("name", help="tells tokens apart, in the admin and in journals")
         parser.add_argument("--role", required=True, choices=[role.value for role in Role])
-        parser.add_argument("--expires", metavar="30d", help="minutes, hours or days: 90m, 12h, 30d; never when not said")
+        parser.add_argument(
+            "--expires", metavar="30d", help="minutes, hours or days: 90m, 12h, 30d; never when not said"
+        )
 
-    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - Django's signature
+    def handle(self, *args: Any, **options: Any) -> None:
         """Print the token, and nothing else, on standard output."""
         del args
         name: str = options["name"].strip()

@@ -1,0 +1,170 @@
+"""Every kind of wrong or suspicious document, and the exact words about it."""
+
+from __future__ import annotations
+
+import pytest
+
+from sagas.core.limits import DOCUMENT_BYTES_MAX
+from tests.documents import one, said, steps, warned
+
+WRONG = [
+    ("", ["document: A saga must be a mapping of keys to values; found nothing."]),
+    ("- a", ["document (line 1, column 1): A saga must be a mapping of keys to values; found a list."]),
+    ("a: [1", ["document (line 1, column 6): This is not YAML: expected ',' or ']', but got '<stream end>'."]),
+    ("a: *x", ["document (line 1, column 4): Aliases are not accepted; found `*x`. Write the value out."]),
+    ("a: &x 1", ["document (line 1, column 4): Anchors are not accepted; found `&x`. Write the value out."]),
+    ("a: !!python/name:os.system 1",
+     ["document (line 1, column 4): Tags are not accepted; found `tag:yaml.org,2002:python/name:os.system`."]),
+    ("a: 1\n---\nb: 1", ["document (line 2, column 1): One document is expected; a second one begins here."]),
+    ("saga: a\nsaga: b", ["saga (line 2, column 1): `saga` is given twice; the first is on line 1."]),
+    ('{"saga": "a",\n "saga": "b"}', ["saga (line 2, column 2): `saga` is given twice; the first is on line 1."]),
+    ("? [a]\n: 1", ["document (line 1, column 3): A key must be text, not a list or a mapping."]),
+    ('saga: "a\\0"', ["saga (line 1, column 7): Text must not contain the character U+0000."]),
+    ('{"saga": "\\ud800"}', ["saga (line 1, column 10): Text must not contain half of a surrogate pair."]),
+    ("saga: \ud800", ["document: The text contains half of a surrogate pair."]),
+    ("a: 9223372036854775808", ["a (line 1, column 4): Whole numbers must fit into 64 bits."]),
+    ("a: .nan", ["document (line 1, column 4): Numbers must be finite; found `.nan`."]),
+    ("[" * 70 + "]" * 70, ["document (line 1, column 65): The document is nested deeper than 64 levels."]),
+    ("a: [" + "1," * 20_000 + "]",
+     ["document (line 1, column 39995): The document has more than 20000 keys and values."]),
+    ("a: " + "x" * DOCUMENT_BYTES_MAX, ["document: The document has 257 KiB; at most 256 are allowed."]),
+    ("title: A\n", [
+        ("saga (line 1, column 1): `saga` is missing: "
+        "the name by which this saga is known for life, such as create-order."),
+        "steps (line 1, column 1): `steps` is missing: a saga is a list of steps.",
+    ]),
+    ("saga: Create Order\nsteps: []", [
+        ("saga (line 1, column 7): `saga` must be small letters, digits and single dashes, at most 64, "
+        'such as create-order; found "Create Order".'),
+        "steps (line 2, column 8): `steps` must be a list of at least one step; found an empty list.",
+    ]),
+    ("saga: a\nstyle: choreography",
+     ["style (line 2, column 8): `style: choreography` is part of the format but not built yet in this version."]),
+    (one("    timeout: 10\n    retry: {atempts: 3, factor: 99}\n"), [
+        ("steps[0].timeout (line 5, column 14): "
+        "`timeout` must be a duration such as 250ms, 10s, 5m, 2h, 1d or PT1H30M; "
+        "found the number 10."),
+        ("steps[0].retry.atempts (line 6, column 13): "
+        "`atempts` is not a key of a retry policy. Did you mean `attempts`?"),
+        "steps[0].retry.factor (line 6, column 33): `factor` must be a number from 1 to 10; found the number 99.",
+    ]),
+    (one("    timeout: 2d\n"),
+     ['steps[0].timeout (line 5, column 14): `timeout` must be between 10ms and 1d; found "2d".']),
+    (one("    retry: {attempts: 0, initial: 2m, max: 1m}\n"), [
+        ("steps[0].retry.attempts (line 5, column 23): `attempts` must be a whole number from 1 to 1000, or `forever`; "
+        "found the number 0."),
+        "steps[0].retry.max (line 5, column 44): `initial` (2m) is longer than `max` (1m).",
+    ]),
+    (one("    for_each: ${input.items}\n    when: ${input.ok}\n"), [
+        "steps[0].for_each (line 5, column 5): `for_each` is part of the format but not built yet in this version.",
+        "steps[0].when (line 6, column 5): `when` is part of the format but not built yet in this version.",
+    ]),
+    (steps("  - name: wait\n    sleep: 5m\n"),
+     ["steps[0].sleep (line 4, column 5): `sleep` is part of the format but not built yet in this version."]),
+    (steps("  - name: call\n    action: {http: {service: x}}\n    compensation: none\n"),
+     ["steps[0].action.http (line 4, column 14): `http` is part of the format but not built yet in this version."]),
+    (steps("  - name: Pay now\n    action: shop.look\n"), [
+        ("steps[0].name (line 3, column 11): `name` must be small letters, digits and underscores, a letter first, "
+        'at most 64; found "Pay now".')
+    ]),
+    (steps("  - name: in\n    action: shop.look\n"),
+     ["steps[0].name (line 3, column 11): `in` is a word of the expression language."]),
+    (steps("  - {name: x, action: shop.look}\n  - {name: x, action: shop.look}\n"),
+     ["steps[1].name (line 4, column 12): Two steps are called `x`; the first is step 1."]),
+    (steps("  - {name: x}\n  - 5\n"), [
+        ("steps[0].action (line 3, column 5): `action` is missing: "
+        "a step says what to call, such as shop.process_payment."),
+        "steps[1] (line 4, column 5): A step must be a mapping of keys to values; found the number 5.",
+    ]),
+    (steps("  - name: x\n    action: shop pay\n"), [
+        ("steps[0].action (line 4, column 13): `action` must be the dotted name of an action, such as "
+        'shop.process_payment; found "shop pay".'),
+    ]),
+    (steps("  - name: pay\n    action: shop.pay\n"), [
+        ("steps[0].compensation (line 3, column 5): Step `pay` changes something and has no `compensation`. "
+        "Give it an action that undoes it, or say `compensation: none`.")
+    ]),
+    (steps("  - name: pay\n    action: shop.pay\n    compensation: {action: shop.refund, when: x}\n"), [
+        "steps[0].compensation.when (line 5, column 41): A compensation never has `when`: what was done is undone."
+    ]),
+    (steps("  - name: pay\n    action: shop.pay\n    compensation: nothing\n"), [
+        ("steps[0].compensation (line 5, column 19): `compensation` must be a mapping with an action, or `none`; "
+        'found "nothing".')
+    ]),
+    (steps("  - {name: a, action: shop.pay, pivot: true}\n  - {name: b, action: shop.pay, pivot: true}\n"),
+     ["steps[1].pivot (line 4, column 40): A saga has at most one pivot; `a` is one already."]),
+    (steps("  - name: a\n    action: shop.pay\n    pivot: true\n    compensation: {action: shop.refund}\n"), [
+        "steps[0].compensation (line 6, column 5): The pivot is the point of no return: it cannot have a compensation."
+    ]),
+    (one("    pivot: 1\n"), ["steps[0].pivot (line 5, column 12): `pivot` must be true or false; found the number 1."]),
+    (one("    with: [1]\n"),
+     ["steps[0].with (line 5, column 11): `with` must be a mapping of arguments to values; found a list."]),
+    (one("    with: {a: {b: ['${steps.later.output}', '${inptu.x}']}}\n"), [
+        "steps[0].with.a.b[0] (line 5, column 20): No step is called `later`. Steps that can be read here: none.",
+        "steps[0].with.a.b[1] (line 5, column 45): `inptu.x` is not a name here. Did you mean `input`?",
+    ]),
+    (one("  - name: last\n    action: shop.look\n    with: {x: '${steps.last.output}', y: '${step.output}'}\n"), [
+        ("steps[1].with.x (line 7, column 15): Step `last` does not come before this place, "
+        "so it has no output or status to read here."),
+        "steps[1].with.y (line 7, column 42): `step.output` is not a name here. Did you mean `steps`?",
+    ]),
+    (one("key: 5\namount: 1.5\nlabels: {Who: x, b: [1]}\nin_doubt: maybe\n"), [
+        "key (line 5, column 6): `key` must be text with an expression; found the number 5.",
+        ("amount (line 6, column 9): `amount` must be an expression such as ${input.amount}, or a whole number; "
+        "found the number 1.5."),
+        "labels.Who (line 7, column 10): A label's name must be small letters, digits and underscores; found \"Who\".",
+        "labels.b (line 7, column 21): A label must be text, a number, true or false; found a list.",
+        'in_doubt (line 8, column 11): `in_doubt` must be `compensate` or `ask`; found "maybe".',
+    ]),
+    (one("key: ${run.id}\n"), ["key (line 5, column 6): `run.id` is not a name here. Known here: `input`."]),
+    (one("input: {type: objekt}\n"), [
+        ("input.type (line 5, column 15): This is not JSON Schema 2020-12: "
+        "\"objekt\" is not valid under any of the schemas listed in the 'anyOf' keyword.")
+    ]),
+    (one("input: {properties: {a: {$ref: 'http://127.0.0.1/x'}}}\n"), [
+        ("input.properties.a.$ref (line 5, column 32): `$ref` may only point into this schema (`#/…`); "
+        "found `http://127.0.0.1/x`.")
+    ]),
+    (one("input: {$ref: '#/$defs/x'}\n"),
+     ["input (line 5, column 8): This schema cannot be used: Pointer '/$defs/x' does not exist."]),
+    (one("input: {pattern: '(?=a)b'}\n"),
+     ['input.pattern (line 5, column 18): This schema cannot be used: "(?=a)b" is not a "regex".']),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "messages"), WRONG, ids=range(len(WRONG)))
+def test_a_wrong_document_is_refused_with(text, messages):
+    assert said(text) == messages
+
+
+LINT = [
+    (one("key: fixed\n"),
+     ["key (line 5, column 6): The key is the same for every start, so only one run can ever begin."]),
+    (steps("  - name: x\n    action: shop.lok\n    compensation: none\n"), [
+        "steps[0].action (line 4, column 13): No action called `shop.lok` is registered here. Did you mean `shop.look`?"
+    ]),
+    (steps("  - {name: a, action: shop.pay, pivot: true}\n"
+           "  - name: b\n    action: shop.ship\n    compensation: {action: shop.refund}\n"), [
+        "steps[1].compensation (line 6, column 19): This compensation never runs: `b` comes after the pivot `a`."
+    ]),
+    (one("    retry: {attempts: forever}\n"), [
+        ("steps[0].retry (line 5, column 12): Step `look` is tried for ever and the saga has no `deadline`, "
+        "so it may never end.")
+    ]),
+    (steps("  - name: s\n    action: shop.ship\n"
+           "    compensation: {action: shop.refund, with: {id: '${step.output.id}'}}\n"), [
+        ("steps[0].compensation.with (line 5, column 47): `step.output` is missing when the outcome of the action is "
+        "unknown. Read from `input` or `step.input` what the compensation needs.")
+    ]),
+    (one("deadline: 1m\n"), [
+        ("deadline (line 5, column 11): Time-outs, attempts and waits of the steps add up to 93 s, "
+        "which is more than the deadline of 60 s.")
+    ]),
+    (one("input: {properties: {a: {}, b: {}}}\nkey: ${input.a}\n"),
+     ["input.properties.b (line 5, column 32): No expression reads `input.b`."]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "messages"), LINT, ids=range(len(LINT)))
+def test_a_suspicious_document_is_accepted_with_a_warning(text, messages):
+    assert warned(text) == messages

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sagas.core.vocabulary import CompensationStatus, StepStatus
+from sagas.presentation import graph
+from sagas.queries.run_detail import find_run_detail
+from tests import factories as f
+
+pytestmark = pytest.mark.django_db
+
+
+def draw(tell):
+    detail = find_run_detail(tell(f.frozen_now()).id)
+    return graph.draw(detail, f.frozen_now())
+
+
+def with_states(detail, status, compensation_status):
+    steps = tuple(replace(step, status=status, compensation_status=compensation_status) for step in detail.steps)
+    return replace(detail, steps=steps)
+
+
+def test_an_undo_stands_in_the_column_of_its_step_below_it():
+    picture = draw(f.compensating)
+    above = {node.id: node for node in picture.forward}
+    for node in picture.backward:
+        assert node.x == above[node.id.removesuffix("-undo")].x
+        assert node.y > above[node.id.removesuffix("-undo")].bottom
+
+
+def test_undos_come_in_the_order_of_undoing():
+    assert [node.title for node in draw(f.compensated).backward] == ["Restore inventory", "Refund payment"]
+
+
+def test_the_jump_leads_from_the_failed_step_to_the_first_undo():
+    picture = draw(f.compensating)
+    jumps = [edge for edge in picture.edges if edge.kind == "jump"]
+    failed, first = picture.forward[2], picture.backward[0]
+    assert len(jumps) == 1
+    assert jumps[0].path.startswith(f"M{failed.x + graph.NODE_WIDTH // 2 + 24} {failed.bottom}")
+    assert jumps[0].path.endswith(f"V{first.y - 10}")
+    assert f" {first.x + graph.NODE_WIDTH // 2 + 24} " in jumps[0].path
+
+
+def test_a_run_that_goes_forward_has_no_jump():
+    assert [edge for edge in draw(f.in_flight).edges if edge.kind == "jump"] == []
+
+
+def test_a_step_without_compensation_says_so_in_words_and_the_pivot_is_marked():
+    picture = draw(f.book_compensating)
+    said = [" ".join(words.lines) for words in picture.words]
+    assert said == [
+        "No compensation needed",
+        "Cannot be undone the point of no return",
+        "Cannot be undone after the pivot",
+    ]
+    assert picture.forward[3].x + graph.NODE_WIDTH < picture.pivot_x < picture.forward[4].x
+
+
+def test_a_retry_counts_down_on_its_node():
+    node = draw(f.retrying).forward[2]
+    assert node.facts == ("Retrying", "3 of 3")
+    assert str(node.left).startswith("0:")
+
+
+@pytest.mark.parametrize("status", [*StepStatus, "levitating"])
+@pytest.mark.parametrize("compensation_status", [*CompensationStatus, "hovering"])
+def test_every_state_and_a_made_up_one_can_be_drawn(status, compensation_status):
+    detail = find_run_detail(f.completed(f.frozen_now()).id)
+    picture = graph.draw(with_states(detail, str(status), str(compensation_status)), f.frozen_now())
+    assert len(picture.forward) == 3
+    assert all(node.look.label for node in picture.nodes)
+
+
+def test_the_picture_is_told_in_one_sentence():
+    label = draw(f.compensating).label
+    assert "2 of 3 steps done" in label
+    assert "Create shipment: Failed" in label
+    assert "Refund payment: Undoing" in label
+
+
+def test_a_picture_with_too_many_steps_is_not_drawn():
+    detail = find_run_detail(f.completed(f.frozen_now()).id)
+    picture = graph.draw(replace(detail, steps=detail.steps * 21), f.frozen_now())
+    assert picture.is_too_big
+    assert picture.forward == ()

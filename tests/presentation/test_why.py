@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils.html import conditional_escape
+
+from sagas.core import messages as m
+from sagas.core.vocabulary import Phase
+from sagas.presentation.why import why
+from sagas.queries.run_detail import find_run_detail
+from tests import factories as f
+
+pytestmark = pytest.mark.django_db
+
+
+def say(tell, now=None):
+    now = now or f.frozen_now()
+    f.make_beat(now)
+    run = tell(now)
+    return why(find_run_detail(run.id), now)
+
+
+@pytest.mark.parametrize(
+    ("tell", "code", "parts"),
+    [
+        (f.queued, "queued", ["Queued for 6 s"]),
+        (f.in_flight, "await_reply", ["“Create shipment” was sent 8 s ago. Times out in 0:22."]),
+        (f.retrying, "retry_backoff", ["Waiting to retry “Create shipment”", "(3 of 3)", "The carrier answered 503."]),
+        (f.draining, "turning", ["Cancelled by ana.", "Waiting for “Update inventory” to end"]),
+        (f.compensating, "await_reply", ["was rejected: No carrier", "“Refund payment” was sent"]),
+        (f.undo_retrying, "retry_backoff", ["Waiting to retry “Refund payment”", "(4 of 8)", "payments answered 503"]),
+        (f.undo_failed, "compensation_failed", ["“Refund payment” failed 8 times", "still in place"]),
+        (f.in_doubt, "outcome_unknown", ["Nobody could say whether “Process payment” happened", "undone anyway"]),
+        (f.completed, "completed", ["all 3 steps succeeded"]),
+        (f.compensated, "compensated", ["“Update inventory” and “Process payment” were undone."]),
+        (f.cancelled, "compensated", ["Cancelled by ana.", "“Process payment” was undone."]),
+        (f.past_pivot, "past_pivot", ["after the point of no return", "(try 13)"]),
+        (f.paused, "paused_run", ["Paused by a person"]),
+    ],
+)
+def test_every_state_says_why(tell, code, parts):
+    found = say(tell)
+    assert found.code == code
+    assert [part for part in parts if part not in found.text] == []
+
+
+def test_the_engine_being_silent_is_the_cause_and_comes_before_the_symptom():
+    now = f.frozen_now()
+    f.make_beat(now - timedelta(seconds=40))
+    found = why(find_run_detail(f.retrying(now).id), now)
+    assert found.code == "engine_down"
+    assert "has not reported for 40 s" in found.text
+    assert "Nothing is lost" in found.text
+
+
+def test_a_finished_run_does_not_care_about_the_engine():
+    assert why(find_run_detail(f.completed(f.frozen_now()).id), f.frozen_now()).code == "completed"
+
+
+def test_a_run_that_stands_still_for_no_known_reason_says_so():
+    now = f.frozen_now()
+    f.make_beat(now)
+    run = f.Story(now - timedelta(minutes=4)).do(f.PAY).save()
+    assert why(find_run_detail(run.id), now).code == "unknown"
+
+
+def test_what_has_no_compensation_is_named_as_staying():
+    now = f.frozen_now()
+    story = f.Story(now - timedelta(seconds=9)).do(f.PAY, f.STOCK, f.SHIP).turn(cause="cancel", by="ana")
+    story.turned(f.PAY, f.STOCK, not_needed=[f.SHIP]).do(f.STOCK, f.PAY, phase=Phase.COMPENSATION)
+    run = story.tell(m.RunCompensated()).save()
+    assert "“Create shipment” has no compensation and stays." in why(find_run_detail(run.id), now).text
+
+
+def test_what_a_participant_said_is_escaped_and_countdowns_tick():
+    now = f.frozen_now()
+    f.make_beat(now)
+    run = f.Story(now - timedelta(seconds=3)).retry(f.PAY, 40, message="<b>100 % %(no)s</b>").save()
+    html = "".join(conditional_escape(sentence) for sentence in why(find_run_detail(run.id), now).sentences)
+    assert "&lt;b&gt;100 % %(no)s&lt;/b&gt;" in html
+    assert 'data-until="' in html
