@@ -62,7 +62,9 @@ def _round(sagas: int, pumps: int, *, is_undo: bool) -> float:
     times = ours.aggregate(began=Min("started_at"), ended=Max("finished_at"))
     states = set(ours.values_list("status", flat=True))
     took_s = (times["ended"] - times["began"]).total_seconds()
-    print(f"  {ours.count()} sagas {sorted(states)} in {took_s:.2f} s: {sagas / took_s:.0f} sagas/s ({known} runs before)")
+    print(
+        f"  {ours.count()} sagas {sorted(states)} in {took_s:.2f} s: {sagas / took_s:.0f} sagas/s ({known} runs before)"
+    )
     return sagas / took_s
 
 

@@ -23,7 +23,7 @@ import redis
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 # What does not depend on the database, or brings its own.
-NOT_ON_POSTGRESQL = "not browser and not wheel"
+NOT_ON_POSTGRESQL = "not browser and not embedded"
 
 
 def find_postgresql() -> str | None:

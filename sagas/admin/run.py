@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -91,7 +92,7 @@ class OrderInline(_ReadOnlyInline):
 class SagaRunAdmin(ReadOnlyAdmin):
     """Everything a run has; state is changed by orders only."""
 
-    list_display = ("id", "saga", "version_number", "status", "key", "steps", "created_at", "finished_at", "dashboard")
+    list_display = ("id", "dashboard", "saga", "version_number", "status", "key", "steps", "created_at", "finished_at")
     list_filter = ("status", NeedsAttention, "saga")
     search_fields = ("key",)
     search_help_text = "The beginning of a business key or of a run's id"
@@ -213,4 +214,8 @@ class SagaRunAdmin(ReadOnlyAdmin):
     def journal_shown(self, run: SagaRun) -> SafeString:
         """Return the newest lines as a table; the model's two-part key keeps it out of an ordinary inline."""
         newest = list(JournalEntry.objects.filter(run_id=run.id).order_by("-sequence")[:ENTRIES_MAX])
-        return render_to_string("admin/sagas/sagarun/_journal.html", {"entries": newest[::-1]})
+        entries = [
+            {"sequence": one.sequence, "at": one.at, "kind": one.kind, "data": json.dumps(one.data, ensure_ascii=False)}
+            for one in reversed(newest)
+        ]
+        return render_to_string("admin/sagas/sagarun/_journal.html", {"entries": entries})

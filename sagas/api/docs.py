@@ -18,6 +18,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
 from sagas import access
+from sagas.api.problems import MEDIA_TYPE
 from sagas.api.schema import SETTINGS
 from sagas.api.views import ApiView
 from sagas.core.vocabulary import Role
@@ -67,26 +68,40 @@ def _groups(schema: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for path, methods in schema["paths"].items():
         for method, operation in methods.items():
+            answers = [_answer(code, answer) for code, answer in operation["responses"].items()]
             found.setdefault(operation["tags"][0], []).append(
                 {
                     "path": path,
                     "method": method.upper(),
                     "id": operation["operationId"],
                     "summary": operation["summary"],
-                    "description": operation.get("description", ""),
-                    "parameters": operation.get("parameters", []),
-                    "bodies": _media(operation.get("requestBody", {})),
-                    "answers": [
-                        {"code": code, "says": answer.get("description", ""), "media": _media(answer)}
-                        for code, answer in operation["responses"].items()
+                    "description": _plain(operation.get("description", "")),
+                    "parameters": [
+                        {**one, "description": _plain(one.get("description", ""))}
+                        for one in operation.get("parameters", [])
+                        if one["in"] != "path"
                     ],
+                    "bodies": _media(operation.get("requestBody", {})),
+                    "answers": [one for one in answers if one["type"] != MEDIA_TYPE],
+                    "problems": [one for one in answers if one["type"] == MEDIA_TYPE],
                 }
             )
     return found
 
 
-def _media(part: dict[str, Any]) -> list[dict[str, str]]:
-    return [{"type": kind, "shape": _name(inner.get("schema", {}))} for kind, inner in part.get("content", {}).items()]
+def _answer(code: str, answer: dict[str, Any]) -> dict[str, Any]:
+    return {"code": code, "says": answer.get("description", ""), **_media(answer)[0]}
+
+
+def _media(part: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"type": kind, "shape": _name(inner["schema"]), "is_named": "$ref" in inner["schema"]}
+        for kind, inner in part.get("content", {}).items()
+    ]
+
+
+def _plain(text: str) -> str:
+    return text.replace("`", "")
 
 
 def _shapes(schema: dict[str, Any]) -> list[dict[str, Any]]:
@@ -94,12 +109,12 @@ def _shapes(schema: dict[str, Any]) -> list[dict[str, Any]]:
         {
             "name": name,
             "says": shape.get("description", ""),
-            "words": shape.get("enum", []),
+            "words": [word for word in shape.get("enum", []) if word],
             "members": [
                 {
                     "name": member,
                     "kind": _name(inner),
-                    "says": inner.get("description", ""),
+                    "says": _plain(inner.get("description", "")),
                     "is_required": member in shape.get("required", []),
                 }
                 for member, inner in shape.get("properties", {}).items()

@@ -11,7 +11,9 @@ from sagas.core.outcome import Error, Failed, Outcome, Rejected, Succeeded, Unkn
 from sagas.core.vocabulary import CompensationStatus, OutcomeKind, Phase, StepKey, StepStatus
 
 if TYPE_CHECKING:
+    from sagas.core.definition import Definition
     from sagas.core.draft import Draft
+    from sagas.core.state import RunState
 
 COMPENSATION_FAILED = "compensation_failed"
 UNDONE = frozenset({CompensationStatus.SUCCEEDED, CompensationStatus.SETTLED, CompensationStatus.GIVEN_UP})
@@ -58,7 +60,12 @@ def _is_held(draft: Draft, key: StepKey) -> bool:
 
 
 def _nearest(draft: Draft, key: StepKey, arrows: dict[str, tuple[str, ...]]) -> list[StepKey]:
-    """Follow `arrows` from `key` to the first steps on each way that have something to undo."""
+    """Follow `arrows` from `key` to the first steps on each way that have something to undo.
+
+    To all of them when a failed compensation does not hold the others: one that
+    was passed over may be retried later, behind one that is done.
+    """
+    goes_on = not draft.definition.stops_on_compensation_failure
     found: list[StepKey] = []
     seen: set[str] = set()
     todo = list(arrows[key.step])
@@ -68,10 +75,11 @@ def _nearest(draft: Draft, key: StepKey, arrows: dict[str, tuple[str, ...]]) -> 
             continue
         seen.add(name)
         other = StepKey(name)
-        if draft.step(other).compensation_status in _NOT_TO_UNDO:
-            todo.extend(arrows[name])
-        else:
+        has_nothing = draft.step(other).compensation_status in _NOT_TO_UNDO
+        if not has_nothing:
             found.append(other)
+        if has_nothing or goes_on:
+            todo.extend(arrows[name])
     return found
 
 
@@ -100,19 +108,32 @@ def after_attempt(draft: Draft, key: StepKey, outcome: Outcome) -> None:
 def fail(draft: Draft, key: StepKey, outcome: OutcomeKind, error: Error) -> None:
     """The compensation gave up: a person must decide; what it held may go on if the saga says so."""
     draft.emit(
-        m.CompensationFailed(
-            step=key.step, item=key.item, outcome=outcome, code=error.code, message=error.message
-        )
+        m.CompensationFailed(step=key.step, item=key.item, outcome=outcome, code=error.code, message=error.message)
     )
-    draft.emit(
-        m.AttentionNeeded(step=key.step, item=key.item, phase=Phase.COMPENSATION, code=COMPENSATION_FAILED)
-    )
+    draft.emit(m.AttentionNeeded(step=key.step, item=key.item, phase=Phase.COMPENSATION, code=COMPENSATION_FAILED))
     if not draft.definition.stops_on_compensation_failure:
         _consider_earlier(draft, key)
 
 
 def _consider_earlier(draft: Draft, key: StepKey) -> None:
     draft.undo_candidates.update(_nearest(draft, key, draft.definition.predecessors))
+
+
+def is_overtaken(definition: Definition, state: RunState, key: StepKey) -> bool:
+    """Whether something that `key` depended on is being undone right now, after `key` was passed over."""
+    if definition.stops_on_compensation_failure:
+        return False
+    open_steps = {other.step for other, phase in state.open if phase is Phase.COMPENSATION}
+    seen: set[str] = set()
+    todo = list(definition.predecessors[key.step])
+    while todo:
+        name = todo.pop()
+        if name in open_steps:
+            return True
+        if name not in seen:
+            seen.add(name)
+            todo.extend(definition.predecessors[name])
+    return False
 
 
 def end_when_done(draft: Draft) -> None:

@@ -36,11 +36,12 @@ def kind_of(event_type: type) -> str:
 def encode(event: m.Event) -> tuple[str, dict[str, Json]]:
     """Return the kind and the data of one event."""
     data: dict[str, Json] = {}
-    for name, default, write, _ in _plan(type(event)):
+    event_type: type = type(event)
+    for name, default, write, _ in _plan(event_type):
         value = getattr(event, name)
         if value is not default and value != default:
             data[name] = write(value) if write is not None else value
-    return _KINDS[type(event)], data
+    return _KINDS[event_type], data
 
 
 def decode(kind: str, data: dict[str, Json]) -> m.Event:
@@ -119,7 +120,6 @@ def _read_keys(rows: list[list[Json]]) -> tuple[StepKey, ...]:
 
 
 _TYPES: dict[str, type] = {
-    re.sub(r"(?<!^)(?=[A-Z])", "_", event_type.__name__).lower(): event_type
-    for event_type in typing.get_args(m.Event)
+    re.sub(r"(?<!^)(?=[A-Z])", "_", event_type.__name__).lower(): event_type for event_type in typing.get_args(m.Event)
 }
 _KINDS: dict[type, str] = {event_type: kind for kind, event_type in _TYPES.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sagas.core import backward, forward, orders
 from sagas.core import messages as m
@@ -50,9 +50,9 @@ def _look(draft: Draft) -> None:
         return
     draft.candidates.update(draft.definition.by_name)
     draft.undo_candidates.update(state.steps)
-    if state.deadline_at is not None and draft.now >= state.deadline_at and not state.is_overdue:
-        if state.direction is Direction.FORWARD:
-            draft.emit(m.DeadlinePassed())
+    is_past = state.deadline_at is not None and draft.now >= state.deadline_at
+    if is_past and not state.is_overdue and state.direction is Direction.FORWARD:
+        draft.emit(m.DeadlinePassed())
     if draft.state.is_turning:
         return
     for key, phase in sorted(draft.state.open):
@@ -82,7 +82,12 @@ def _report(draft: Draft, attempt: AttemptKey, outcome: Outcome) -> None:
 
 
 def _ended(draft: Draft, attempt: AttemptKey, outcome: Outcome) -> m.AttemptEnded:
-    common = {"step": attempt.step, "item": attempt.item, "phase": attempt.phase, "number": attempt.number}
+    common: dict[str, Any] = {
+        "step": attempt.step,
+        "item": attempt.item,
+        "phase": attempt.phase,
+        "number": attempt.number,
+    }
     match outcome:
         case Succeeded():
             is_pivot = attempt.phase is Phase.ACTION and attempt.step == draft.definition.pivot
@@ -110,15 +115,11 @@ def _progress(draft: Draft) -> None:
     if draft.state.status.is_final:
         return
     forward.turn_at_deadline(draft)
+    if draft.state.direction is Direction.FORWARD and not draft.state.is_turning:
+        forward.start_ready(draft)  # a step may fail before it could start, and so ask for a turn
+        forward.complete_when_done(draft)
     if draft.state.is_turning:
         backward.turn_round_when_drained(draft)
-    if draft.state.is_turning:
-        return
-    if draft.state.direction is Direction.FORWARD:
-        forward.start_ready(draft)
-        forward.complete_when_done(draft)
-        if draft.state.is_turning:  # a step failed before it could start, with nothing in flight
-            backward.turn_round_when_drained(draft)
     if draft.state.direction is Direction.BACKWARD:
         backward.start_ready(draft)
         backward.end_when_done(draft)

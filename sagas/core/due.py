@@ -17,9 +17,7 @@ def due_at(state: RunState) -> datetime | None:
         return None
     if state.started_at is None:
         return state.created_at
-    moments = [
-        due for key, phase in state.open if (due := state.step(key).half(phase).due_at) is not None
-    ]
+    moments = [due for key, phase in state.open if (due := state.step(key).half(phase).due_at) is not None]
     if state.deadline_at is not None and not state.is_overdue and state.direction is Direction.FORWARD:
         moments.append(state.deadline_at)
     return min(moments, default=None)

@@ -188,9 +188,7 @@ def _turn_requested(state: RunState, event: m.TurnRequested, at: datetime) -> No
     state.is_turning = True
     state.started_at = state.started_at or at
     state.reason = {
-        name: value
-        for name in ("cause", "step", "outcome", "code", "message", "by")
-        if (value := getattr(event, name))
+        name: value for name in ("cause", "step", "outcome", "code", "message", "by") if (value := getattr(event, name))
     }
 
 
@@ -238,7 +236,10 @@ def _edition_started(state: RunState, event: m.EditionStarted, _at: datetime) ->
         has_input=half.has_input or event.is_edited,
         input=event.input if event.is_edited else half.input,
     )
-    state.steps[key] = _set_half(step, event.phase, half)
+    step = _set_half(step, event.phase, half)
+    if event.phase is Phase.COMPENSATION and step.compensation_status is CompensationStatus.FAILED:
+        step = replace(step, compensation_status=CompensationStatus.PENDING)
+    state.steps[key] = step
 
 
 def _deadline_passed(state: RunState, _event: m.DeadlinePassed, _at: datetime) -> None:

@@ -71,17 +71,13 @@ def may_retry(policy: RetryPolicy, half: HalfState, outcome: Failed | Unknown) -
     return not is_spent(policy, half.counted) and half.lost_in_a_row < LOST_IN_A_ROW_MAX
 
 
-def schedule_retry(
-    draft: Draft, key: StepKey, phase: Phase, policy: RetryPolicy, outcome: Failed | Unknown
-) -> None:
+def schedule_retry(draft: Draft, key: StepKey, phase: Phase, policy: RetryPolicy, outcome: Failed | Unknown) -> None:
     """Write down when the next attempt is due; at once when the last one was not the half's own fault."""
     half = draft.step(key).half(phase)
     wait = 0.0
     if outcome.is_counted:
         wait = wait_s(policy, half.counted, dice=draft.dice, retry_after_s=outcome.retry_after_s)
-    draft.emit(
-        m.RetryScheduled(step=key.step, item=key.item, phase=phase, at=draft.now + timedelta(seconds=wait))
-    )
+    draft.emit(m.RetryScheduled(step=key.step, item=key.item, phase=phase, at=draft.now + timedelta(seconds=wait)))
 
 
 def end_by_join(draft: Draft, key: StepKey, error: Error) -> None:
@@ -94,9 +90,7 @@ def end_by_join(draft: Draft, key: StepKey, error: Error) -> None:
 
 def fail(draft: Draft, key: StepKey, outcome: OutcomeKind, error: Error) -> None:
     """The action ended in a definite failure."""
-    draft.emit(
-        m.StepFailed(step=key.step, item=key.item, outcome=outcome, code=error.code, message=error.message)
-    )
+    draft.emit(m.StepFailed(step=key.step, item=key.item, outcome=outcome, code=error.code, message=error.message))
     if draft.state.is_past_pivot:
         draft.emit(m.AttentionNeeded(step=key.step, item=key.item, phase=Phase.ACTION, code=PAST_PIVOT))
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sagas.core import backward, forward
 from sagas.core import messages as m
@@ -30,7 +30,7 @@ def refusal(definition: Definition, state: RunState, order: m.TakeOrder) -> str 
 def take(draft: Draft, order: m.TakeOrder) -> None:
     """Apply an order, or write down why it no longer applies."""
     why = refusal(draft.definition, draft.state, order)
-    said = {"number": order.number, "verb": order.verb, "by": order.by, "reason": order.reason}
+    said: dict[str, Any] = {"number": order.number, "verb": order.verb, "by": order.by, "reason": order.reason}
     if why is not None:
         draft.emit(m.OrderRefused(**said, step=order.step or "", why=why))
         return
@@ -40,17 +40,26 @@ def take(draft: Draft, order: m.TakeOrder) -> None:
             draft.emit(m.TurnRequested(cause="cancel", by=order.by, message=order.reason))
             forward.drain(draft)
         case Verb.RETRY:
-            for target in retriable(draft.state, order.step):
+            for target in retriable(draft.definition, draft.state, order.step):
                 _retry(draft, target, order)
 
 
-def retriable(state: RunState, step: str | None = None) -> list[Target]:
+def retriable(definition: Definition, state: RunState, step: str | None = None) -> list[Target]:
     """Return the halves that a retry would start: those that wait for one, and those that need a person."""
+    return [target for target in _waiting(state, step) if not _is_overtaken(definition, state, target)]
+
+
+def _waiting(state: RunState, step: str | None) -> list[Target]:
     found = {(key, phase) for key, phase in state.open if not state.step(key).half(phase).is_awaiting}
     found.update((one.key, one.phase) for one in state.attention)
     if state.is_turning:
         found = {(key, phase) for key, phase in found if phase is Phase.COMPENSATION}
     return sorted(target for target in found if step is None or step in {target[0].step, str(target[0])})
+
+
+def _is_overtaken(definition: Definition, state: RunState, target: Target) -> bool:
+    key, phase = target
+    return phase is Phase.COMPENSATION and backward.is_overtaken(definition, state, key)
 
 
 def _words(state: RunState) -> str:
@@ -70,7 +79,9 @@ def _cancel_refusal(state: RunState) -> str | None:
 def _retry_refusal(definition: Definition, state: RunState, order: m.TakeOrder) -> str | None:
     if order.step is not None and order.step.partition("[")[0] not in definition.by_name:
         return f"The saga has no step named {order.step!r}."
-    targets = retriable(state, order.step)
+    targets = retriable(definition, state, order.step)
+    if not targets and _waiting(state, order.step):
+        return "What came before is being undone right now: retry when that has ended."
     if not targets:
         about = f"step {order.step}" if order.step else "the run"
         return f"Nothing of {about} waits for a retry: the run is {_words(state)}."
@@ -100,7 +111,9 @@ def _retry(draft: Draft, target: Target, order: m.TakeOrder) -> None:
         )
     if needs_person:
         draft.emit(m.AttentionCleared(step=key.step, item=key.item, phase=phase))
-    if phase is Phase.COMPENSATION:
-        backward.start(draft, key)
-    else:
+    if phase is not Phase.COMPENSATION:
         forward.start(draft, key)
+    elif needs_person:
+        draft.undo_candidates.add(key)  # pending again: it starts as soon as nothing after it is being undone
+    else:
+        backward.start(draft, key)

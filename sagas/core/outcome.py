@@ -74,4 +74,3 @@ WORKER_LOST = "worker_lost"
 NOT_SENT = "not_sent"
 TIMED_OUT = "timed_out"
 EXPRESSION_ERROR = "expression_error"
-

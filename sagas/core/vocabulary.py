@@ -28,9 +28,7 @@ class RunStatus(StrEnum):
         return self in FINAL
 
 
-FINAL = frozenset(
-    {RunStatus.COMPLETED, RunStatus.COMPENSATED, RunStatus.PARTIALLY_COMPENSATED, RunStatus.TERMINATED}
-)
+FINAL = frozenset({RunStatus.COMPLETED, RunStatus.COMPENSATED, RunStatus.PARTIALLY_COMPENSATED, RunStatus.TERMINATED})
 
 
 class Direction(StrEnum):

@@ -83,7 +83,7 @@ def start_run(
     """
     row = _find_version(saga, version)
     definition = load_version(row.id)
-    problems = check_payload(input) or check_input(definition, input)
+    problems = check_input(definition, input)
     if problems:
         raise InputInvalidError(tuple(problems), within="/input")
     run_id = uuid7()
@@ -307,9 +307,7 @@ def find_refusal(run: SagaRun, verb: Verb) -> str | None:
 
 def _allowed(definition: Definition, state: RunState, now: datetime) -> tuple[Verb, ...]:
     return tuple(
-        verb
-        for verb in Verb
-        if refusal(definition, state, m.TakeOrder(number=0, verb=verb, by="", now=now)) is None
+        verb for verb in Verb if refusal(definition, state, m.TakeOrder(number=0, verb=verb, by="", now=now)) is None
     )
 
 

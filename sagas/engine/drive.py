@@ -61,7 +61,7 @@ class Driver:
             now = self.pump.clock.carried()
             commands: list[m.Command] = [self._lost(key, phase, now) for key, phase in sorted(self.state.awaiting)]
             commands += self._new_orders(orders, now)
-            commands.append(m.Look(now, random.random()))  # noqa: S311 - jitter
+            commands.append(m.Look(now, random.random()))
             await self.apply(commands)
             while self.state.awaiting:
                 if commands := await self._next_commands():
@@ -280,4 +280,4 @@ def _without_data(command: m.Command) -> m.Command:
 
 
 def _dice() -> float:
-    return random.random()  # noqa: S311 - spreads retries, guards nothing
+    return random.random()

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 GROUP_MAX = 500  # one statement stays below a few megabytes and some tens of milliseconds
 QUIET_RUNS = 4  # with so few in hand, latency matters and a group cannot form
 LINGER_S_MAX = 0.005
+TRIES_MAX = 3  # of a group that the database rolled back for another's sake
 
 
 class Refused(Exception):  # noqa: N818 - a verdict of the database, not a fault of ours
@@ -82,15 +83,16 @@ class GroupCommit:
 
 
 def _write(batch: list[Append]) -> tuple[set[UUID], set[UUID]]:
-    for attempt in range(3):
+    tries = 0
+    while True:
         try:
             return journal.append(batch), set()
         except journal.RunDataError as error:
             return error.written, error.refused
         except OperationalError as error:
-            if attempt == 2 or not _is_rolled_back(error):
+            tries += 1
+            if tries == TRIES_MAX or not _is_rolled_back(error):
                 raise
-    raise AssertionError("unreachable")
 
 
 def _is_rolled_back(error: OperationalError) -> bool:

@@ -119,8 +119,8 @@ def _step_rows(batch: Iterable[Append]) -> str:
     rows = []
     for one in batch:
         run = one.run_id.hex
-        for key in touched_steps(event for event, _ in one.events):
-            rows.append({"run_id": run, **step_columns(key, one.after.step(key))})
+        keys = touched_steps(event for event, _ in one.events)
+        rows += [{"run_id": run, **step_columns(key, one.after.step(key))} for key in keys]
     return json.dumps(rows, default=_as_json)
 
 
@@ -211,7 +211,7 @@ def _update(now: str, due: str, assignments: str, source: str) -> str:
                           ELSE {due} END
         FROM {source} AS d
         WHERE {_RUN}.id = d.id AND {_RUN}.token = d.token AND {_RUN}.sequence = d.was
-        RETURNING {_RUN}.id"""
+        RETURNING {_RUN}.id"""  # noqa: S608 - names of our own tables and columns only
 
 
 def _postgresql() -> str:
@@ -242,9 +242,7 @@ def _sqlite(table: str, fields: dict[str, str]) -> str:
 
 
 def _sqlite_update() -> str:
-    fields = ", ".join(
-        f'{_sqlite_value(name, kind)} AS "{name}"' for name, kind in (_RUN_GUARDS | _RUN_FIELDS).items()
-    )
+    fields = ", ".join(f'{_sqlite_value(name, kind)} AS "{name}"' for name, kind in (_RUN_GUARDS | _RUN_FIELDS).items())
     assignments = ", ".join(f'"{name}" = d."{name}"' for name in _RUN_FIELDS)
     now = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
     return _update(now, "d.due_at", assignments, f"(SELECT {fields} FROM json_each(%s))")  # noqa: S608

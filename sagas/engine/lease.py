@@ -65,7 +65,7 @@ def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
-_RUN = SagaRun._meta.db_table  # noqa: SLF001 - the documented way to a table's name
+_RUN = SagaRun._meta.db_table
 
 _CLAIM_POSTGRESQL = f"""
     WITH due AS (

@@ -182,10 +182,15 @@ class Pump:
         states = stored.load(runs)
         waiting = {run.id: run.inbox_done for run in runs if run.inbox_last > run.inbox_done}
         orders = stored.load_orders(list(waiting), waiting) if waiting else {}
-        return [
-            (run.id, tokens[run.id], load_version(run.version_id), states[run.id], orders.get(run.id, []))
-            for run in runs
-        ]
+        claimed: list[Claimed] = []
+        for run in runs:
+            try:
+                definition = load_version(run.version_id)
+            except Exception:  # one run's trouble is not the others'; its lease ends, and it is looked at again
+                logger.exception("Version %s of run %s cannot be loaded here", run.version_id, run.id)
+                continue
+            claimed.append((run.id, tokens[run.id], definition, states[run.id], orders.get(run.id, [])))
+        return claimed
 
     def _take(self, driver: Driver, orders: list[Order]) -> None:
         self._drivers[driver.run_id] = driver
@@ -254,7 +259,7 @@ class Pump:
             try:
                 wakeups.listen(heard, self._is_over.is_set)
                 return
-            except Exception:  # noqa: BLE001 - whatever broke the connection, the poll goes on meanwhile
+            except Exception:
                 logger.warning("The bell's connection broke; listening again in a second", exc_info=True)
                 connections.close_all()
                 self._is_over.wait(1.0)

@@ -75,9 +75,7 @@ def _run_state(run: SagaRun, steps: dict[StepKey, StepState]) -> RunState:
         reason=run.reason,
         steps=steps,
         open=frozenset(is_open),
-        attention=tuple(
-            Attention(one["step"], Phase(one["phase"]), one["code"], one["item"]) for one in run.attention
-        ),
+        attention=tuple(Attention(one["step"], Phase(one["phase"]), one["code"], one["item"]) for one in run.attention),
         steps_total=run.steps_total,
         steps_done=run.steps_done,
         undo_total=run.undo_total,

@@ -42,7 +42,7 @@ class SagaRun(models.Model):
     reason = models.JSONField(null=True)  # why it turned or stopped
 
     key = models.CharField(max_length=200, blank=True, default="", db_index=True)  # business key, searchable
-    start_key = models.CharField(max_length=210, null=True)  # noqa: DJ001 - null: many runs without a key
+    start_key = models.CharField(max_length=210, null=True)
     labels = models.JSONField(default=dict)
     amount = models.BigIntegerField(null=True)  # in the unit the definition says
     input = models.JSONField()
@@ -88,9 +88,7 @@ class SagaRun(models.Model):
                 name="run_final_has_no_lease",
                 condition=~Q(status__in=FINAL_VALUES) | Q(lease_until__isnull=True),
             ),
-            models.CheckConstraint(
-                name="run_inbox_in_order", condition=Q(inbox_done__lte=F("inbox_last"))
-            ),
+            models.CheckConstraint(name="run_inbox_in_order", condition=Q(inbox_done__lte=F("inbox_last"))),
             models.UniqueConstraint(
                 name="run_start_key_once_per_saga",
                 fields=["saga", "start_key"],
@@ -101,9 +99,7 @@ class SagaRun(models.Model):
             models.Index(name="run_due", fields=["due_at"], condition=Q(due_at__isnull=False)),
             models.Index(name="run_by_status", fields=["status", "-id"]),
             models.Index(name="run_by_saga", fields=["saga", "-id"]),
-            models.Index(
-                name="run_open", fields=["-id"], condition=~Q(status__in=FINAL_VALUES)
-            ),
+            models.Index(name="run_open", fields=["-id"], condition=~Q(status__in=FINAL_VALUES)),
         )
 
     def __str__(self) -> str:

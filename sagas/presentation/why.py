@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.urls import reverse
-from django.utils.html import conditional_escape, format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -40,7 +40,9 @@ class Left:
     def __str__(self) -> str:
         return countdown(self.until - self.now)
 
-    def __html__(self) -> SafeString:
+    @property
+    def html(self) -> SafeString:
+        """The same, for a page that keeps it going."""
         return format_html('<span class="tick" data-until="{}">{}</span>', self.until.isoformat(), str(self))
 
 
@@ -54,7 +56,9 @@ class Age:
     def __str__(self) -> str:
         return whole(max((self.now - self.since).total_seconds(), 0.0))
 
-    def __html__(self) -> SafeString:
+    @property
+    def html(self) -> SafeString:
+        """The same, for a page that keeps it going."""
         return format_html('<span class="tick" data-age="{}">{}</span>', self.since.isoformat(), str(self))
 
 
@@ -68,9 +72,11 @@ class Sentence:
     def __str__(self) -> str:
         return self.template % {name: str(value) for name, value in self.params.items()}
 
-    def __html__(self) -> SafeString:
-        shown = {name: conditional_escape(value) for name, value in self.params.items()}
-        return mark_safe(conditional_escape(self.template) % shown)  # noqa: S308 - each part is escaped above
+    @property
+    def html(self) -> SafeString:
+        """The sentence for a page: times keep going, all else is escaped."""
+        shown = {name: getattr(value, "html", None) or escape(value) for name, value in self.params.items()}
+        return mark_safe(escape(self.template) % shown)  # noqa: S308 - each part is escaped above
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,17 +401,19 @@ def _undone(detail: RunDetail) -> tuple[Sentence, ...]:
 
 def _stays(detail: RunDetail) -> tuple[Sentence, ...]:
     """Say what stays in place because nothing undoes it."""
-    stays = [
-        step.plan.title
-        for step in detail.steps
-        if step.status == StepStatus.SUCCEEDED.value and step.compensation_status not in _UNDONE
-    ]
-    if not stays:
-        return ()
-    template = ngettext(
-        "%(steps)s has no compensation and stays.", "%(steps)s have no compensation and stay.", len(stays)
-    )
-    return (say(template, steps=_list(stays)),)
+    kept = [step for step in detail.steps if step.compensation_status not in _UNDONE]
+    stays = [step.plan.title for step in kept if step.status == StepStatus.SUCCEEDED.value]
+    may_stay = [step.plan.title for step in kept if step.status == StepStatus.IN_DOUBT.value]
+    sentences = []
+    if stays:
+        template = ngettext(
+            "%(steps)s has no compensation and stays.", "%(steps)s have no compensation and stay.", len(stays)
+        )
+        sentences.append(say(template, steps=_list(stays)))
+    if may_stay:
+        template = _("If %(steps)s happened after all, it stays: it has no compensation.")
+        sentences.append(say(template, steps=_list(may_stay)))
+    return tuple(sentences)
 
 
 def _in_flight(detail: RunDetail) -> Any:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TICK_S = 0.1
-STABLE_S = 10.0  # a child that lived this long did not fail at its start
+STABLE_S = 2.0  # a child that was up for so long did not fail at its start
 WAIT_S_MAX = 10.0  # between two starts of a child that keeps ending at once
 STARTS_MAX = 5  # of a child that never came up, then its supervisor gives up
 SHIFT_GRACE_S = 5.0  # a pump's own time for ending a shift
@@ -52,7 +52,7 @@ class Child:
         self._module = tuple(module)
         self._answers = answers
         self._process: subprocess.Popen[bytes] | None = None
-        self._started_at = 0.0
+        self._up_at = 0.0
         self._start_at = 0.0  # not before
         self._was_ever_up = False
         self._failures = 0  # starts in a row that did not last
@@ -72,7 +72,6 @@ class Child:
             stdout=2,  # stdout belongs to the supervisor's few lines
             start_new_session=True,
         )
-        self._started_at = time.monotonic()
         self.is_up = False
 
     def tend(self) -> None:
@@ -90,14 +89,15 @@ class Child:
             self._again(f"ended with {status}")
         elif not self.is_up and self._answers():
             self.is_up = self._was_ever_up = True
+            self._up_at = time.monotonic()
 
     def _again(self, why: str) -> None:
         """Kill what is left of it and plan the next start: soon, but not in a tight circle."""
-        lasted_s = time.monotonic() - self._started_at
+        has_lasted = self.is_up and time.monotonic() - self._up_at >= STABLE_S
         self.kill()
         self._process = None
         self.is_up = False
-        self._failures = 0 if lasted_s >= STABLE_S else self._failures + 1
+        self._failures = 0 if has_lasted else self._failures + 1
         if self._failures >= STARTS_MAX and not self._was_ever_up:
             raise ChildNeverUpError(f"The {self.name} ended at each of {STARTS_MAX} starts; see the lines above.")
         wait_s = min(WAIT_S_MAX, 0.25 * 2**self._failures) if self._failures > 1 else 0.0

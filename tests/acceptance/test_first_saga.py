@@ -20,7 +20,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs/start/first-saga.md"
 OUTSIDE = ("SAGAWEB_", "DJANGO_", "PYTHON", "DATABASE_URL", "REDIS_URL")
 END_S = 60
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.embedded, pytest.mark.slow]
 
 
 def blocks(language: str) -> list[str]:
@@ -78,8 +78,8 @@ def calls(folder: Path, environ: dict[str, str], url: str) -> list[dict]:
     (command,) = (shlex.split(line)[1:] for b in blocks("sh") for line in b.splitlines() if "apitoken" in line)
     token = re.search(r"\bsgw_\S+", said(folder, environ, *command))[0]
     answers = []
-    for curl in re.findall(r"^curl (?:.|\\\n)*", "\n".join(blocks("sh")), re.MULTILINE):
-        words = shlex.split(curl.replace("\\\n", " "))
+    for curl in re.findall(r"^curl .*", "\n".join(blocks("sh")).replace("\\\n", " "), re.MULTILINE):
+        words = shlex.split(curl)
         method, address = words[2], words[3].replace("$URL", url)
         headers = dict(words[n + 1].split(": ") for n, word in enumerate(words) if word == "-H")
         data = words[-1].encode() if not words[-1].startswith("@") else (folder / words[-1][1:]).read_bytes()

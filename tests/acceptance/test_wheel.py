@@ -28,7 +28,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[2]
 OUTSIDE = ("SAGAWEB_", "DJANGO_", "PYTHON", "PYTEST", "DATABASE_URL", "REDIS_URL", "COVERAGE")
 
-pytestmark = pytest.mark.wheel
+pytestmark = [pytest.mark.embedded, pytest.mark.slow]
 
 
 def run(*command: object, cwd: Path) -> str:

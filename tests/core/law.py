@@ -204,7 +204,8 @@ def explore(definition: Definition, allowance: Allowance = Allowance()) -> Explo
             watched = watch.copy()
             _hold([sentence for event in decision.events for sentence in watched.see(event)], told)
             _hold_twice_is_once(definition, decision, command, told)
-            if not decision.events and isinstance(command, m.Look):
+            due = due_at(state)
+            if not decision.events and isinstance(command, m.Look) and due is not None and due <= command.now:
                 _hold(["L1 somebody should look, but nothing follows from it"], journal)
             runs += walk(decision.state, watched, after, told)
         counts[place] = runs

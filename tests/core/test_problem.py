@@ -25,6 +25,8 @@ from sagas.core.problem import check_payload
         ("é" * 128 * 1024, "document: This is 257 KiB; at most 256 KiB are allowed."),
         ({1: 2}, "document: Keys must be text."),
         ((1, 2), "document: A tuple is not JSON."),
+        ({"a": {1, 2}}, "a: A set is not JSON."),
+        ([0] * 70 + [{"x": "\0"}], "[70].x: Text must not contain the character U+0000."),
     ],
 )
 def test_a_payload_that_cannot_be_kept_unchanged_is_refused(value, message):

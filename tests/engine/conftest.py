@@ -68,7 +68,9 @@ def drive(until=None) -> None:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    pump = threading.Thread(target=run_shift, args=("tests", 0), kwargs={"length_s": GIVE_UP_S, "should_stop": is_over.is_set})
+    pump = threading.Thread(
+        target=run_shift, args=("tests", 0), kwargs={"length_s": GIVE_UP_S, "should_stop": is_over.is_set}
+    )
     pump.start()
     watcher.join()
     pump.join(GIVE_UP_S)

@@ -14,6 +14,16 @@ from tests.engine.actions import BEHAVIOUR, CALLS, break_down, count, refuse
 from tests.engine.conftest import drive
 from tests.engine.stored_run import faults_of, fetch, kinds
 
+ONE_STEP = """
+saga: one-step
+title: One step, in a hurry
+steps:
+  - name: pay
+    action: engine.{kind}
+    compensation: {{action: engine.{kind}}}
+    timeout: 200ms
+    retry: {{attempts: 1}}
+"""
 KINDS = ["plain", "awaited", "atomic"]
 
 
@@ -87,7 +97,7 @@ def test_a_step_that_had_no_effect_is_tried_again_with_the_same_key(saga):
 
 
 def test_a_thread_that_does_not_come_back_ends_as_unknown(saga):
-    source = "saga: slow\ntitle: Slow\nsteps:\n  - {name: pay, action: engine.plain, compensation: {action: engine.plain}, timeout: 200ms, retry: {attempts: 1}}\n"
+    source = ONE_STEP.format(kind="plain")
     BEHAVIOUR["pay:action"] = lambda _call: time.sleep(1)
     run = start_run(saga(source=source), {}).run
     drive()
@@ -97,7 +107,7 @@ def test_a_thread_that_does_not_come_back_ends_as_unknown(saga):
 
 
 def test_an_atomic_action_that_is_late_changes_nothing(saga):
-    source = "saga: late\ntitle: Late\nsteps:\n  - {name: pay, action: engine.atomic, compensation: none, timeout: 200ms, retry: {attempts: 1}}\n"
+    source = ONE_STEP.format(kind="atomic")
     BEHAVIOUR["pay:action"] = lambda _call: time.sleep(1)
     run = start_run(saga(source=source), {}).run
     drive()
@@ -112,9 +122,7 @@ def test_a_compensation_that_fails_needs_a_person_and_a_retry_ends_the_run(saga)
     BEHAVIOUR["pay:compensation"] = break_down
     run = start_run(saga("plain"), {}).run
     drive(lambda: fetch(run).status == "needs_attention")
-    assert fetch(run).attention == [
-        {"step": "pay", "item": -1, "phase": "compensation", "code": "compensation_failed"}
-    ]
+    assert fetch(run).attention == [{"step": "pay", "item": -1, "phase": "compensation", "code": "compensation_failed"}]
     BEHAVIOUR.clear()
     give_order(run.id, Verb.RETRY, by="alice", reason="the bank is back")
     drive()

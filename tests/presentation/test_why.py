@@ -3,10 +3,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.utils.html import conditional_escape
 
 from sagas.core import messages as m
 from sagas.core.vocabulary import Phase
+from sagas.presentation.fragments import render_regions
 from sagas.presentation.why import why
 from sagas.queries.run_detail import find_run_detail
 from tests import factories as f
@@ -77,6 +77,6 @@ def test_what_a_participant_said_is_escaped_and_countdowns_tick():
     now = f.frozen_now()
     f.make_beat(now)
     run = f.Story(now - timedelta(seconds=3)).retry(f.PAY, 40, message="<b>100 % %(no)s</b>").save()
-    html = "".join(conditional_escape(sentence) for sentence in why(find_run_detail(run.id), now).sentences)
+    html = render_regions(find_run_detail(run.id), now)["why"]
     assert "&lt;b&gt;100 % %(no)s&lt;/b&gt;" in html
-    assert 'data-until="' in html
+    assert f'data-until="{(now + timedelta(seconds=37.5)).isoformat()}">0:38</span>' in html
