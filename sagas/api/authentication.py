@@ -10,7 +10,7 @@ from django.http import QueryDict
 from django.utils.datastructures import MultiValueDict
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, MethodNotAllowed
 from rest_framework.permissions import BasePermission
 
 from sagas import access
@@ -82,14 +82,22 @@ class CookieAuthentication(SessionAuthentication):
 
 
 class HasRole(BasePermission):
-    """Each view says the role its methods need, in `roles`; a method that is not named needs admin."""
+    """Each view says in `roles` which role each of its methods needs; what is not named there is not allowed."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Return whether the caller's role is enough."""
-        roles: dict[str, Role] = getattr(view, "roles", {})
-        needed = roles.get("GET" if request.method == "HEAD" else request.method or "", Role.ADMIN)
+        """Return whether the caller's role is enough.
+
+        Raises:
+            MethodNotAllowed: to somebody known, for a method that the view does not name.
+        """
+        if not isinstance(request.user, Caller):
+            return False
+        method = str(request.method)
+        needed: Role | None = getattr(view, "roles", {}).get("GET" if method == "HEAD" else method)
+        if needed is None:
+            raise MethodNotAllowed(method)
         self.message = f"This needs the role {needed}."
-        return isinstance(request.user, Caller) and access.includes(request.user.role, needed)
+        return access.includes(request.user.role, needed)
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 class Nothing(ApiView):
     """Whatever is not an address: a problem document like any other."""
 
-    roles: ClassVar[dict[str, Role]] = dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), Role.VIEWER)
+    roles: ClassVar[dict[str, Role]] = dict.fromkeys(
+        ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"), Role.VIEWER
+    )
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Know the caller, then say that nothing is here, whatever the method and the query."""

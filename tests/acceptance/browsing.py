@@ -72,6 +72,10 @@ class Visitor:
         if message.type == "error" and "Failed to load resource" not in message.text:
             self.complaints.append(message.text)
 
+    def forgive(self, *beginnings: str) -> None:
+        """Forget complaints that the test itself brought about."""
+        self.complaints = [line for line in self.complaints if not line.startswith(beginnings)]
+
     def eventually(self, script: str, wanted: Any, what: str) -> None:
         """Wait until a look at the page gives `wanted`; Playwright's own way needs eval, which the page forbids."""
         wait_for(lambda: self.page.evaluate(script) == wanted, what)
@@ -119,5 +123,4 @@ class Visitor:
         self.tab_to(selector)
         before = self.page.url
         self.page.keyboard.press("Enter")
-        wait_for(lambda: self.page.url != before, f"leaving by {selector}")
-        self.page.wait_for_load_state()
+        self.page.wait_for_url(lambda url: url != before)

@@ -68,6 +68,7 @@ def test_a_page_comes_back_by_itself_when_the_web_was_killed(visit, product):
     bob.wait_for_text("#run-head .badge", "Completed")
     assert bob.is_same_page
     bob.wait_until_live()
+    bob.forgive("WebSocket connection", "htmx: htmx:ws:error")
 
 
 def test_a_page_that_hears_nothing_does_not_look_live(visit):
