@@ -251,7 +251,8 @@ def _clean_connections() -> Iterator[None]:
     """
     before = {connection.alias: len(connection.atomic_blocks) for connection in _opened()}
     for connection in _opened():
-        connection.close_if_unusable_or_obsolete()
+        if connection.errors_occurred:  # not "obsolete": the web's limit on a connection's age is not the pump's
+            connection.close_if_unusable_or_obsolete()
     is_left_open = False
     try:
         yield

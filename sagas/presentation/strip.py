@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
 
-from sagas.core.vocabulary import RunStatus, StepStatus
+from sagas.core.vocabulary import Phase, RunStatus, StepStatus
 from sagas.presentation.status import Look, compensation_look, run_look, step_look
 from sagas.queries.plan import title_of
 
@@ -83,6 +83,11 @@ def _where(row: RunRow) -> str:
 
 def _reason(row: RunRow) -> str:
     run = row.run
+    needed = next((one for one in run.attention or () if isinstance(one, dict)), None)
+    if needed:
+        step = title_of(str(needed.get("step", "")))
+        template = _("the undo of “%s” gave up") if needed.get("phase") == Phase.COMPENSATION else _("decide about “%s”")
+        return template % step
     reason = run.reason if isinstance(run.reason, dict) else {}
     if reason.get("cause") == "cancel":
         return _("cancelled by %s") % reason.get("by", "?")
