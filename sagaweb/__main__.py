@@ -9,7 +9,7 @@ import sys
 def main() -> None:
     """Run the management command named on the command line."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sagaweb.settings")
-    from django.core.management import execute_from_command_line  # noqa: PLC0415 - settings first
+    from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)
 

@@ -16,5 +16,10 @@ from sagas.api.bound import with_bounded_bodies  # noqa: E402
 from sagas.live import routing, tail  # noqa: E402
 from sagas.live.lifespan import with_lifespan  # noqa: E402
 
-protocols = ProtocolTypeRouter({"http": with_bounded_bodies(http), "websocket": routing.application})
+protocols = ProtocolTypeRouter(
+    {
+        "http": with_bounded_bodies(http),  # type: ignore[arg-type]  # the stubs and we name its callbacks differently
+        "websocket": routing.application,
+    }
+)
 application = with_lifespan(protocols, tail=tail.follow)

@@ -105,7 +105,11 @@ class Watch:
     def key(self) -> tuple[object, ...]:
         """Return all that the next sentences depend on (`numbers` stand in the state as well)."""
         return tuple(
-            frozenset(value.items()) if isinstance(value, dict) else frozenset(value) if isinstance(value, set) else value
+            frozenset(value.items())
+            if isinstance(value, dict)
+            else frozenset(value)
+            if isinstance(value, set)
+            else value
             for name, value in self.__dict__.items()
             if name not in {"definition", "followers", "numbers"}
         )
@@ -269,7 +273,9 @@ class Watch:
             return []
         if half in self.unsettled:
             return [f"S4 {_name(half)} got a new key while the outcome under the old one is unknown"]
-        return [] if event.edition == before + 1 else [f"S4 {_name(half)} went from edition {before} to {event.edition}"]
+        return (
+            [] if event.edition == before + 1 else [f"S4 {_name(half)} went from edition {before} to {event.edition}"]
+        )
 
     def _turns_round(self, event: m.TurnedRound) -> list[str]:
         found = []
@@ -305,13 +311,17 @@ class Watch:
     def _is_compensated(self) -> list[str]:
         self.ended = "compensated"
         found = [] if self.is_backward else ["S2 compensated without having turned round"]
-        return found + self._nothing_in_flight() + [
-            f"S2 compensated, but {step.name} may have happened and is not undone"
-            for step in self.definition.steps
-            if step.compensation is not None
-            and self._has_happened(StepKey(step.name))
-            and (StepKey(step.name), Phase.COMPENSATION) not in self.succeeded
-        ]
+        return (
+            found
+            + self._nothing_in_flight()
+            + [
+                f"S2 compensated, but {step.name} may have happened and is not undone"
+                for step in self.definition.steps
+                if step.compensation is not None
+                and self._has_happened(StepKey(step.name))
+                and (StepKey(step.name), Phase.COMPENSATION) not in self.succeeded
+            ]
+        )
 
     def _nothing_in_flight(self) -> list[str]:
         return [f"S1 {self.ended} with {_name(half)} in flight" for half in sorted(self.in_flight)]
@@ -337,8 +347,8 @@ def _followers_of(arrows: tuple[tuple[str, tuple[str, ...]], ...]) -> dict[str, 
     """Return for each step all that depend on it, directly or not."""
     after = dict(arrows)
     found: dict[str, set[str]] = {name: set() for name in after}
-    for name in after:
-        todo = list(after[name])
+    for name, directly in after.items():
+        todo = list(directly)
         while todo:
             before = todo.pop()
             if name not in found[before]:

@@ -9,7 +9,7 @@ os.environ.setdefault("SAGAWEB_DATA_DIR", tempfile.mkdtemp(prefix="sagaweb-tests
 os.environ.setdefault("SAGAWEB_SECRET_KEY", "tests only, long enough to be accepted by every check there is")
 os.environ["SAGAWEB_DEMO"] = "1"
 
-from sagaweb.settings import *  # noqa: E402, F403
+from sagaweb.settings import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {

@@ -15,7 +15,7 @@ from django.db import connection
 from sagas import NoEffect, Rejected
 
 if TYPE_CHECKING:
-    from typing import NotRequired
+    from typing import NotRequired, TypeGuard
 
     from sagas.participants.base import Call
 
@@ -40,7 +40,7 @@ def before(call: Call, fault: Fault | None) -> None:
         Rejected: mode `reject`.
         NoEffect: mode `fail`.
     """
-    if not _is_on(call, fault):
+    if not _is_on(fault, call):
         return
     if fault["mode"] == "reject":
         message = f"The demo was told to reject {call.step}."
@@ -52,7 +52,7 @@ def before(call: Call, fault: Fault | None) -> None:
 
 def after(call: Call, fault: Fault | None) -> None:
     """Go wrong with the work done and nobody told: `time_out` and `crash`."""
-    if not _is_on(call, fault):
+    if not _is_on(fault, call):
         return
     if fault["mode"] == "time_out":
         wait = call.timeout_s + OVERTIME_S
@@ -67,7 +67,7 @@ def pace(pace_ms: int | None) -> None:
         time.sleep(min(pace_ms / 1000, PACE_S_MAX_SQLITE if _is_holding_sqlite() else PACE_S_MAX))
 
 
-def _is_on(call: Call, fault: Fault | None) -> bool:
+def _is_on(fault: Fault | None, call: Call) -> TypeGuard[Fault]:
     if not fault:
         return False
     times = fault.get("times") or (1 if fault["mode"] == "crash" else call.attempt)

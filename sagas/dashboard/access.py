@@ -68,7 +68,7 @@ def sign_in_link(request: HttpRequest, token: str) -> HttpResponse:
     user = redeem_sign_in_link(token)
     if user is None:
         return render(request, "sagas/access/sign_in_link.html", {"is_spent": True}, status=410)
-    auth.login(request, user, backend=BACKEND)
+    auth.login(request, user, backend=BACKEND)  # type: ignore[arg-type]  # any user model will do
     return redirect("sagas:overview")
 
 

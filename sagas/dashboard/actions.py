@@ -146,7 +146,7 @@ def _retry(detail: RunDetail, chosen: StepDetail | None) -> Confirm:
             _("Repeat a step that has succeeded."),
             _("Change its input."),
         ),
-        taken_back=_("It cannot be taken back, and trying again is safe: participants know the same key."),
+        taken_back=_("It cannot be taken back."),
         tone=Tone.PROGRESS,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from django.db import models
 from django.db.models import F, Q
 
@@ -20,7 +22,7 @@ from sagas.models.identity import uuid7
 FINAL_VALUES = sorted(status.value for status in FINAL)
 
 
-def _choices(*kinds: type) -> list[tuple[str, str]]:
+def _choices(*kinds: type[StrEnum]) -> list[tuple[str, str]]:
     return [(member.value, member.value.replace("_", " ")) for kind in kinds for member in kind]
 
 

@@ -119,7 +119,7 @@ def perform_atomic(action: Action, call: Call, commit: Callable[[Succeeded], Non
             transaction.on_commit(note)  # runs before any hook of the action, which may raise
             output = checked_output(action.function(*bound.args, **bound.kwargs))
             if len(transaction.get_connection().atomic_blocks) != depth:
-                raise _OpenTransactionError  # noqa: TRY301 - the way to roll back is to raise
+                raise _OpenTransactionError
             commit(Succeeded(output))
             is_written = True
     except BaseException as error:  # an action's sys.exit() must not end the pump's thread

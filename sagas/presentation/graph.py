@@ -17,8 +17,8 @@ from django.utils.translation import ngettext
 
 from sagas.core.vocabulary import CompensationStatus, StepStatus
 from sagas.presentation.format import duration
+from sagas.presentation.sentence import Left
 from sagas.presentation.status import Look, compensation_look, step_look
-from sagas.presentation.why import Left
 from sagas.queries.plan import Undo
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from sagas.presentation.status import Tone
 
@@ -32,6 +33,26 @@ _KIND_TONES = {
     "run_compensated": Tone.COMPENSATION,
     "deadline_passed": Tone.FAILURE,
     "order_refused": Tone.FAILURE,
+}
+
+
+_TEMPLATES = {
+    "run_started": gettext_noop("Started by %(by)s"),
+    "attempt_started": gettext_noop("Sent “%(step)s” (try %(number)s)"),
+    "retry_scheduled": gettext_noop("“%(step)s” is tried again at %(time)s"),
+    "step_failed": gettext_noop("“%(step)s” failed for good: %(message)s"),
+    "step_in_doubt": gettext_noop("Nobody can say whether “%(step)s” happened: %(message)s"),
+    "compensation_failed": gettext_noop("Undoing “%(step)s” gave up: %(message)s"),
+    "turn_dropped": gettext_noop("The pivot “%(step)s” succeeded meanwhile: the run goes on forward"),
+    "turned_round": gettext_noop("Undoing began, last step first"),
+    "attention_needed": gettext_noop("A person is needed for “%(step)s”"),
+    "attention_cleared": gettext_noop("A person has decided about “%(step)s”"),
+    "order_taken": gettext_noop("%(by)s ordered: %(verb)s"),
+    "order_refused": gettext_noop("The order “%(verb)s” of %(by)s no longer applied: %(why)s"),
+    "edition_started": gettext_noop("“%(step)s” gets a fresh set of tries"),
+    "deadline_passed": gettext_noop("The deadline passed"),
+    "run_completed": gettext_noop("Completed"),
+    "run_compensated": gettext_noop("Everything that was done is undone"),
 }
 
 
@@ -79,25 +100,9 @@ def _template(kind: str, data: Mapping[str, Any]) -> str:
                 return _("The deadline passed: the run turns round")
             case _:
                 return _("The run turns round because of “%(step)s”")
-    templates = {
-        "run_started": _("Started by %(by)s"),
-        "attempt_started": _("Sent “%(step)s” (try %(number)s)"),
-        "retry_scheduled": _("“%(step)s” is tried again at %(time)s"),
-        "step_failed": _("“%(step)s” failed for good: %(message)s"),
-        "step_in_doubt": _("Nobody can say whether “%(step)s” happened: %(message)s"),
-        "compensation_failed": _("Undoing “%(step)s” gave up: %(message)s"),
-        "turn_dropped": _("The pivot “%(step)s” succeeded meanwhile: the run goes on forward"),
-        "turned_round": _("Undoing began, last step first"),
-        "attention_needed": _("A person is needed for “%(step)s”"),
-        "attention_cleared": _("A person has decided about “%(step)s”"),
-        "order_taken": _("%(by)s ordered: %(verb)s"),
-        "order_refused": _("The order “%(verb)s” of %(by)s no longer applied: %(why)s"),
-        "edition_started": _("“%(step)s” gets a fresh set of tries"),
-        "deadline_passed": _("The deadline passed"),
-        "run_completed": _("Completed"),
-        "run_compensated": _("Everything that was done is undone"),
-    }
-    return templates.get(kind) or kind.replace("_", " ").replace("%", "%%")
+    if kind in _TEMPLATES:
+        return _(_TEMPLATES[kind])
+    return kind.replace("_", " ").replace("%", "%%")
 
 
 def _clock(moment: str) -> str:

@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 
 from sagas.core.vocabulary import CompensationStatus, StepStatus
 from sagas.presentation.format import duration
+from sagas.presentation.sentence import Left
 from sagas.presentation.status import Look, compensation_look, step_look
-from sagas.presentation.why import Left
 from sagas.queries.plan import Undo
 
 if TYPE_CHECKING:

@@ -86,7 +86,8 @@ def _reason(row: RunRow) -> str:
     needed = next((one for one in run.attention or () if isinstance(one, dict)), None)
     if needed:
         step = title_of(str(needed.get("step", "")))
-        template = _("the undo of “%s” gave up") if needed.get("phase") == Phase.COMPENSATION else _("decide about “%s”")
+        is_undo = needed.get("phase") == Phase.COMPENSATION.value
+        template = _("the undo of “%s” gave up") if is_undo else _("decide about “%s”")
         return template % step
     reason = run.reason if isinstance(run.reason, dict) else {}
     if reason.get("cause") == "cancel":

@@ -13,13 +13,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.urls import reverse
-from django.utils.html import escape, format_html
-from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from sagas.core.vocabulary import CompensationStatus, Phase, RunStatus, StepStatus
-from sagas.presentation.format import countdown, duration, whole
+from sagas.presentation.format import duration
+from sagas.presentation.sentence import Age, Left, Sentence, listed, message_in, say
 from sagas.presentation.status import Tone
 
 if TYPE_CHECKING:
@@ -28,55 +27,6 @@ if TYPE_CHECKING:
 ENGINE_SILENT = timedelta(seconds=15)
 UNEXPLAINED = timedelta(seconds=60)
 _UNDONE = {CompensationStatus.SUCCEEDED.value, CompensationStatus.SETTLED.value}
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """The time until a moment; on a page it counts down."""
-
-    until: datetime
-    now: datetime
-
-    def __str__(self) -> str:
-        return countdown(self.until - self.now)
-
-    @property
-    def html(self) -> SafeString:
-        """The same, for a page that keeps it going."""
-        return format_html('<span class="tick" data-until="{}">{}</span>', self.until.isoformat(), str(self))
-
-
-@dataclass(frozen=True, slots=True)
-class Age:
-    """The time since a moment; on a page it grows."""
-
-    since: datetime
-    now: datetime
-
-    def __str__(self) -> str:
-        return whole(max((self.now - self.since).total_seconds(), 0.0))
-
-    @property
-    def html(self) -> SafeString:
-        """The same, for a page that keeps it going."""
-        return format_html('<span class="tick" data-age="{}">{}</span>', self.since.isoformat(), str(self))
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """One sentence and its named parameters."""
-
-    template: str
-    params: dict[str, Any]
-
-    def __str__(self) -> str:
-        return self.template % {name: str(value) for name, value in self.params.items()}
-
-    @property
-    def html(self) -> SafeString:
-        """The sentence for a page: times keep going, all else is escaped."""
-        shown = {name: getattr(value, "html", None) or escape(value) for name, value in self.params.items()}
-        return mark_safe(escape(self.template) % shown)  # noqa: S308 - each part is escaped above
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +62,6 @@ def why(detail: RunDetail, now: datetime) -> Why:
     return _unexplained(detail, now)
 
 
-def say(template: str, **params: object) -> Sentence:
-    """Make a sentence."""
-    return Sentence(template, params)
-
-
 # ---- what has ended ---------------------------------------------------------
 
 
@@ -132,7 +77,7 @@ def _completed(detail: RunDetail, _now: datetime) -> Why | None:
     took = duration((run.finished_at or run.updated_at) - run.created_at)
     sentences = [say(template, took=took, count=run.steps_total)]
     if (run.reason or {}).get("cause") == "output":
-        sentences.append(say(_("Its output could not be made: %(message)s."), message=_message(run.reason)))
+        sentences.append(say(_("Its output could not be made: %(message)s."), message=message_in(run.reason)))
     return Why("completed", tuple(sentences), Tone.SUCCESS, "circle-check")
 
 
@@ -150,7 +95,7 @@ def _partly(detail: RunDetail, _now: datetime) -> Why | None:
     sentences = (
         cause(detail),
         *_undone(detail),
-        say(_("Undoing %(steps)s was given up by a person; what it did stays."), steps=_list(given_up)),
+        say(_("Undoing %(steps)s was given up by a person; what it did stays."), steps=listed(given_up)),
     )
     return Why("partially_compensated", sentences, Tone.FAILURE, "square-minus", _help_step(detail))
 
@@ -175,7 +120,7 @@ def _undo_failed(detail: RunDetail, _now: datetime) -> Why | None:
         step.compensation_attempts,
     )
     sentences = (
-        say(template, undo=step.undo_title, count=step.compensation_attempts, message=_message(step.error)),
+        say(template, undo=step.undo_title, count=step.compensation_attempts, message=message_in(step.error)),
         say(_("What “%(step)s” did is still in place."), step=step.plan.title),
         say(_("Clear the cause, then retry it.")),
     )
@@ -193,13 +138,13 @@ def _decision(detail: RunDetail, _now: datetime) -> Why | None:
         first = say(
             _("Nobody can say whether “%(step)s” happened: %(message)s."),
             step=step.plan.title,
-            message=_message(step.error),
+            message=message_in(step.error),
         )
     else:
         first = say(
             _("“%(step)s” failed past the point of no return: %(message)s."),
             step=step.plan.title,
-            message=_message(step.error),
+            message=message_in(step.error),
         )
     sentences = (first, say(_("It cannot be undone, so a person must decide.")))
     return Why("decision", sentences, Tone.CRITICAL, "diamond", (_help(detail, step),))
@@ -382,9 +327,9 @@ def cause(detail: RunDetail) -> Sentence:
         case "in_doubt":
             return say(_("Nobody could say whether “%(step)s” happened."), step=title)
         case "step_failed" if reason.get("outcome") == "rejected":
-            return say(_("“%(step)s” was rejected: %(message)s."), step=title, message=_message(reason))
+            return say(_("“%(step)s” was rejected: %(message)s."), step=title, message=message_in(reason))
         case "step_failed":
-            return say(_("“%(step)s” failed: %(message)s."), step=title, message=_message(reason))
+            return say(_("“%(step)s” failed: %(message)s."), step=title, message=message_in(reason))
         case _:
             return say(_("The run turned round."))
 
@@ -396,7 +341,7 @@ def _undone(detail: RunDetail) -> tuple[Sentence, ...]:
     if not undone:
         return (say(_("Nothing had been done, so nothing was left to undo.")),)
     titles = [step.plan.title for step in undone]
-    return (say(ngettext("%(steps)s was undone.", "%(steps)s were undone.", len(titles)), steps=_list(titles)),)
+    return (say(ngettext("%(steps)s was undone.", "%(steps)s were undone.", len(titles)), steps=listed(titles)),)
 
 
 def _stays(detail: RunDetail) -> tuple[Sentence, ...]:
@@ -409,10 +354,10 @@ def _stays(detail: RunDetail) -> tuple[Sentence, ...]:
         template = ngettext(
             "%(steps)s has no compensation and stays.", "%(steps)s have no compensation and stay.", len(stays)
         )
-        sentences.append(say(template, steps=_list(stays)))
+        sentences.append(say(template, steps=listed(stays)))
     if may_stay:
         template = _("If %(steps)s happened after all, it stays: it has no compensation.")
-        sentences.append(say(template, steps=_list(may_stay)))
+        sentences.append(say(template, steps=listed(may_stay)))
     return tuple(sentences)
 
 
@@ -420,20 +365,8 @@ def _in_flight(detail: RunDetail) -> Any:
     return ((step, attempt) for step in detail.steps if (attempt := step.in_flight()) is not None)
 
 
-def _list(titles: list[str]) -> str:
-    quoted = [f"“{title}”" for title in titles]
-    if len(quoted) < 2:  # noqa: PLR2004
-        return "".join(quoted)
-    return _("%(most)s and %(last)s") % {"most": ", ".join(quoted[:-1]), "last": quoted[-1]}
-
-
-def _message(error: Any) -> str:
-    found = error if isinstance(error, dict) else {}
-    return str(found.get("message") or found.get("code") or _("no reason was given")).rstrip(". ")
-
-
 def _message_of(attempt: Attempt) -> str:
-    return _message({"message": attempt.message, "code": attempt.code})
+    return message_in({"message": attempt.message, "code": attempt.code})
 
 
 def _help(detail: RunDetail, step: StepDetail) -> Help:

@@ -12,6 +12,7 @@ from django.conf import settings
 from sagas.workers.supervisor import Child
 
 GRACE_S = 3  # for requests in flight; open sockets of the dashboard are closed at once
+SOCKET_BYTES_MAX = 4096  # of what a browser sends: our sockets only speak, so anything larger is an attack
 PROBE_S = 0.5
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - told apart, not bound to
 
@@ -70,6 +71,7 @@ def web_child(host: str, port: int) -> Child:
         (
             *("uvicorn", f"{module}:{name}", "--host", host, "--port", str(port), "--lifespan", "on"),
             *("--log-level", "warning", "--timeout-graceful-shutdown", str(GRACE_S)),
+            *("--ws-max-size", str(SOCKET_BYTES_MAX)),
         ),
         stop_s=GRACE_S + 2.0,
         answers=lambda: _answers(ANYWHERE.get(host, host), port),

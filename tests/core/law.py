@@ -16,7 +16,7 @@ from sagas.core.evolve import evolve, replay
 from sagas.core.expressions import ExpressionError
 from sagas.core.outcome import NOT_SENT, WORKER_LOST, Error, Failed, Outcome, Rejected, Succeeded, Unknown
 from sagas.core.state import HalfState, RunState
-from sagas.core.vocabulary import AttemptKey, Json, StepKey, Verb
+from sagas.core.vocabulary import AttemptKey, Json, Verb
 from tests.invariants import Watch, resting_violations
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -59,10 +59,10 @@ def step(position: int, kind: str, attempts: int | None, after: tuple[str, ...])
     )
 
 
-def linear(kinds: str, *, attempts: int = 1, stops: bool = True, asks: bool = False, deadline: bool = False) -> Definition:
-    steps = tuple(
-        step(place, kind, attempts, (f"s{place - 1}",) if place else ()) for place, kind in enumerate(kinds)
-    )
+def linear(
+    kinds: str, *, attempts: int = 1, stops: bool = True, asks: bool = False, deadline: bool = False
+) -> Definition:
+    steps = tuple(step(place, kind, attempts, (f"s{place - 1}",) if place else ()) for place, kind in enumerate(kinds))
     return Definition(
         saga="law",
         title="Law",

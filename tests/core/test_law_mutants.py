@@ -1,0 +1,91 @@
+"""The invariants are worth something: each of these broken laws is caught by them."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+
+import pytest
+
+from sagas.core import backward, decider, draft, evolve, forward
+from tests.core.law import Allowance, ViolatedError, explore, linear
+
+SMALL = Allowance(cancels=1, retries=0, losses=0, deadlines=0)
+
+# module, function, what it says, what the mutant says instead, the invariant that must notice, the saga
+MUTANTS = [
+    pytest.param(backward, "_is_held", "return any(", "return False and any(", "S3", "CC", id="undoes in any order"),
+    pytest.param(
+        forward, "end_by_join", "if draft.step(key).action.is_unsettled:", "if False:", "S4", "C",
+        id="takes a later failure for the truth about an unknown attempt",
+    ),
+    pytest.param(
+        backward, "turn_round_when_drained", ", StepStatus.IN_DOUBT}", "}", "S2", "C",
+        id="does not undo what may have happened",
+    ),
+    pytest.param(
+        backward, "turn_round_when_drained", "if any(phase is not Phase.COMPENSATION for _, phase in state.open) or",
+        "if", "S3", "CC", id="does not wait for attempts in flight",
+    ),
+    pytest.param(
+        forward, "fail", "if draft.state.is_past_pivot:", "if False:", "S6", "CPN", id="turns round after the pivot",
+    ),
+    pytest.param(
+        forward, "after_attempt", "if draft.state.is_past_pivot and draft.state.is_turning:", "if False:", "S6", "CP",
+        id="forgets to drop the turn when the pivot succeeds in the drain",
+    ),
+    pytest.param(
+        forward, "start_ready", "if all(", "if True or all(", "S3", "CC",
+        id="starts a step before the one it comes after",
+    ),
+    pytest.param(
+        decider, "_report", "if not half.is_awaiting or half.number != attempt.number:", "if False:", "S4", "C",
+        id="counts a report twice",
+    ),
+    pytest.param(
+        forward, "complete_when_done", "state.steps_done < len(draft.definition.steps)", "state.steps_done < 1", "S2",
+        "CC", id="completes after the first step",
+    ),
+    pytest.param(
+        backward, "end_when_done", "state.undo_done == state.undo_total and not", "not", "S", "CC",
+        id="says compensated before it is",
+    ),
+    pytest.param(
+        backward, "after_attempt", "case Rejected():", "case Rejected() if False:", "", "C",
+        id="does not hear a compensation's refusal",
+    ),
+    pytest.param(
+        draft, "start_attempt", "number=known.number + 1", "number=known.number or 1", "S4", "C", id="reuses numbers"
+    ),
+    pytest.param(evolve, "_attempt_ended", "is_awaiting=False", "is_awaiting=True", "S", "C", id="never lets go"),
+]  # fmt: skip
+
+
+def broken(module, name, said, says):
+    """Return the function `name` of `module` with one phrase replaced."""
+    function = getattr(module, name, None) or getattr(module.Draft, name)
+    source = textwrap.dedent(inspect.getsource(function))
+    assert source.count(said) == 1, f"{name} no longer says {said!r}: adapt the mutant"
+    scope = dict(vars(module))
+    exec(compile(source.replace(said, says), f"<mutant of {name}>", "exec"), scope)  # noqa: S102 - our own source
+    return scope[name]
+
+
+def apply(monkeypatch, module, name, mutant):
+    """Put the mutant where the law looks the function up."""
+    if hasattr(module, name):
+        original = getattr(module, name)
+        monkeypatch.setattr(module, name, mutant)
+        for event, function in list(evolve._APPLY.items()):
+            if function is original:
+                monkeypatch.setitem(evolve._APPLY, event, mutant)
+    else:
+        monkeypatch.setattr(module.Draft, name, mutant)
+
+
+@pytest.mark.parametrize(("module", "name", "said", "says", "invariant", "shape"), MUTANTS)
+def test_an_invariant_notices_a_law_that(monkeypatch, module, name, said, says, invariant, shape):
+    apply(monkeypatch, module, name, broken(module, name, said, says))
+    with pytest.raises(ViolatedError) as caught:
+        explore(linear(shape, attempts=2), SMALL)
+    assert any(str(sentence).startswith(invariant) for sentence in caught.value.args)
