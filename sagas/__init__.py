@@ -37,7 +37,7 @@ def start(
     The same `key` with the same input gives the same run.
 
     Raises:
-        sagas.engine.errors.StartRefusedError: see `sagas.engine.commands.start_run` for its kinds.
+        SagaUnknownError, SagaArchivedError, InputInvalidError, KeyReusedError (`sagas.engine.errors`).
     """
     from sagas.engine.commands import start_run
 
