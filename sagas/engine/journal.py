@@ -7,13 +7,13 @@ written, and the caller is told. Journal, run row and step rows go together.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import orjson
 from django.db import DataError, IntegrityError, connection, transaction
 
 from sagas.core.codec import encode
@@ -78,7 +78,7 @@ def append(batch: Sequence[Append]) -> set[UUID]:
 
 def write(batch: Sequence[Append]) -> set[UUID]:
     """Write a group inside the caller's transaction (an atomic action's, or `append`'s)."""
-    runs = json.dumps([_run_row(one) for one in batch], default=_as_json)
+    runs = _text([_run_row(one) for one in batch])
     is_postgresql = connection.vendor == "postgresql"
     with connection.cursor() as cursor:
         if is_postgresql:
@@ -112,7 +112,7 @@ def _entry_rows(batch: Iterable[Append]) -> str:
         for number, (event, at) in enumerate(one.events, start=one.before.sequence + 1):
             kind, data = encode(event)
             rows.append({"run_id": run, "sequence": number, "kind": kind, "data": data, "at": at})
-    return json.dumps(rows, default=_as_json)
+    return _text(rows)
 
 
 def _step_rows(batch: Iterable[Append]) -> str:
@@ -121,13 +121,17 @@ def _step_rows(batch: Iterable[Append]) -> str:
         run = one.run_id.hex
         keys = touched_steps(event for event, _ in one.events)
         rows += [{"run_id": run, **step_columns(key, one.after.step(key))} for key in keys]
-    return json.dumps(rows, default=_as_json)
+    return _text(rows)
+
+
+def _text(rows: list[dict[str, Any]]) -> str:
+    return orjson.dumps(rows, default=_as_json, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
 
 
 def _as_json(value: object) -> str:
     """Times as both databases compare them: UTC, six digits, no zone (the SQL adds it on PostgreSQL)."""
     if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 

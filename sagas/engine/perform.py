@@ -68,13 +68,30 @@ class Performer:
             return await local.perform_async(action, call)
         await self._plain_free.acquire()
         on_sent()
-        done = asyncio.wrap_future(self._plain.submit(local.perform_plain, action, call))
-        done.add_done_callback(lambda _: self._plain_free.release())
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Outcome] = loop.create_future()
+
+        def settle(outcome: Outcome) -> None:
+            if not answer.done():
+                answer.set_result(outcome)
+
+        def come_back(outcome: Outcome) -> None:
+            self._plain_free.release()
+            settle(outcome)
+
+        def work() -> None:
+            outcome = local.perform_plain(action, call)
+            with suppress(RuntimeError):  # the shift is over, and its loop with it
+                loop.call_soon_threadsafe(come_back, outcome)
+
+        # The thread cannot be stopped: after the time-out it keeps its place in the pool until it comes back.
+        late = Unknown(Error(TIMED_OUT, f"No answer within {call.timeout_s:g} s."))
+        timer = loop.call_later(call.timeout_s, settle, late)
+        self._plain.submit(work)
         try:
-            return await asyncio.wait_for(asyncio.shield(done), call.timeout_s)
-        except TimeoutError:
-            # The thread cannot be stopped: it keeps its place in the pool until it comes back.
-            return Unknown(Error(TIMED_OUT, f"No answer within {call.timeout_s:g} s."))
+            return await answer
+        finally:
+            timer.cancel()
 
     async def perform_atomic(
         self, action: Action, call: Call, commit: Callable[[Succeeded], None], on_sent: Callable[[], None]

@@ -86,12 +86,17 @@ class Visitor:
     def wait_for_text(self, selector: str, wanted: str) -> None:
         wait_for(lambda: wanted in self.text(selector), f"{wanted!r} in {selector}")
 
+    def press(self, selector: str) -> None:
+        """Press a link or button that leads to another page, and wait for that page."""
+        with self.page.expect_navigation():
+            self.page.click(selector)
+
     def run_demo(self, fails_at: str = "nothing", how: str = "reject") -> str:
         """Press the one button; return the order's number."""
         self.page.goto("/welcome/")
         self.page.check(f"input[name=fails_at][value={fails_at}]")
         self.page.check(f"input[name=how][value={how}]")
-        self.page.click("text=Run the demo order")
+        self.press("text=Run the demo order")
         return self.text("#run-head h1 .number")
 
     def mark(self) -> None:

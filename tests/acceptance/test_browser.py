@@ -115,19 +115,19 @@ def test_a_list_changes_in_place_and_newcomers_wait(visit):
     ana.run_demo("nothing")
     bob.wait_for_text("#new-runs", "1 new run")
     assert bob.page.get_attribute(first, "id") == row
-    bob.page.click("#new-runs a")
+    bob.press("#new-runs a")
     assert bob.page.get_attribute(first, "id") != row
 
 
 def test_who_signs_out_elsewhere_is_told_on_every_open_page(visit, product):
     bob = visit(storage_state=None)
     bob.page.goto(product.new_sign_in_url())
-    bob.page.click("main button")
+    bob.press("main button")
     bob.page.goto("/runs/")
     bob.wait_until_live()
     other = bob.context.new_page()
     other.goto("/")
     other.click("text=Sign out")
     bob.wait_for_text("#connection", "Sign in again")
-    bob.page.click("#connection a")
+    bob.press("#connection a")
     assert "/sign-in/" in bob.page.url
