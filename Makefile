@@ -44,5 +44,8 @@ fmt: setup
 	$(BIN)/ruff format
 	$(BIN)/python docs/limits.py
 
+# Takes minutes and a quiet machine. DATABASE=postgres://user@127.0.0.1/benchmark measures PostgreSQL.
+DATABASE ?= sqlite
 bench: setup
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.alone --database $(DATABASE)
+	$(BIN)/python -m benchmarks.drain --database $(DATABASE)

@@ -13,7 +13,7 @@ import statistics
 import time
 
 from benchmarks import order
-from benchmarks.ground import ground, machine, workers
+from benchmarks.ground import cpu_s, ground, machine, workers
 
 CHUNK = 500
 WAIT_S_MAX = 600
@@ -54,16 +54,18 @@ def _round(sagas: int, pumps: int, *, is_undo: bool) -> float:
                 start_run(name, {"order": number}, by="benchmark")
     newest = list(SagaRun.objects.order_by("-created_at", "-id").values_list("id", flat=True)[:sagas])
     first = min(newest)
-    with workers(pumps):
+    with workers(pumps) as pid:
         until = time.monotonic() + WAIT_S_MAX
         while SagaRun.objects.filter(finished_at__isnull=True).exists() and time.monotonic() < until:
             time.sleep(0.2)
+        used_s = cpu_s(pid)
     ours = SagaRun.objects.filter(id__gte=first)
     times = ours.aggregate(began=Min("started_at"), ended=Max("finished_at"))
     states = set(ours.values_list("status", flat=True))
     took_s = (times["ended"] - times["began"]).total_seconds()
     print(
-        f"  {ours.count()} sagas {sorted(states)} in {took_s:.2f} s: {sagas / took_s:.0f} sagas/s ({known} runs before)"
+        f"  {ours.count()} sagas {sorted(states)} in {took_s:.2f} s: {sagas / took_s:.0f} sagas/s, "
+        f"{used_s / sagas * 1000:.2f} ms of processor time each, start-up included ({known} runs before)"
     )
     return sagas / took_s
 

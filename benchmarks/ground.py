@@ -63,8 +63,8 @@ def _recreate(database: str, *, drop_only: bool = False) -> None:
 
 
 @contextmanager
-def workers(pumps: int) -> Iterator[None]:
-    """Run `manage.py sagaworker` for as long as the block lasts."""
+def workers(pumps: int) -> Iterator[int]:
+    """Run `manage.py sagaworker` for as long as the block lasts; its process id."""
     child = subprocess.Popen(
         [sys.executable, "manage.py", "sagaworker", "--pumps", str(pumps)],
         cwd=ROOT,
@@ -72,10 +72,30 @@ def workers(pumps: int) -> Iterator[None]:
         stdout=subprocess.DEVNULL,
     )
     try:
-        yield
+        yield child.pid
     finally:
         child.send_signal(signal.SIGTERM)
         child.wait(30)
+
+
+def cpu_s(worker_pid: int) -> float:
+    """Return the processor seconds that the workers, and PostgreSQL's processes for us, have used so far."""
+    import psutil
+    from django.db import connection
+
+    pids = [child.pid for child in psutil.Process(worker_pid).children(recursive=True)]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
+            pids += [row[0] for row in cursor.fetchall()]
+    total = 0.0
+    for pid in pids:
+        try:
+            times = psutil.Process(pid).cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += times.user + times.system
+    return total
 
 
 def machine() -> str:
