@@ -17,8 +17,9 @@ $(INSTALLED):
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -e '.[dev]'
 	@rm -f .venv/.installed* && touch $@
 
+PORT ?= 8000
 run demo: setup
-	@exec $(BIN)/python manage.py up --demo
+	@exec $(BIN)/python manage.py up --demo --port $(PORT)
 
 test: setup
 	@$(BIN)/python -m tests.everywhere

@@ -56,6 +56,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "csp.middleware.CSPMiddleware",
+    "sagas.guard.RequestGuard",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -208,7 +209,14 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"links": {"()": "sagas.logs.HideSignInLinks"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["links"]}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {"sagas": {"level": "INFO"}, "django-q": {"level": "WARNING", "handlers": [], "propagate": True}},
+    "loggers": {
+        "sagas": {"level": "INFO"},
+        "django-q": {"level": "WARNING", "handlers": [], "propagate": True},
+        # Before Django's own handlers too: the console when it debugs, and mail to the admins.
+        "django.request": {"filters": ["links"]},
+        "django.security.csrf": {"filters": ["links"]},
+    },
 }

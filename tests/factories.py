@@ -1,68 +1,30 @@
-"""Plain functions that make rows for tests: people, sagas, runs in every state.
-
-A run is told as a story, a list of events with times; the stored rows are the
-fold of it by the law itself, so that a factory cannot make a state that the
-engine could not.
-"""
+"""Plain functions that make rows for tests: people, and one run in every state (told in `story.py`)."""
 
 from __future__ import annotations
 
 import functools
-import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
 
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
-from sagas.core import codec
 from sagas.core import messages as m
-from sagas.core.document import content_hash
-from sagas.core.due import due_at
-from sagas.core.evolve import replay
-from sagas.core.state import RunState
-from sagas.core.vocabulary import OutcomeKind, Phase, Role, StepKey
-from sagas.engine import stored
-from sagas.models import JournalEntry, PumpSlot, Saga, SagaRun, SagaVersion, StepRun
-
-NO_CARRIER = "No carrier for this address"
-ACTION, COMPENSATION = Phase.ACTION, Phase.COMPENSATION
-SUCCEEDED, REJECTED, FAILED, UNKNOWN = OutcomeKind
-
-
-def _step(name: str, title: str, compensation: str | None, **more: Any) -> dict[str, Any]:
-    undo = "none" if compensation is None else {"action": {"python": f"shop.{compensation}"}}
-    return {"name": name, "title": title, "action": {"python": f"shop.{name}"}, "compensation": undo, **more}
-
-
-CREATE_ORDER: dict[str, Any] = {
-    "saga": "create-order",
-    "title": "Create order",
-    "key": "${input.order_id}",
-    "defaults": {"timeout": "30s", "retry": {"attempts": 3}, "compensation_retry": {"attempts": 8}},
-    "steps": [
-        _step("process_payment", "Process payment", "refund_payment"),
-        _step("update_inventory", "Update inventory", "restore_inventory"),
-        _step("create_shipment", "Create shipment", None),
-    ],
-}
-BOOK_ORDER: dict[str, Any] = {
-    **CREATE_ORDER,
-    "saga": "book-order",
-    "title": "Book order",
-    "steps": [
-        _step("reserve_inventory", "Reserve inventory", "restore_inventory"),
-        _step("process_payment", "Process payment", "refund_payment"),
-        _step("update_ledger", "Update ledger", None),
-        _step("create_shipment", "Create shipment", None, pivot=True),
-        {**_step("send_receipt", "Send receipt", None), "retry": {"attempts": "forever"}},
-    ],
-}
-for _late in BOOK_ORDER["steps"][3:]:
-    del _late["compensation"]
+from sagas.core.vocabulary import Role, StepKey, Verb
+from sagas.models import PumpSlot, SagaRun
+from tests.story import (
+    ACTION,
+    ASK_ORDER,
+    BOOK_ORDER,
+    COMPENSATION,
+    FAILED,
+    NO_CARRIER,
+    REJECTED,
+    SUCCEEDED,
+    UNKNOWN,
+    Story,
+)
 
 
 def make_user(name: str = "bob", role: Role | None = Role.VIEWER) -> User:
@@ -71,154 +33,6 @@ def make_user(name: str = "bob", role: Role | None = Role.VIEWER) -> User:
     if role is not None:
         user.groups.add(Group.objects.get_or_create(name=role.value)[0])
     return user
-
-
-def make_version(document: dict[str, Any] = CREATE_ORDER) -> SagaVersion:
-    """Make a saga and its first version, or find them."""
-    saga, _ = Saga.objects.get_or_create(name=document["saga"], defaults={"title": document["title"]})
-    version, _ = SagaVersion.objects.get_or_create(
-        saga=saga,
-        number=1,
-        defaults={
-            "document": document,
-            "source": json.dumps(document, indent=2),
-            "content_hash": content_hash(document),
-            "published_by": "ana",
-        },
-    )
-    if saga.latest_id is None:
-        saga.latest = version
-        saga.save()
-    return version
-
-
-@dataclass
-class Story:
-    """What happened to one run, told forward in time. Times are seconds from its start."""
-
-    started_at: datetime
-    document: dict[str, Any] = field(default_factory=lambda: CREATE_ORDER)
-    key: str = "48213"
-    at_s: float = 0.0
-    entries: list[tuple[m.Event, datetime]] = field(default_factory=list)
-    numbers: dict[tuple[str, Phase], int] = field(default_factory=dict)
-    id: UUID = field(init=False)
-
-    def __post_init__(self) -> None:
-        milliseconds = int(self.started_at.timestamp() * 1000)
-        self.id = UUID(int=(milliseconds << 80) | (7 << 76) | (2 << 62) | (uuid4().int & ((1 << 62) - 1)))
-        self.tell(
-            m.RunStarted(
-                run=str(self.id),
-                saga=self.document["saga"],
-                version=1,
-                by="ana",
-                key=self.key,
-                steps=len(self.document["steps"]),
-                input={"order_id": self.key, "amount": 4200, "items": [{"sku": "book", "quantity": 1}]},
-            )
-        )
-
-    def tell(self, event: m.Event, after_s: float = 0.0) -> Story:
-        """Add one event, `after_s` seconds after the last."""
-        self.at_s += after_s
-        self.entries.append((event, self.started_at + timedelta(seconds=self.at_s)))
-        return self
-
-    def start(self, step: str, phase: Phase = ACTION, after_s: float = 0.1, timeout_s: float = 30.0) -> Story:
-        """An attempt is in flight."""
-        number = self.numbers[step, phase] = self.numbers.get((step, phase), 0) + 1
-        started = m.AttemptStarted(
-            step=step,
-            phase=phase,
-            number=number,
-            timeout_s=timeout_s,
-            is_first=number == 1,
-            input={"order_id": self.key},
-        )
-        return self.tell(started, after_s)
-
-    def end(
-        self, step: str, outcome: OutcomeKind = SUCCEEDED, phase: Phase = ACTION, took_s: float = 0.4, message: str = ""
-    ) -> Story:
-        """The attempt in flight came to an end."""
-        code = {REJECTED: "rejected", FAILED: "no_effect", UNKNOWN: "timed_out"}.get(outcome, "")
-        ended = m.AttemptEnded(
-            step=step,
-            phase=phase,
-            number=self.numbers[step, phase],
-            outcome=outcome,
-            code=code,
-            message=message,
-            output={"id": f"{step}-91f2"} if outcome is SUCCEEDED else None,
-        )
-        return self.tell(ended, took_s)
-
-    def do(self, *steps: str, phase: Phase = ACTION, took_s: float = 0.4) -> Story:
-        """Each of these steps was tried once and succeeded."""
-        for step in steps:
-            self.start(step, phase).end(step, phase=phase, took_s=took_s)
-        return self
-
-    def retry(
-        self, step: str, wait_s: float, outcome: OutcomeKind = FAILED, phase: Phase = ACTION, message: str = ""
-    ) -> Story:
-        """One more try failed; the next is in `wait_s` seconds."""
-        self.start(step, phase, after_s=0.2).end(step, outcome, phase, took_s=0.3, message=message)
-        at = self.started_at + timedelta(seconds=self.at_s + wait_s)
-        return self.tell(m.RetryScheduled(step=step, phase=phase, at=at))
-
-    def fail(self, step: str, outcome: OutcomeKind = REJECTED, message: str = "") -> Story:
-        """The step failed for good, and the run is asked to turn round."""
-        self.start(step).end(step, outcome, took_s=0.6, message=message)
-        self.tell(m.StepFailed(step=step, outcome=outcome, code="rejected", message=message))
-        return self.turn(cause="step_failed", step=step, outcome=outcome.value, code="rejected", message=message)
-
-    def turn(self, **reason: str) -> Story:
-        """The run is asked to turn round."""
-        return self.tell(m.TurnRequested(**reason))
-
-    def turned(self, *undo: str, not_needed: Iterable[str] = ()) -> Story:
-        """Compensation begins."""
-        event = m.TurnedRound(
-            undo=tuple(StepKey(step) for step in undo), not_needed=tuple(StepKey(step) for step in not_needed)
-        )
-        return self.tell(event, 0.05)
-
-    def save(self, **columns: Any) -> SagaRun:
-        """Store the run, its step runs and its journal; `columns` replace what the fold gave."""
-        version = make_version(self.document)
-        state = replay(self.entries)
-        run = SagaRun.objects.create(**_run_columns(self, version, state) | columns)
-        StepRun.objects.bulk_create(
-            StepRun(run=run, **stored.step_columns(key, step)) for key, step in state.steps.items()
-        )
-        JournalEntry.objects.bulk_create(
-            JournalEntry(run=run, sequence=number, kind=kind, data=data, at=at)
-            for number, (event, at) in enumerate(self.entries, 1)
-            for kind, data in (codec.encode(event),)
-        )
-        return run
-
-
-def _run_columns(story: Story, version: SagaVersion, state: RunState) -> dict[str, Any]:
-    columns = stored.run_columns(RunState(), state)
-    del columns["was"], columns["revised"]
-    return columns | {
-        "id": story.id,
-        "saga": version.saga,
-        "version": version,
-        "key": state.key,
-        "input": state.input,
-        "input_hash": "0" * 64,
-        "created_by": state.created_by,
-        "revision": state.revision,
-        "steps_total": state.steps_total,
-        "due_at": due_at(state),
-        "created_at": state.created_at,
-        "updated_at": story.entries[-1][1],
-        "deadline_at": state.deadline_at,
-    }
 
 
 # ---- one run in every state -------------------------------------------------
@@ -333,7 +147,69 @@ def book_compensating(now: datetime) -> SagaRun:
 
 def paused(now: datetime) -> SagaRun:
     """Held by a person."""
-    return Story(now - timedelta(minutes=20), key="48226").do(PAY).save(is_paused=True)
+    story = Story(now - timedelta(minutes=20), key="48226").do(PAY)
+    story.order(Verb.PAUSE, reason="the warehouse is closed", by="ana").tell(m.RunPaused())
+    return story.save()
+
+
+def asking(now: datetime) -> SagaRun:
+    """Nobody can say whether the stock was updated, and the saga asks a person."""
+    story = Story(now - timedelta(seconds=40), ASK_ORDER, key="48227").do(PAY)
+    story.start(STOCK).end(STOCK, UNKNOWN, took_s=10, message="No answer within 10 s")
+    story.tell(m.StepInDoubt(step=STOCK, code="timed_out", message="No answer within 10 s"))
+    return story.tell(m.AttentionNeeded(step=STOCK, phase=ACTION, code="outcome_unknown")).save()
+
+
+def failed_past_pivot(now: datetime) -> SagaRun:
+    """The receipt was rejected behind the point of no return."""
+    story = Story(now - timedelta(seconds=30), BOOK_ORDER, key="51009")
+    story.do("reserve_inventory", PAY, "update_ledger").start(SHIP)
+    story.tell(m.AttemptEnded(step=SHIP, phase=ACTION, number=1, outcome=SUCCEEDED, passes_pivot=True), 0.4)
+    story.start("send_receipt").end("send_receipt", REJECTED, message="no such address")
+    story.tell(m.StepFailed(step="send_receipt", outcome=REJECTED, code="rejected", message="no such address"))
+    return story.tell(m.AttentionNeeded(step="send_receipt", phase=ACTION, code="failed_past_pivot")).save()
+
+
+def skipped(now: datetime) -> SagaRun:
+    """A person went on without the shipment."""
+    story = Story(now - timedelta(minutes=6), key="48228").do(PAY, STOCK)
+    story.order(Verb.SKIP, SHIP, reason="fetched in person").tell(m.StepSkipped(step=SHIP))
+    return story.tell(m.RunCompleted()).save()
+
+
+def settled(now: datetime) -> SagaRun:
+    """The refund failed, and was made by hand."""
+    story = _refund_failed(now, "48229").order(Verb.SETTLE, PAY, reason="refunded at the bank")
+    story.tell(m.AttentionCleared(step=PAY, phase=COMPENSATION))
+    story.tell(m.CompensationSettled(step=PAY, reference="BANK-7"))
+    return story.tell(m.RunCompensated()).save()
+
+
+def partly(now: datetime) -> SagaRun:
+    """The refund failed, and a person gave it up."""
+    story = _refund_failed(now, "48231").order(Verb.GIVE_UP, reason="the account is closed")
+    story.tell(m.AttentionCleared(step=PAY, phase=COMPENSATION)).tell(m.CompensationGivenUp(step=PAY))
+    return story.tell(m.RunPartiallyCompensated(stays=(StepKey(PAY),))).save()
+
+
+def terminated(now: datetime) -> SagaRun:
+    """Stopped by a person while the stock was being updated."""
+    story = Story(now - timedelta(minutes=8), key="48232").do(PAY).start(STOCK)
+    story.order(Verb.TERMINATE, reason="the shop burned down")
+    said: dict[str, Any] = {"step": STOCK, "code": "terminated", "message": "The run was terminated."}
+    story.tell(m.AttemptEnded(**said, phase=ACTION, number=1, outcome=UNKNOWN, is_counted=False))
+    story.tell(m.StepInDoubt(**said))
+    stays = (StepKey(PAY), StepKey(STOCK))
+    return story.tell(m.RunTerminated(stays=stays, by="alice", message="the shop burned down")).save()
+
+
+def _refund_failed(now: datetime, key: str) -> Story:
+    message = "payments answered 409 already_refunded"
+    story = Story(now - timedelta(minutes=4), key=key).do(PAY, STOCK).fail(SHIP, message=NO_CARRIER)
+    story.turned(PAY, STOCK).do(STOCK, phase=COMPENSATION)
+    story.start(PAY, COMPENSATION).end(PAY, FAILED, COMPENSATION, message=message)
+    story.tell(m.CompensationFailed(step=PAY, outcome=FAILED, message=message))
+    return story.tell(m.AttentionNeeded(step=PAY, phase=COMPENSATION, code="compensation_failed"))
 
 
 EVERY_STATE: Sequence[Teller] = (
@@ -351,6 +227,12 @@ EVERY_STATE: Sequence[Teller] = (
     past_pivot,
     book_compensating,
     paused,
+    asking,
+    failed_past_pivot,
+    skipped,
+    settled,
+    partly,
+    terminated,
 )
 
 

@@ -17,9 +17,9 @@ from sagas.core.definition import Definition
 from sagas.core.evolve import replay
 from sagas.core.state import RunState
 from sagas.core.vocabulary import CompensationStatus, OutcomeKind, Phase, StepKey, StepStatus
+from tests.ends import Ends, HalfKey, name_of
 
 Entry: TypeAlias = tuple[int, m.Event, datetime]  # sequence, event, at
-HalfKey: TypeAlias = tuple[StepKey, Phase]
 
 _BUSY = {"running", "waiting", "retrying"}
 _DONE = {CompensationStatus.SUCCEEDED, CompensationStatus.SETTLED, CompensationStatus.NOT_NEEDED}
@@ -73,7 +73,7 @@ def resting_violations(definition: Definition, state: RunState) -> list[str]:
     return found
 
 
-class Watch:
+class Watch(Ends):
     """What the journal has said so far about one run. `see` takes the next entry and returns the sentences."""
 
     def __init__(self, definition: Definition) -> None:
@@ -92,6 +92,10 @@ class Watch:
         self.succeeded: set[HalfKey] = set()
         self.failed: set[HalfKey] = set()
         self.in_doubt: set[StepKey] = set()
+        self.skipped: set[StepKey] = set()
+        self.settled: set[StepKey] = set()  # compensations that a person did
+        self.given_up: set[StepKey] = set()
+        self.is_paused = False
 
     def copy(self) -> Watch:
         """Return a watch that goes on from here on its own."""
@@ -121,25 +125,33 @@ class Watch:
             found.append("S4 the journal does not begin with run_started")
         if self.ended and not isinstance(event, m.OrderRefused):
             found.append(f"S1 {type(event).__name__} after {self.ended}")
+        return found + self._see_attempt(event) + self._see_turn(event) + self.see_decision(event) + self.see_end(event)
+
+    def _see_attempt(self, event: m.Event) -> list[str]:
+        match event:
+            case m.AttemptStarted(phase=Phase.COMPENSATION):
+                return self._compensation_starts(event) + self._attempt_starts(event)
+            case m.AttemptStarted():
+                return self._action_starts(event) + self._attempt_starts(event)
+            case m.AttemptEnded():
+                return self._attempt_ends(event)
+            case m.StepFailed():
+                return self._half_fails(event, Phase.ACTION)
+            case m.CompensationFailed():
+                return self._half_fails(event, Phase.COMPENSATION)
+            case m.StepInDoubt():
+                return self._falls_in_doubt(event)
+            case m.EditionStarted():
+                return self._edition_starts(event)
+        return []
+
+    def _see_turn(self, event: m.Event) -> list[str]:
+        found = []
         match event:
             case m.RunStarted():
                 if self.is_begun:
                     found.append("S4 the run started twice")
                 self.is_begun = True
-            case m.AttemptStarted(phase=Phase.COMPENSATION):
-                found += self._compensation_starts(event) + self._attempt_starts(event)
-            case m.AttemptStarted():
-                found += self._action_starts(event) + self._attempt_starts(event)
-            case m.AttemptEnded():
-                found += self._attempt_ends(event)
-            case m.StepFailed():
-                found += self._half_fails(event, Phase.ACTION)
-            case m.CompensationFailed():
-                found += self._half_fails(event, Phase.COMPENSATION)
-            case m.StepInDoubt():
-                found += self._falls_in_doubt(event)
-            case m.EditionStarted():
-                found += self._edition_starts(event)
             case m.TurnRequested():
                 if self.is_past_pivot:
                     found.append("S6 a turn was requested after the pivot succeeded")
@@ -152,24 +164,34 @@ class Watch:
                 self.is_turning = False
             case m.TurnedRound():
                 found += self._turns_round(event)
-            case m.RunCompleted():
-                found += self._completes()
-            case m.RunCompensated():
-                found += self._is_compensated()
         return found
 
     def unlike(self, state: RunState) -> list[str]:
         """Return where the state says something else than the journal does."""
         found = []
+        if state.is_past_pivot != self.is_past_pivot:
+            found.append("S4 the state and the journal disagree on the pivot")
+        if state.is_paused != (self.is_paused and not self.ended):
+            found.append("S4 the state and the journal disagree on the pause")
         for step in self.definition.steps:
             key = StepKey(step.name)
             told = state.step(key)
+            by_hand = (
+                (StepStatus.SKIPPED, told.status, self.skipped),
+                (CompensationStatus.SETTLED, told.compensation_status, self.settled),
+                (CompensationStatus.GIVEN_UP, told.compensation_status, self.given_up),
+            )
+            found += [
+                f"S4 the state and the journal disagree on whether {key} is {status}"
+                for status, is_told, keys in by_hand
+                if (is_told is status) != (key in keys)
+            ]
             for half, is_told in (
                 ((key, Phase.ACTION), told.status is StepStatus.SUCCEEDED),
                 ((key, Phase.COMPENSATION), told.compensation_status is CompensationStatus.SUCCEEDED),
             ):
                 if told.half(half[1]).number != self.numbers.get(half, 0):
-                    found.append(f"S4 the state and the journal count {_name(half)} differently")
+                    found.append(f"S4 the state and the journal count {name_of(half)} differently")
                 if is_told != (half in self.succeeded):
                     found.append(f"S4 the state and the journal disagree on the {half[1]} of {key}")
         if bool(self.ended) != state.status.is_final:
@@ -181,14 +203,16 @@ class Watch:
     def _attempt_starts(self, event: m.AttemptStarted) -> list[str]:
         found = []
         half = (StepKey(event.step, event.item), event.phase)
+        if self.is_paused:
+            found.append(f"S3 {name_of(half)} starts while the run is paused")
         if half in self.in_flight:
-            found.append(f"S4 {_name(half)} attempt {event.number} starts while another is in flight")
+            found.append(f"S4 {name_of(half)} attempt {event.number} starts while another is in flight")
         if event.number != self.numbers.get(half, 0) + 1:
-            found.append(f"S4 {_name(half)} attempt {event.number} follows {self.numbers.get(half, 0)}")
+            found.append(f"S4 {name_of(half)} attempt {event.number} follows {self.numbers.get(half, 0)}")
         if event.edition != self.editions.get(half, 1):
-            found.append(f"S4 {_name(half)} starts in edition {event.edition} that nobody began")
+            found.append(f"S4 {name_of(half)} starts in edition {event.edition} that nobody began")
         if (half, event.edition) in self.closed or half in self.succeeded:
-            found.append(f"S4 {_name(half)} starts again under a key that had its definite end")
+            found.append(f"S4 {name_of(half)} starts again under a key that had its definite end")
         self.in_flight[half] = event.number
         self.numbers[half] = event.number
         self.failed.discard(half)
@@ -200,7 +224,7 @@ class Watch:
         found = [
             f"S3 the action of {event.step} starts before {before} is satisfied"
             for before in self.definition.by_name[event.step].after
-            if (StepKey(before), Phase.ACTION) not in self.succeeded
+            if not self._is_satisfied(before)
         ]
         if self.is_turning or self.is_backward:
             found.append(f"S3 the action of {event.step} starts after the turn was requested")
@@ -229,7 +253,7 @@ class Watch:
     def _attempt_ends(self, event: m.AttemptEnded) -> list[str]:
         half = (StepKey(event.step, event.item), event.phase)
         if self.in_flight.get(half) != event.number:
-            return [f"S4 {_name(half)} attempt {event.number} ended, but was not in flight"]
+            return [f"S4 {name_of(half)} attempt {event.number} ended, but was not in flight"]
         del self.in_flight[half]
         if event.outcome is OutcomeKind.UNKNOWN:
             self.unsettled.add(half)
@@ -248,7 +272,7 @@ class Watch:
         half = (StepKey(event.step, event.item), phase)
         found = self._not_in_flight(half)
         if phase is Phase.ACTION and half in self.unsettled:
-            found.append(f"S4 {_name(half)} failed, but an attempt under its key ended unknown and was never settled")
+            found.append(f"S4 {name_of(half)} failed, but an attempt under its key ended unknown and was never settled")
         if event.outcome is not OutcomeKind.UNKNOWN and half not in self.unsettled:
             self.closed.add((half, self.editions.get(half, 1)))
         self.failed.add(half)
@@ -258,12 +282,9 @@ class Watch:
         half = (StepKey(event.step, event.item), Phase.ACTION)
         found = self._not_in_flight(half)
         if half not in self.unsettled:
-            found.append(f"S4 {_name(half)} is in doubt, though no attempt under its key is unsettled")
+            found.append(f"S4 {name_of(half)} is in doubt, though no attempt under its key is unsettled")
         self.in_doubt.add(half[0])
         return found
-
-    def _not_in_flight(self, half: HalfKey) -> list[str]:
-        return [f"S4 {_name(half)} ended with an attempt in flight"] if half in self.in_flight else []
 
     def _edition_starts(self, event: m.EditionStarted) -> list[str]:
         half = (StepKey(event.step, event.item), event.phase)
@@ -272,9 +293,9 @@ class Watch:
         if event.edition == before:
             return []
         if half in self.unsettled:
-            return [f"S4 {_name(half)} got a new key while the outcome under the old one is unknown"]
+            return [f"S4 {name_of(half)} got a new key while the outcome under the old one is unknown"]
         return (
-            [] if event.edition == before + 1 else [f"S4 {_name(half)} went from edition {before} to {event.edition}"]
+            [] if event.edition == before + 1 else [f"S4 {name_of(half)} went from edition {before} to {event.edition}"]
         )
 
     def _turns_round(self, event: m.TurnedRound) -> list[str]:
@@ -284,7 +305,7 @@ class Watch:
         if not self.is_turning:
             found.append("S3 the run turned round, but nobody had requested it")
         if self.in_flight:
-            found.append(f"S3 the run turned round with attempts in flight: {sorted(map(_name, self.in_flight))}")
+            found.append(f"S3 the run turned round with attempts in flight: {sorted(map(name_of, self.in_flight))}")
         asks = self.definition.asks_when_in_doubt
         found += [
             f"S3 the run turned round before a person settled {key}"
@@ -300,34 +321,11 @@ class Watch:
         self.is_turning, self.is_backward = False, True
         return found
 
-    def _completes(self) -> list[str]:
-        self.ended = "completed"
-        return self._nothing_in_flight() + [
-            f"S2 completed, but {step.name} did not succeed"
-            for step in self.definition.steps
-            if (StepKey(step.name), Phase.ACTION) not in self.succeeded
-        ]
-
-    def _is_compensated(self) -> list[str]:
-        self.ended = "compensated"
-        found = [] if self.is_backward else ["S2 compensated without having turned round"]
-        return (
-            found
-            + self._nothing_in_flight()
-            + [
-                f"S2 compensated, but {step.name} may have happened and is not undone"
-                for step in self.definition.steps
-                if step.compensation is not None
-                and self._has_happened(StepKey(step.name))
-                and (StepKey(step.name), Phase.COMPENSATION) not in self.succeeded
-            ]
-        )
-
-    def _nothing_in_flight(self) -> list[str]:
-        return [f"S1 {self.ended} with {_name(half)} in flight" for half in sorted(self.in_flight)]
-
-    def _has_happened(self, key: StepKey) -> bool:
-        return (key, Phase.ACTION) in self.succeeded or key in self.in_doubt
+    def _is_satisfied(self, name: str) -> bool:
+        """Whether a step succeeded; one that was skipped passes on what it waited for."""
+        if StepKey(name) in self.skipped:
+            return all(map(self._is_satisfied, self.definition.by_name[name].after))
+        return (StepKey(name), Phase.ACTION) in self.succeeded
 
     def _is_out_of_the_way(self, key: StepKey) -> bool:
         """Whether nothing is left to undo of `key`, or the saga goes on without it."""
@@ -335,11 +333,7 @@ class Watch:
             return True
         half = (key, Phase.COMPENSATION)
         is_passed_over = half in self.failed and not self.definition.stops_on_compensation_failure
-        return half in self.succeeded or is_passed_over
-
-
-def _name(half: HalfKey) -> str:
-    return f"the {half[1]} of {half[0]}"
+        return self._is_undone(key) or key in self.given_up or is_passed_over
 
 
 @cache

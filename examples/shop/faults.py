@@ -42,11 +42,12 @@ def before(call: Call, fault: Fault | None) -> None:
     """
     if not _is_on(fault, call):
         return
+    what = f"undo {call.step}" if call.phase == "compensation" else call.step
     if fault["mode"] == "reject":
-        message = f"The demo was told to reject {call.step}."
+        message = f"The demo was told to reject {what}."
         raise Rejected(message, code="demo_rejected")
     if fault["mode"] == "fail":
-        message = f"The demo was told to fail {call.step} at attempt {call.attempt}."
+        message = f"The demo was told to fail {what} at attempt {call.attempt}."
         raise NoEffect(message, code="demo_failed")
 
 

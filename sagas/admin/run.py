@@ -1,4 +1,4 @@
-"""Runs: look, retry, cancel."""
+"""Runs: look, and give the orders that several runs can take at once."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from django.utils.html import format_html
 from sagas import access
 from sagas.admin.reading import ReadOnlyAdmin, shown_json
 from sagas.core.vocabulary import Role, RunStatus, Verb
-from sagas.engine import commands
+from sagas.engine import orders
 from sagas.engine.errors import EngineError
 from sagas.models import JournalEntry, Order, SagaRun, StepRun
+from sagas.presentation.offers import verb_words
+from sagas.queries.runs import with_key_from
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +34,17 @@ ENTRIES_MAX = 200  # lines of the journal on a run's page, the newest
 ID_PREFIX_MIN, ID_DIGITS = 4, 32
 REASON_LENGTH_MAX = 1_000
 PAYLOADS = ("input", "output", "reason", "attention", "version__document", "version__source")
+EFFECTS = {
+    Verb.RETRY: "What failed or waits for its next attempt is tried again now.",
+    Verb.CANCEL: "Nothing new starts, attempts in flight end, then everything that was done is undone.",
+    Verb.PAUSE: "Nothing new is sent, in either direction, until somebody resumes. Attempts in flight end;"
+    " their time-outs and the deadline still count.",
+    Verb.RESUME: "They go on from where they were paused.",
+    Verb.GIVE_UP: "What failed compensations could not undo stays behind, and the runs end partially compensated."
+    " It cannot be taken back.",
+    Verb.TERMINATE: "They end now, where they stand: nothing is undone, and what is in flight is written off"
+    " as unknown. It cannot be taken back.",
+}
 FLAGS = ("is_turning", "is_past_pivot", "is_paused", "is_overdue", "is_outcome_unknown", "waiting_for")
 
 
@@ -98,7 +111,7 @@ class SagaRunAdmin(ReadOnlyAdmin):
     search_help_text = "The beginning of a business key or of a run's id"
     list_select_related = ("saga", "version")
     ordering = ("-id",)
-    actions = ("retry", "cancel")
+    actions = ("retry", "cancel", "pause", "resume", "give_up", "terminate")
     inlines = (StepRunInline, OrderInline)
     fieldsets = (
         (None, {"fields": ("id", "dashboard", "saga", "version", "status", "direction", *FLAGS)}),
@@ -126,21 +139,41 @@ class SagaRunAdmin(ReadOnlyAdmin):
             first, last = UUID(digits.ljust(ID_DIGITS, "0")), UUID(digits.ljust(ID_DIGITS, "f"))
             if queryset.filter(id__range=(first, last)).exists():
                 return queryset.filter(id__range=(first, last)), False
-        return queryset.filter(key__startswith=term), False
+        return with_key_from(queryset, term), False
 
-    def has_order_permission(self, request: HttpRequest) -> bool:
-        """Operators and above."""
-        return access.has_role(request.user, Role.OPERATOR)
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Return the orders, to operators and above; their role is asked once for all of them."""
+        return super().get_actions(request) if access.has_role(request.user, Role.OPERATOR) else {}
 
-    @admin.action(description="Retry the selected runs", permissions=["order"])
+    @admin.action(description="Retry the selected runs")
     def retry(self, request: HttpRequest, runs: QuerySet[SagaRun]) -> HttpResponse | None:
         """Try again what failed or waits."""
         return self._order(request, runs, Verb.RETRY)
 
-    @admin.action(description="Cancel the selected runs", permissions=["order"])
+    @admin.action(description="Cancel the selected runs")
     def cancel(self, request: HttpRequest, runs: QuerySet[SagaRun]) -> HttpResponse | None:
         """Turn them round: what was done is undone."""
         return self._order(request, runs, Verb.CANCEL)
+
+    @admin.action(description="Pause the selected runs")
+    def pause(self, request: HttpRequest, runs: QuerySet[SagaRun]) -> HttpResponse | None:
+        """Send nothing new, in either direction."""
+        return self._order(request, runs, Verb.PAUSE)
+
+    @admin.action(description="Resume the selected runs")
+    def resume(self, request: HttpRequest, runs: QuerySet[SagaRun]) -> HttpResponse | None:
+        """Go on from where they were paused."""
+        return self._order(request, runs, Verb.RESUME)
+
+    @admin.action(description="Give up what could not be undone of the selected runs")
+    def give_up(self, request: HttpRequest, runs: QuerySet[SagaRun]) -> HttpResponse | None:
+        """Let stay behind what failed compensations could not undo."""
+        return self._order(request, runs, Verb.GIVE_UP)
+
+    @admin.action(description="Terminate the selected runs, undo nothing")
+    def terminate(self, request: HttpRequest, runs: QuerySet[SagaRun]) -> HttpResponse | None:
+        """End them where they stand."""
+        return self._order(request, runs, Verb.TERMINATE)
 
     def _order(self, request: HttpRequest, runs: QuerySet[SagaRun], verb: Verb) -> HttpResponse | None:
         chosen = list(runs[: ORDERS_MAX + 1])
@@ -150,34 +183,40 @@ class SagaRunAdmin(ReadOnlyAdmin):
         if request.POST.get("confirmed") != "yes":
             return self._confirm(request, chosen, verb)
         reason = request.POST.get("reason", "").replace("\0", "")[:REASON_LENGTH_MAX]
+        if verb in orders.NEEDS_REASON and not reason.strip():
+            return self._confirm(request, chosen, verb, error="Say why: it is written down. Nothing was changed.")
         for run in chosen:
             self._give(request, run, verb, reason)
         return None
 
-    def _confirm(self, request: HttpRequest, runs: Sequence[SagaRun], verb: Verb) -> HttpResponse:
-        found = [Candidate(run, commands.find_refusal(run, verb) or "") for run in runs]
+    def _confirm(self, request: HttpRequest, runs: Sequence[SagaRun], verb: Verb, *, error: str = "") -> HttpResponse:
+        found = [Candidate(run, orders.find_refusal(run, verb) or "") for run in runs]
         context = {
             **self.admin_site.each_context(request),
-            "title": f"{verb.capitalize()} runs",
+            "title": f"{verb_words(verb).capitalize()} runs",
             "verb": verb.value,
+            "verb_words": verb_words(verb),
+            "effect": EFFECTS[verb],
+            "needs_reason": verb in orders.NEEDS_REASON,
+            "error": error,
             "acting": [one for one in found if not one.why_not],
             "skipped": [one for one in found if one.why_not],
             "reason_length_max": REASON_LENGTH_MAX,
             "opts": self.model._meta,
             "media": self.media,
         }
-        return TemplateResponse(request, "admin/sagas/sagarun/confirm.html", context)
+        return TemplateResponse(request, "admin/sagas/sagarun/confirm.html", context, status=422 if error else 200)
 
     def _give(self, request: HttpRequest, run: SagaRun, verb: Verb, reason: str) -> None:
         seen = request.POST.get(f"revision-{run.id}", "")
         revision = int(seen) if seen.isascii() and seen.isdigit() and len(seen) <= len(str(2**31)) else None
         by = request.user.get_username()
         try:
-            commands.give_order(run.id, verb, by=by, reason=reason, revision=revision)
+            orders.give_order(run.id, verb, by=by, ask=orders.Ask(reason=reason), revision=revision)
         except EngineError as error:
             self.message_user(request, f"{run.id}: skipped. {error}", messages.WARNING)
         else:
-            self.message_user(request, f"{run.id}: {verb} ordered.", messages.SUCCESS)
+            self.message_user(request, f"{run.id}: {verb_words(verb)} ordered.", messages.SUCCESS)
 
     @admin.display(description="version")
     def version_number(self, run: SagaRun) -> int:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from sagas.api.parsers import BODY_BYTES_MAX, too_large
 from sagas.api.problems import MEDIA_TYPE
 
+LENGTH_DIGITS_MAX = 18  # enough of a number to know that it is too large
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -24,6 +26,9 @@ def with_bounded_bodies(app: Application, *, bytes_max: int = BODY_BYTES_MAX) ->
     """Wrap an ASGI application: a longer body is answered 413, and the rest of it is not read."""
 
     async def application(scope: Message, receive: Receive, send: Send) -> None:
+        if _declared(scope) > bytes_max:
+            await _refuse(send)
+            return
         arrived = 0
 
         async def bounded() -> Message:
@@ -38,6 +43,12 @@ def with_bounded_bodies(app: Application, *, bytes_max: int = BODY_BYTES_MAX) ->
             await _refuse(send)
 
     return application
+
+
+def _declared(scope: Message) -> int:
+    """Return the length that the sender announces; 0 when it announces none."""
+    length = next((value for name, value in scope.get("headers", ()) if name == b"content-length"), b"0")
+    return int(length[:LENGTH_DIGITS_MAX]) if length.isdigit() else 0
 
 
 async def _refuse(send: Send) -> None:

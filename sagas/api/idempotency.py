@@ -1,89 +1,38 @@
-"""`Idempotency-Key` on a start: the key and the run exist together or not at all."""
+"""The `Idempotency-Key` header of a start."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-from dataclasses import dataclass
-from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from django.db import IntegrityError, transaction
-from django.utils import timezone
-
 from sagas.api.problems import ProblemError, malformed
-from sagas.models import IdempotencyKey
+from sagas.engine import idempotency
+from sagas.engine.errors import RequestKeyBusyError, RequestKeyReusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from uuid import UUID
 
     from sagas.core.vocabulary import Json
     from sagas.engine.commands import Started
+    from sagas.engine.idempotency import Replay
 
-KEPT = timedelta(days=7)
-PURGED_PER_START_MAX = 50  # keeps the table small without a sweeper, and each start short
-TRIES_MAX = 3  # a lost race shows the winner at once; more would mean that keys vanish meanwhile
 HEADER = re.compile(r"[\x20-\x7e]{1,200}")
 
 
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """Which run a start gave, and whether this very request made it."""
-
-    run_id: UUID
-    is_new: bool
-
-
-def starting_once(owner: str, key: str | None, body: Json, start: Callable[[], Started]) -> Replay:
+def starting_once(owner: str, header: str | None, body: Json, start: Callable[[], Started]) -> Replay:
     """Start a run, or give the run that this owner's key started within 7 days.
 
     Raises:
         ProblemError: 400 for a key that is not 1 to 200 printable ASCII characters,
             409 for a key that came with another body.
     """
-    if key is None:
-        started = start()
-        return Replay(started.run.id, started.is_new)
-    if HEADER.fullmatch(key) is None:
+    if header is not None and HEADER.fullmatch(header) is None:
         message = "Idempotency-Key takes 1 to 200 printable ASCII characters."
         raise malformed(message)
-    digest = hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-    for _ in range(TRIES_MAX):
-        try:
-            with transaction.atomic():
-                return _find(owner, key, digest) or _start(owner, key, digest, start)
-        except _RaceLostError:
-            continue
-    message = "The same key is being used by many requests at once; try again."
-    raise ProblemError(HTTPStatus.CONFLICT, "key-reused", message)
-
-
-class _RaceLostError(Exception):
-    """Another request with this key committed first; the run made here is rolled back."""
-
-
-def _find(owner: str, key: str, digest: str) -> Replay | None:
-    seen = IdempotencyKey.objects.filter(owner=owner, key=key, created_at__gt=timezone.now() - KEPT).first()
-    if seen is None:
-        return None
-    if seen.request_hash != digest:
-        message = f"The key {key!r} came with another request."
-        raise ProblemError(HTTPStatus.CONFLICT, "key-reused", message, run=str(seen.run_id))
-    return Replay(seen.run_id, is_new=False)
-
-
-def _start(owner: str, key: str, digest: str, start: Callable[[], Started]) -> Replay:
-    old = timezone.now() - KEPT
-    IdempotencyKey.objects.filter(owner=owner, key=key, created_at__lte=old).delete()
-    stale = IdempotencyKey.objects.filter(created_at__lte=old).select_for_update(skip_locked=True)
-    IdempotencyKey.objects.filter(pk__in=list(stale.values_list("pk", flat=True)[:PURGED_PER_START_MAX])).delete()
-    started = start()
     try:
-        with transaction.atomic():
-            IdempotencyKey.objects.create(owner=owner, key=key, request_hash=digest, run=started.run)
-    except IntegrityError:
-        raise _RaceLostError from None
-    return Replay(started.run.id, started.is_new)
+        return idempotency.starting_once(owner, header, body, start)
+    except RequestKeyReusedError as error:
+        raise ProblemError(HTTPStatus.CONFLICT, "key-reused", str(error), run=str(error.run_id)) from None
+    except RequestKeyBusyError as error:
+        raise ProblemError(HTTPStatus.CONFLICT, "key-reused", str(error)) from None

@@ -13,10 +13,11 @@ from sagas.api.runs import no_such_run, show_run
 from sagas.api.sagas import faults_of
 from sagas.api.schema import describe, in_header
 from sagas.api.views import ApiView, StrictSerializer, Text, read_body, read_if_match
-from sagas.core.vocabulary import Role, Verb
-from sagas.engine import commands, errors
+from sagas.core.vocabulary import OutcomeKind, Phase, Role, Verb
+from sagas.engine import errors, orders
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from uuid import UUID
 
     from rest_framework.request import Request
@@ -46,6 +47,46 @@ class RetryBody(StrictSerializer):
         return {**super().get_fields(), "with": edited}
 
 
+class StopBody(StrictSerializer):
+    """Why; it is written down."""
+
+    reason = Text(max_length=REASON_LENGTH_MAX)
+
+
+class SkipBody(StopBody):
+    """Which step, and what it gives to those after it instead."""
+
+    step = Text(max_length=STEP_LENGTH_MAX)
+    output = serializers.JSONField(required=False, allow_null=True, help_text="what expressions see as its output")
+
+
+class SettleBody(SkipBody):
+    """What truly happened, and where that can be seen."""
+
+    phase = serializers.ChoiceField(["action", "compensation"])
+    outcome = serializers.ChoiceField(["succeeded", "rejected"], help_text="rejected: it did not happen")
+    reference = Text(
+        max_length=orders.REFERENCE_LENGTH_MAX, required=False, help_text="evidence; needed for a compensation"
+    )
+
+
+class GiveUpBody(StopBody):
+    """Which failed compensation; all of them when not said."""
+
+    step = Text(max_length=STEP_LENGTH_MAX, required=False)
+
+
+def _order(name: str, summary: str, body: type[StrictSerializer]) -> Callable[[Any], Any]:
+    return describe(
+        name=name,
+        summary=summary,
+        body={"application/json": body},
+        answers={202: shapes.RunWhole},
+        parameters=(IF_MATCH,),
+        refusals=REFUSALS,
+    )
+
+
 class RunOrder(ApiView):
     """One verb."""
 
@@ -58,15 +99,8 @@ class RunOrder(ApiView):
             ProblemError: 404, 409 naming the state and what is allowed, 412.
         """
         try:
-            commands.give_order(
-                run_id,
-                verb,
-                by=self.caller().by,
-                reason=body.get("reason", ""),
-                step=body.get("step"),
-                arguments=body.get("with"),
-                has_arguments="with" in body,
-                revision=read_if_match(request.headers),
+            orders.give_order(
+                run_id, verb, by=self.caller().by, ask=_ask(body), revision=read_if_match(request.headers)
             )
         except errors.RunUnknownError:
             raise no_such_run(run_id) from None
@@ -81,17 +115,21 @@ class RunOrder(ApiView):
         return show_run(request, run_id, HTTPStatus.ACCEPTED)
 
 
+def _ask(body: dict[str, Any]) -> orders.Ask:
+    said: dict[str, Any] = {name: body[name] for name in ("reason", "step", "output", "reference") if name in body}
+    if "with" in body:
+        said |= {"arguments": body["with"], "has_arguments": True}
+    if "phase" in body:
+        said["phase"] = Phase(body["phase"])
+    if "outcome" in body:
+        said["outcome"] = OutcomeKind(body["outcome"])
+    return orders.Ask(**said)
+
+
 class RunCancel(RunOrder):
     """Turn a run round."""
 
-    @describe(
-        name="runs_cancel",
-        summary="Cancel: undo what was done",
-        body={"application/json": CancelBody},
-        answers={202: shapes.RunWhole},
-        parameters=(IF_MATCH,),
-        refusals=REFUSALS,
-    )
+    @_order("runs_cancel", "Cancel: undo what was done", CancelBody)
     def post(self, request: Request, run_id: UUID) -> Response:
         """Nothing new starts, attempts in flight end, then compensations run. Refused after the pivot."""
         return self.give(request, run_id, Verb.CANCEL, read_body(request, CancelBody))
@@ -100,14 +138,61 @@ class RunCancel(RunOrder):
 class RunRetry(RunOrder):
     """Try again."""
 
-    @describe(
-        name="runs_retry",
-        summary="Retry what failed or waits, now",
-        body={"application/json": RetryBody},
-        answers={202: shapes.RunWhole},
-        parameters=(IF_MATCH,),
-        refusals=REFUSALS,
-    )
+    @_order("runs_retry", "Retry what failed or waits, now", RetryBody)
     def post(self, request: Request, run_id: UUID) -> Response:
         """One step, or all that wait for a retry or a person; with edited input when `with` is there."""
         return self.give(request, run_id, Verb.RETRY, read_body(request, RetryBody))
+
+
+class RunSkip(RunOrder):
+    """Go on without a step."""
+
+    @_order("runs_skip", "Skip a step", SkipBody)
+    def post(self, request: Request, run_id: UUID) -> Response:
+        """A forward step that is pending, retrying or failed, while the run is paused or needs a person."""
+        return self.give(request, run_id, Verb.SKIP, read_body(request, SkipBody))
+
+
+class RunSettle(RunOrder):
+    """Say what became of a step."""
+
+    @_order("runs_settle", "Settle by hand what nobody knows, or what failed", SettleBody)
+    def post(self, request: Request, run_id: UUID) -> Response:
+        """An action in doubt happened or did not; a failed compensation was done by hand."""
+        return self.give(request, run_id, Verb.SETTLE, read_body(request, SettleBody))
+
+
+class RunGiveUp(RunOrder):
+    """Let stay behind what could not be undone."""
+
+    @_order("runs_give_up", "Give up failed compensations", GiveUpBody)
+    def post(self, request: Request, run_id: UUID) -> Response:
+        """What was given up stays behind; the run ends partially compensated."""
+        return self.give(request, run_id, Verb.GIVE_UP, read_body(request, GiveUpBody))
+
+
+class RunPause(RunOrder):
+    """Send nothing more for now."""
+
+    @_order("runs_pause", "Pause: send nothing new, in either direction", CancelBody)
+    def post(self, request: Request, run_id: UUID) -> Response:
+        """What is in flight ends and is written down. Time-outs and the deadline go on."""
+        return self.give(request, run_id, Verb.PAUSE, read_body(request, CancelBody))
+
+
+class RunResume(RunOrder):
+    """Go on."""
+
+    @_order("runs_resume", "Resume a paused run", CancelBody)
+    def post(self, request: Request, run_id: UUID) -> Response:
+        """From where it was paused."""
+        return self.give(request, run_id, Verb.RESUME, read_body(request, CancelBody))
+
+
+class RunTerminate(RunOrder):
+    """Stop with no undo."""
+
+    @_order("runs_terminate", "Terminate: stop at once and undo nothing", StopBody)
+    def post(self, request: Request, run_id: UUID) -> Response:
+        """What is in flight is written off as unknown; what was done stays, and is listed."""
+        return self.give(request, run_id, Verb.TERMINATE, read_body(request, StopBody))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -14,6 +13,8 @@ from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
+
+from sagas.core.problem import nearest as nearest_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -41,7 +42,7 @@ TITLES = {
     "unsupported-media-type": "This kind of body is not read here",
     "invalid": "The content is not valid",
     "internal": "Something went wrong here",
-    "unavailable": "The database cannot be reached",
+    "unavailable": "The database does not answer in time",
 }
 
 logger = logging.getLogger(__name__)
@@ -122,8 +123,8 @@ def invalid(faults: Iterable[Fault], **extra: Json) -> ProblemError:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return " Did you mean …?" or nothing."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    near = nearest_name(name, known)
+    return f" Did you mean {near!r}?" if near else ""
 
 
 def answer(exception: Exception, context: dict[str, Any]) -> Response:

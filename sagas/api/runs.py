@@ -16,7 +16,7 @@ from rest_framework import serializers
 from rest_framework.response import Response
 
 from sagas.api import shapes
-from sagas.api.idempotency import Replay, starting_once
+from sagas.api.idempotency import starting_once
 from sagas.api.pages import PAGE_PARAMETERS, Keyset, link, page_size, paged, read_number
 from sagas.api.problems import Fault, ProblemError, bad_query, invalid, nearest, not_found
 from sagas.api.sagas import PAGING, faults_of
@@ -24,7 +24,7 @@ from sagas.api.schema import describe, in_header, in_query
 from sagas.api.views import LABEL_PARAMETER, ApiView, Number, StrictSerializer, Text, read_body
 from sagas.core import limits
 from sagas.core.vocabulary import Role, RunStatus
-from sagas.engine import commands, errors
+from sagas.engine import commands, errors, orders
 from sagas.models import JournalEntry, Saga, SagaRun
 from sagas.presentation.why import why
 from sagas.queries.run_detail import find_run_detail
@@ -34,9 +34,10 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
     from rest_framework.request import Request
 
+    from sagas.engine.idempotency import Replay
     from sagas.queries.run_detail import RunDetail
 
-LABEL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
+LABEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}", re.ASCII)
 SEQUENCE_MAX = 2**31 - 1
 VERSION_MAX = 2**31 - 1
 PAYLOADS = ("input", "output", "reason", "attention")
@@ -173,6 +174,25 @@ class RunJournal(ApiView):
         )
 
 
+class RunPlan(ApiView):
+    """What a cancel would do."""
+
+    roles: ClassVar[dict[str, Role]] = {"GET": Role.VIEWER}
+
+    @describe(
+        name="runs_plan",
+        summary="Foresee what a cancel would do now",
+        answers={200: shapes.CancelPlanShape},
+        refusals=(HTTPStatus.NOT_FOUND,),
+    )
+    def get(self, request: Request, run_id: UUID) -> Response:  # noqa: ARG002 - Django's signature
+        """The compensations in their order, with their inputs, and what stays behind. Changes nothing."""
+        run = SagaRun.objects.select_related("saga", "version").filter(id=run_id).first()
+        if run is None:
+            raise no_such_run(run_id)
+        return Response(shapes.CancelPlanShape(orders.foresee_cancel(run)).data)
+
+
 def show_run(request: Request, run_id: UUID, status: HTTPStatus) -> Response:
     """Return one run, whole.
 
@@ -195,7 +215,7 @@ def _whole(request: Request, detail: RunDetail) -> Any:
     run: Any = detail.run
     run.steps_shown = detail.steps
     run.why = why(detail, datetime.now(UTC))
-    run.allowed = commands.allowed_orders(detail.run)
+    run.allowed = orders.allowed_orders(detail.run)
     run.orders_waiting = detail.orders
     return shapes.RunWhole(run, context={"request": request}).data
 

@@ -35,6 +35,8 @@ SETTINGS: dict[str, Any] = {
         "OutcomeKind": "sagas.core.vocabulary.OutcomeKind",
         "WaitingFor": "sagas.core.vocabulary.WaitingFor",
         "Verb": "sagas.core.vocabulary.Verb",
+        "SimulatedStatus": "sagas.core.simulation.SimulatedStatus",
+        "Why": "sagas.core.simulation.Why",
     },
 }
 

@@ -246,6 +246,25 @@ class RunWhole(RunSummary):
     steps = StepShape(many=True, source="steps_shown")
 
 
+class PlannedUndoShape(serializers.Serializer[Any]):
+    """One compensation that a cancel would run."""
+
+    step = serializers.CharField(source="key")
+    action = serializers.CharField()
+    input = Anything(help_text="as it would be sent; null when it needs what is not known yet")
+    error = serializers.CharField(help_text="why its input has no value; empty otherwise")
+    is_certain = serializers.BooleanField(help_text="false: only if the attempt in flight happened, or may have")
+
+
+class CancelPlanShape(serializers.Serializer[Any]):
+    """What a cancel would do now."""
+
+    refusal = serializers.CharField(help_text="why a cancel would be refused; empty when it would not")
+    in_flight = serializers.ListField(child=serializers.CharField(), help_text="steps that are waited for first")
+    undo = PlannedUndoShape(many=True, help_text="in the order of starting")
+    stays = serializers.ListField(child=serializers.CharField(), help_text="done, or perhaps, with no compensation")
+
+
 class EntryShape(serializers.Serializer[Any]):
     """One line of the journal (format 1)."""
 

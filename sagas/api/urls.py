@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.urls import path, re_path
 from drf_spectacular.utils import extend_schema
 
-from sagas.api import docs, orders, runs, sagas
+from sagas.api import docs, orders, runs, sagas, simulation
 from sagas.api.problems import not_found
 from sagas.api.views import ApiView
 from sagas.core.vocabulary import Role
@@ -38,14 +38,22 @@ class Nothing(ApiView):
 urlpatterns = [
     path("v1/sagas/", sagas.SagaList.as_view(), name="api-sagas"),
     path("v1/sagas/validate/", sagas.Validate.as_view(), name="api-validate"),
+    path("v1/sagas/simulate/", simulation.Simulate.as_view(), name="api-simulate"),
     path("v1/sagas/<slug:saga>/", sagas.SagaOne.as_view(), name="api-saga"),
     path("v1/sagas/<slug:saga>/versions/", sagas.VersionList.as_view(), name="api-versions"),
     path("v1/sagas/<slug:saga>/versions/<int:number>/", sagas.VersionOne.as_view(), name="api-version"),
     path("v1/runs/", runs.RunList.as_view(), name="api-runs"),
     path("v1/runs/<uuid:run_id>/", runs.RunOne.as_view(), name="api-run"),
     path("v1/runs/<uuid:run_id>/journal/", runs.RunJournal.as_view(), name="api-journal"),
+    path("v1/runs/<uuid:run_id>/plan/", runs.RunPlan.as_view(), name="api-plan"),
     path("v1/runs/<uuid:run_id>/cancel/", orders.RunCancel.as_view(), name="api-cancel"),
     path("v1/runs/<uuid:run_id>/retry/", orders.RunRetry.as_view(), name="api-retry"),
+    path("v1/runs/<uuid:run_id>/skip/", orders.RunSkip.as_view(), name="api-skip"),
+    path("v1/runs/<uuid:run_id>/settle/", orders.RunSettle.as_view(), name="api-settle"),
+    path("v1/runs/<uuid:run_id>/give-up/", orders.RunGiveUp.as_view(), name="api-give-up"),
+    path("v1/runs/<uuid:run_id>/pause/", orders.RunPause.as_view(), name="api-pause"),
+    path("v1/runs/<uuid:run_id>/resume/", orders.RunResume.as_view(), name="api-resume"),
+    path("v1/runs/<uuid:run_id>/terminate/", orders.RunTerminate.as_view(), name="api-terminate"),
     path("v1/schema/", docs.OpenApi.as_view(), name="api-schema"),
     path("v1/docs/", docs.page, name="api-docs"),
     re_path(r"^", Nothing.as_view(), name="api-nothing"),

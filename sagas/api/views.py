@@ -110,7 +110,10 @@ class StrictSerializer(serializers.Serializer[Any]):
 
 
 class Text(serializers.CharField):
-    """A string and nothing that merely could be made one."""
+    """A string as it was sent, and nothing that merely could be made one."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(trim_whitespace=False, **options)
 
     def to_internal_value(self, data: Json) -> str:
         """Refuse numbers and booleans."""

@@ -43,11 +43,11 @@ def load_version(version_id: UUID) -> Definition:
     """
     facts = registry.facts()
     with _lock:
-        digest = _hashes.get(version_id)
-        known = _compiled.get(digest) if digest is not None else None
+        digest = _hashes.get(version_id, "")
+        known = _compiled.get(digest)
         if known is not None and known.facts == tuple(map(facts.get, known.actions)):
             _hashes.move_to_end(version_id)
-            _compiled.move_to_end(known.definition.content_hash)
+            _compiled.move_to_end(digest)
             return known.definition
     row = SagaVersion.objects.filter(id=version_id).values_list("document", "content_hash").first()
     if row is None:

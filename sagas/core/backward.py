@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from sagas.core.state import RunState
 
 COMPENSATION_FAILED = "compensation_failed"
-UNDONE = frozenset({CompensationStatus.SUCCEEDED, CompensationStatus.SETTLED, CompensationStatus.GIVEN_UP})
+DONE_UNDOING = frozenset({CompensationStatus.SUCCEEDED, CompensationStatus.SETTLED})
+UNDONE = DONE_UNDOING | {CompensationStatus.GIVEN_UP}
 _NOT_TO_UNDO = frozenset({CompensationStatus.NONE, CompensationStatus.NOT_NEEDED})
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -27,14 +28,20 @@ def turn_round_when_drained(draft: Draft) -> None:
     if any(phase is not Phase.COMPENSATION for _, phase in state.open) or is_asking(draft):
         return
     by_name = draft.definition.by_name
-    happened = sorted(
+    keys = happened(state, draft.definition)
+    undo = tuple(key for key in keys if by_name[key.step].compensation is not None)
+    not_needed = tuple(key for key in keys if by_name[key.step].compensation is None)
+    draft.emit(m.TurnedRound(undo=undo, not_needed=not_needed))
+    draft.undo_candidates.update(undo)
+
+
+def happened(state: RunState, definition: Definition) -> list[StepKey]:
+    """Return what happened or may have, in the order of starting."""
+    by_name = definition.by_name
+    return sorted(
         (key for key, step in state.steps.items() if step.status in {StepStatus.SUCCEEDED, StepStatus.IN_DOUBT}),
         key=lambda key: (state.step(key).started_at or _LONG_AGO, by_name[key.step].position, key.item),
     )
-    undo = tuple(key for key in happened if by_name[key.step].compensation is not None)
-    not_needed = tuple(key for key in happened if by_name[key.step].compensation is None)
-    draft.emit(m.TurnedRound(undo=undo, not_needed=not_needed))
-    draft.undo_candidates.update(undo)
 
 
 def start_ready(draft: Draft) -> None:
@@ -94,7 +101,7 @@ def after_attempt(draft: Draft, key: StepKey, outcome: Outcome) -> None:
     """Decide what follows from an attempt of a compensation."""
     match outcome:
         case Succeeded():
-            _consider_earlier(draft, key)
+            consider_earlier(draft, key)
         case Rejected():
             fail(draft, key, OutcomeKind.REJECTED, outcome.error)
         case Failed() | Unknown():
@@ -112,10 +119,11 @@ def fail(draft: Draft, key: StepKey, outcome: OutcomeKind, error: Error) -> None
     )
     draft.emit(m.AttentionNeeded(step=key.step, item=key.item, phase=Phase.COMPENSATION, code=COMPENSATION_FAILED))
     if not draft.definition.stops_on_compensation_failure:
-        _consider_earlier(draft, key)
+        consider_earlier(draft, key)
 
 
-def _consider_earlier(draft: Draft, key: StepKey) -> None:
+def consider_earlier(draft: Draft, key: StepKey) -> None:
+    """Nothing is left to undo of `key`: see whether what came before it can be undone now."""
     draft.undo_candidates.update(_nearest(draft, key, draft.definition.predecessors))
 
 
@@ -139,5 +147,9 @@ def is_overtaken(definition: Definition, state: RunState, key: StepKey) -> bool:
 def end_when_done(draft: Draft) -> None:
     """End the run when every compensation that was needed is done."""
     state = draft.state
-    if state.undo_done == state.undo_total and not state.attention:
-        draft.emit(m.RunCompensated())
+    if state.undo_done != state.undo_total or state.attention:
+        return
+    stays = tuple(
+        key for key, step in sorted(state.steps.items()) if step.compensation_status is CompensationStatus.GIVEN_UP
+    )
+    draft.emit(m.RunPartiallyCompensated(stays=stays) if stays else m.RunCompensated())

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_optional
 
-from sagas.core.limits import EXPRESSION_PLUSES_MAX, JSON_DEPTH_MAX, LOOP_ENTRIES_MAX, PAYLOAD_BYTES_MAX
+from sagas.core.limits import EXPRESSION_PLUSES_MAX, JSON_DEPTH_MAX, LOOP_ENTRIES_MAX, LOOPS_MAX, PAYLOAD_BYTES_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,13 +80,14 @@ def checked(value: Json) -> Json:
 class Program:
     """One compiled expression. `names` are those it may read: perhaps too many, never too few."""
 
-    __slots__ = ("_builds_lists", "_expression", "names", "text")
+    __slots__ = ("_builds_lists", "_expression", "_has_loops", "names", "text")
 
-    def __init__(self, text: str, expression: cel.Expression, names: frozenset[str], *, builds_lists: bool) -> None:
+    def __init__(self, text: str, code: str, expression: cel.Expression, names: frozenset[str]) -> None:
         self.text = text
         self.names = names
         self._expression = expression
-        self._builds_lists = builds_lists
+        self._has_loops = _MACRO.search(code) is not None
+        self._builds_lists = _BUILDING.search(code) is not None
 
     def evaluate(self, moment: Moment) -> Json:
         """Return the value under the names of `moment`.
@@ -96,21 +96,44 @@ class Program:
             ExpressionError: there is no value, or it is not JSON, or it is too large.
         """
         try:
-            if self._builds_lists and _entries_max([moment.values[name] for name in self.names]) > LOOP_ENTRIES_MAX:
-                raise ExpressionError(
-                    f"`map` and `filter` work on values whose lists have at most {LOOP_ENTRIES_MAX} entries"
-                )
+            if self._has_loops:
+                self._pay(moment)
             return _plain_json(self._expression.eval(activation=moment.activation), _Budget())
         except (ExpressionError, RuntimeError, TypeError, ValueError) as error:  # the library's own limits are these
             raise ExpressionError(f"`${{{self.text}}}`: {error}") from None
 
+    def _pay(self, moment: Moment) -> None:
+        """Take what this program's loops may cost from what all loops of one value may cost together.
 
-@dataclass(frozen=True, slots=True)
+        The library takes time and memory by the square of a list that `map` or
+        `filter` builds, and gives the memory back only after the last program.
+        """
+        entries = max(map(moment.entries_max, self.names), default=0)
+        if self._builds_lists and entries > LOOP_ENTRIES_MAX:
+            raise ExpressionError(
+                f"`map` and `filter` work on values whose lists have at most {LOOP_ENTRIES_MAX} entries"
+            )
+        moment.loops_left -= entries * entries // LOOP_ENTRIES_MAX if self._builds_lists else entries
+        if moment.loops_left < 0:
+            raise ExpressionError("the loops of this value's expressions take too long together")
+
+
 class Moment:
-    """Values of names, converted once for several programs."""
+    """Values of names, converted once for several programs, and how much their loops may still cost together."""
 
-    values: dict[str, Json]
-    activation: cel.Activation
+    __slots__ = ("_entries", "activation", "loops_left", "values")
+
+    def __init__(self, values: dict[str, Json], activation: cel.Activation) -> None:
+        self.values = values
+        self.activation = activation
+        self.loops_left = LOOPS_MAX * LOOP_ENTRIES_MAX
+        self._entries: dict[str, int] = {}
+
+    def entries_max(self, name: str) -> int:
+        """Return the length of the longest list or object that a name holds."""
+        if name not in self._entries:
+            self._entries[name] = _entries_max(self.values[name])
+        return self._entries[name]
 
 
 class Environment:
@@ -139,7 +162,7 @@ class Environment:
             raise CompileError(message, tuple(dict.fromkeys(_UNDECLARED.findall(str(error))))) from None
         dense = re.sub(r"\s+", "", code.replace("''", ""))
         names = frozenset(name for name in self._names if name in dense)
-        return Program(text, expression, names, builds_lists=_BUILDING.search(code) is not None)
+        return Program(text, code, expression, names)
 
     def moment(self, values: dict[str, Json]) -> Moment:
         """Return values for programs to be evaluated under.

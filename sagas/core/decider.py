@@ -9,7 +9,7 @@ from sagas.core import backward, forward, orders
 from sagas.core import messages as m
 from sagas.core.draft import Draft
 from sagas.core.outcome import Failed, Outcome, Rejected, Succeeded, Unknown
-from sagas.core.vocabulary import AttemptKey, Direction, Phase, StepKey
+from sagas.core.vocabulary import AttemptKey, Direction, Phase, StepKey, Verb
 
 if TYPE_CHECKING:
     from sagas.core.definition import Definition
@@ -38,6 +38,8 @@ def decide(definition: Definition, state: RunState, command: m.Command) -> Decis
             _report(draft, command.attempt, command.outcome)
         case m.TakeOrder():
             orders.take(draft, command)
+            if command.verb is Verb.RESUME:
+                _look(draft)
     if draft.events or isinstance(command, m.Look):
         _progress(draft)
     return Decision(tuple(draft.events), draft.state)
@@ -53,7 +55,7 @@ def _look(draft: Draft) -> None:
     is_past = state.deadline_at is not None and draft.now >= state.deadline_at
     if is_past and not state.is_overdue and state.direction is Direction.FORWARD:
         draft.emit(m.DeadlinePassed())
-    if draft.state.is_turning:
+    if draft.state.is_turning or draft.state.is_paused:
         return
     for key, phase in sorted(draft.state.open):
         half = draft.step(key).half(phase)
@@ -116,10 +118,12 @@ def _progress(draft: Draft) -> None:
         return
     forward.turn_at_deadline(draft)
     if draft.state.direction is Direction.FORWARD and not draft.state.is_turning:
-        forward.start_ready(draft)  # a step may fail before it could start, and so ask for a turn
+        if not draft.state.is_paused:
+            forward.start_ready(draft)  # a step may fail before it could start, and so ask for a turn
         forward.complete_when_done(draft)
     if draft.state.is_turning:
         backward.turn_round_when_drained(draft)
     if draft.state.direction is Direction.BACKWARD:
-        backward.start_ready(draft)
+        if not draft.state.is_paused:
+            backward.start_ready(draft)
         backward.end_when_done(draft)

@@ -31,7 +31,7 @@ from sagas.core.limits import (
     UNIT_LENGTH_MAX,
 )
 from sagas.core.names import Names
-from sagas.core.problem import Path, Problem, Report, check_payload, found_text, hint
+from sagas.core.problem import Path, Problem, Report, check_payload, few_guesses, found_text, hint
 from sagas.core.schema import check_input, check_schema
 from sagas.core.source import read_source
 
@@ -74,6 +74,7 @@ _RESERVED = frozenset((  # words of the expression language: `steps.in.output` c
     "as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let", "loop",
     "namespace", "null", "package", "return", "true", "var", "void", "while",
 ))  # fmt: skip
+_SAGA_RESERVED = frozenset(("actions", "new", "publish", "simulate", "start", "validate", "versions"))  # of addresses
 _RUN = Names(values=("input", "run.key", "run.labels"), texts=("run.id", "run.started_at"))
 _START = Names(values=("input",))
 
@@ -105,12 +106,20 @@ def check_source(text: str, actions: Mapping[str, ActionFacts]) -> Checked:
     """
     document, report = read_source(text)
     if not report.problems:
-        definition = _read(document, actions, report)
+        with few_guesses():
+            definition = _read(document, actions, report)
         if definition is not None:
+            _check_name(definition.saga, report)
             rules.check(definition, document, actions, report)
     problems = sorted(report.problems, key=_place)[:PROBLEMS_MAX]
     warnings = sorted(report.warnings, key=_place)[:PROBLEMS_MAX]
     return Checked(None if problems else document, tuple(problems), tuple(warnings))
+
+
+def _check_name(saga: str, report: Report) -> None:
+    """Refuse names that our own addresses use. Of new documents only: one stored before still compiles."""
+    if saga in _SAGA_RESERVED:
+        report.error(("saga",), "reserved", f"`{saga}` is a word of our own addresses; choose another name.")
 
 
 def compile_document(document: dict[str, Json], actions: Mapping[str, ActionFacts]) -> Definition:

@@ -15,9 +15,11 @@ def due_at(state: RunState) -> datetime | None:
     """Return the earliest moment at which something is due by time alone; None when nothing is."""
     if state.status.is_final:
         return None
-    if state.started_at is None:
-        return state.created_at
-    moments = [due for key, phase in state.open if (due := state.step(key).half(phase).due_at) is not None]
+    moments: list[datetime] = []
+    if not state.is_paused:
+        if state.started_at is None:
+            return state.created_at
+        moments = [due for key, phase in state.open if (due := state.step(key).half(phase).due_at) is not None]
     if state.deadline_at is not None and not state.is_overdue and state.direction is Direction.FORWARD:
         moments.append(state.deadline_at)
     return min(moments, default=None)
@@ -25,6 +27,6 @@ def due_at(state: RunState) -> datetime | None:
 
 def waiting_for(state: RunState) -> WaitingFor | None:
     """Return what a run waits for, when all it does is wait."""
-    if state.open and not state.awaiting:
+    if state.open and not state.awaiting and not state.is_paused:
         return WaitingFor.RETRY
     return None

@@ -36,6 +36,7 @@ def advance(state: RunState, event: m.Event, at: datetime) -> None:
     if status is not state.status or isinstance(event, _REVISING):
         state.revision += 1
     state.status = status
+    state.is_paused &= not status.is_final
     state.sequence += 1
 
 
@@ -242,6 +243,55 @@ def _edition_started(state: RunState, event: m.EditionStarted, _at: datetime) ->
     state.steps[key] = step
 
 
+def _step_settled(state: RunState, event: m.StepSettled, at: datetime) -> None:
+    key = StepKey(event.step, event.item)
+    step = state.step(key)
+    action = replace(step.action, is_unsettled=False, due_at=None)
+    if event.outcome is not OutcomeKind.SUCCEEDED:  # a StepFailed follows
+        is_undo_pending = step.compensation_status is CompensationStatus.PENDING
+        compensation = CompensationStatus.NOT_NEEDED if is_undo_pending else step.compensation_status
+        state.undo_total -= is_undo_pending
+        state.steps[key] = replace(step, action=action, compensation_status=compensation, error=None)
+        return
+    state.steps[key] = replace(
+        step, status=StepStatus.SUCCEEDED, action=action, output=event.output, error=None, ended_at=at
+    )
+    state.open -= {(key, Phase.ACTION)}
+    state.steps_done += 1
+    state.is_past_pivot |= event.passes_pivot
+
+
+def _step_skipped(state: RunState, event: m.StepSkipped, at: datetime) -> None:
+    key = StepKey(event.step, event.item)
+    step = state.step(key)
+    action = replace(step.action, due_at=None)
+    state.steps[key] = replace(step, status=StepStatus.SKIPPED, action=action, output=event.output, ended_at=at)
+    state.open -= {(key, Phase.ACTION)}
+    state.steps_done += 1
+    state.started_at = state.started_at or at
+
+
+def _compensation_settled(state: RunState, event: m.CompensationSettled, at: datetime) -> None:
+    _end_undo(state, StepKey(event.step, event.item), CompensationStatus.SETTLED, at)
+
+
+def _compensation_given_up(state: RunState, event: m.CompensationGivenUp, at: datetime) -> None:
+    _end_undo(state, StepKey(event.step, event.item), CompensationStatus.GIVEN_UP, at)
+
+
+def _end_undo(state: RunState, key: StepKey, status: CompensationStatus, at: datetime) -> None:
+    state.steps[key] = replace(state.step(key), compensation_status=status, ended_at=at)
+    state.undo_done += 1
+
+
+def _run_paused(state: RunState, _event: m.RunPaused, _at: datetime) -> None:
+    state.is_paused = True
+
+
+def _run_resumed(state: RunState, _event: m.RunResumed, _at: datetime) -> None:
+    state.is_paused = False
+
+
 def _deadline_passed(state: RunState, _event: m.DeadlinePassed, _at: datetime) -> None:
     state.is_overdue = True
 
@@ -259,7 +309,29 @@ def _run_compensated(state: RunState, _event: m.RunCompensated, at: datetime) ->
     state.finished_at = at
 
 
-_REVISING = (m.RunStarted, m.OrderTaken, m.OrderRefused, m.RunCompleted, m.RunCompensated)
+def _run_partially_compensated(state: RunState, _event: m.RunPartiallyCompensated, at: datetime) -> None:
+    state.status = RunStatus.PARTIALLY_COMPENSATED
+    state.finished_at = at
+
+
+def _run_terminated(state: RunState, event: m.RunTerminated, at: datetime) -> None:
+    state.status = RunStatus.TERMINATED
+    state.is_turning = False
+    state.attention = ()
+    state.reason = {"cause": "terminate", "by": event.by, "message": event.message}
+    state.started_at = state.started_at or at
+    state.finished_at = at
+
+
+_REVISING = (
+    m.RunStarted,
+    m.OrderTaken,
+    m.OrderRefused,
+    m.RunCompleted,
+    m.RunCompensated,
+    m.RunPartiallyCompensated,
+    m.RunTerminated,
+)
 _APPLY: dict[type, Callable[[RunState, Any, datetime], None]] = {
     m.RunStarted: _run_started,
     m.AttemptStarted: _attempt_started,
@@ -276,7 +348,15 @@ _APPLY: dict[type, Callable[[RunState, Any, datetime], None]] = {
     m.OrderTaken: _order_consumed,
     m.OrderRefused: _order_consumed,
     m.EditionStarted: _edition_started,
+    m.StepSettled: _step_settled,
+    m.StepSkipped: _step_skipped,
+    m.CompensationSettled: _compensation_settled,
+    m.CompensationGivenUp: _compensation_given_up,
+    m.RunPaused: _run_paused,
+    m.RunResumed: _run_resumed,
     m.DeadlinePassed: _deadline_passed,
     m.RunCompleted: _run_completed,
     m.RunCompensated: _run_compensated,
+    m.RunPartiallyCompensated: _run_partially_compensated,
+    m.RunTerminated: _run_terminated,
 }

@@ -20,8 +20,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sagas.core.cel import NOT_CODE, CompileError, ExpressionError, Moment, Program, checked
-from sagas.core.limits import EXPRESSION_LENGTH_MAX
+from sagas.core.limits import EXPRESSION_LENGTH_MAX, EXPRESSIONS_PER_VALUE_MAX, KIB, PAYLOAD_BYTES_MAX, PROBLEMS_MAX
 from sagas.core.names import Names
+from sagas.core.problem import check_payload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -62,14 +63,36 @@ class TemplateInvalidError(Exception):
 class _Rendering:
     """One rendering: the scope, and the values that all its CEL expressions share."""
 
-    __slots__ = ("_moment", "_template", "scope")
+    __slots__ = ("_left", "_moment", "_template", "_tick", "scope")
 
     def __init__(self, scope: Mapping[str, Json], template: CompiledTemplate) -> None:
         self.scope = scope
+        self._left = PAYLOAD_BYTES_MAX
         self._template = template
         self._moment: Moment | None = None
+        self._tick = getattr(scope, "tick", None)
+
+    def put_in(self, value: Json) -> Json:
+        """Return `value`, which becomes part of the result; refused while it is cheap when that grows too large.
+
+        A value may be put in at many places at no cost, and be written out as often later.
+        """
+        todo = [value]
+        while todo:
+            part = todo.pop()
+            self._left -= len(part) if isinstance(part, str) else 1
+            if self._left < 0:
+                message = f"the result is larger than {PAYLOAD_BYTES_MAX // KIB} KiB"
+                raise ExpressionError(message)
+            if isinstance(part, dict):
+                todo.extend(part.values())
+            elif isinstance(part, list):
+                todo.extend(part)
+        return value
 
     def moment(self) -> Moment:
+        if self._tick is not None:
+            self._tick()
         if self._moment is None:
             values = {name: self.scope.get(name) for name in self._template.cel_names}
             self._moment = self._template.names.environment.moment(values)
@@ -114,7 +137,9 @@ class _Text:
     parts: tuple[str | _Plain | _Computed, ...]
 
     def render(self, rendering: _Rendering) -> str:
-        return "".join(part if isinstance(part, str) else self._text_of(part, rendering) for part in self.parts)
+        return "".join(
+            rendering.put_in(part if isinstance(part, str) else self._text_of(part, rendering)) for part in self.parts
+        )
 
     @staticmethod
     def _text_of(part: _Plain | _Computed, rendering: _Rendering) -> str:
@@ -141,7 +166,7 @@ class _Object:
     parts: tuple[tuple[str, _Node], ...]
 
     def render(self, rendering: _Rendering) -> Json:
-        return {key: node.render(rendering) for key, node in self.parts}
+        return {key: _part(node, rendering) for key, node in self.parts}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +174,12 @@ class _List:
     parts: tuple[_Node, ...]
 
     def render(self, rendering: _Rendering) -> Json:
-        return [node.render(rendering) for node in self.parts]
+        return [_part(node, rendering) for node in self.parts]
+
+
+def _part(node: _Node, rendering: _Rendering) -> Json:
+    value = node.render(rendering)
+    return rendering.put_in(value) if isinstance(node, _Plain | _Computed) else value
 
 
 _Node = _Plain | _Computed | _Text | _Constant | _Object | _List
@@ -175,13 +205,21 @@ class CompiledTemplate:
 
         Args:
             scope: a flat map of dotted names to JSON; a name that is not there counts as null.
+                Its method `tick`, if it has one, is called before each CEL expression and may raise.
 
         Raises:
-            ExpressionError: an expression has no value here, or one that is not JSON.
+            ExpressionError: an expression has no value here, or one that is not JSON,
+                or that no database keeps (U+0000, more than 256 KiB).
         """
         if isinstance(self.root, _Constant):
             return self.root.value
-        return self.root.render(_Rendering(scope, self))
+        rendering = _Rendering(scope, self)
+        value = self.root.render(rendering)
+        if problems := check_payload(value):
+            place = f" at {problems[0].path}" if problems[0].path else ""
+            message = f"the result cannot be kept{place}: {problems[0].message}"
+            raise ExpressionError(message)
+        return value
 
 
 def compile_template(source: Json, names: Names) -> CompiledTemplate:
@@ -203,6 +241,7 @@ class _Compiler:
         self.faults: list[Fault] = []
         self.expressions: list[str] = []
         self.cel_names: set[str] = set()
+        self.computed = 0
 
     def node(self, source: Json, path: tuple[str | int, ...]) -> _Node:
         if isinstance(source, str):
@@ -243,6 +282,8 @@ class _Compiler:
             return ""
         if _PLAIN.fullmatch(text) and text not in _LITERALS:
             return self._plain(text, path)
+        if len(self.faults) >= PROBLEMS_MAX or self.computed > EXPRESSIONS_PER_VALUE_MAX:
+            return ""  # nobody reads more, and each costs
         try:
             program = self.names.environment.compile(text)
         except CompileError as error:
@@ -253,6 +294,12 @@ class _Compiler:
                 self._fault(path, f"`{text}` is not an expression: {error}")
             return ""
         self.cel_names |= program.names
+        self.computed += 1
+        if self.computed == EXPRESSIONS_PER_VALUE_MAX + 1:
+            message = (
+                f"one value may hold at most {EXPRESSIONS_PER_VALUE_MAX} computed expressions; paths are not counted."
+            )
+            self._fault(path, message, code="too_many_expressions")
         return _Computed(program)
 
     def _plain(self, text: str, path: tuple[str | int, ...]) -> str | _Plain:

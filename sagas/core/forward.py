@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from sagas.core.state import HalfState
 
 LOST_IN_A_ROW_MAX = 5  # a step that ended its worker so often is not tried again by itself
-SATISFIED = frozenset({StepStatus.SUCCEEDED, StepStatus.SKIPPED})
 OUTCOME_UNKNOWN = "outcome_unknown"
 PAST_PIVOT = "failed_past_pivot"
 
@@ -26,14 +25,24 @@ PAST_PIVOT = "failed_past_pivot"
 def start_ready(draft: Draft) -> None:
     """Start every candidate whose predecessors are all satisfied."""
     definition = draft.definition
-    for name in sorted(draft.candidates, key=lambda one: definition.by_name[one].position):
-        if draft.state.is_turning:
-            return
-        key = StepKey(name)
-        if draft.step(key).status is not StepStatus.PENDING:
-            continue
-        if all(draft.step(StepKey(before)).status in SATISFIED for before in definition.by_name[name].after):
-            start(draft, key)
+    todo, seen = set(draft.candidates), set(draft.candidates)
+    while todo and not draft.state.is_turning:
+        name = min(todo, key=lambda one: definition.by_name[one].position)
+        todo.discard(name)
+        status = draft.step(StepKey(name)).status
+        if status is StepStatus.SKIPPED:  # perhaps skipped before its turn came: what follows may be ready now
+            todo.update(set(definition.successors[name]) - seen)
+            seen.update(definition.successors[name])
+        if status is StepStatus.PENDING and all(_is_satisfied(draft, one) for one in definition.by_name[name].after):
+            start(draft, StepKey(name))
+
+
+def _is_satisfied(draft: Draft, name: str) -> bool:
+    """Whether nothing has to be waited for any more: a step that was skipped early passes on what it waited for."""
+    status = draft.step(StepKey(name)).status
+    if status is StepStatus.SKIPPED:
+        return all(_is_satisfied(draft, one) for one in draft.definition.by_name[name].after)
+    return status is StepStatus.SUCCEEDED
 
 
 def start(draft: Draft, key: StepKey) -> None:
@@ -47,10 +56,7 @@ def after_attempt(draft: Draft, key: StepKey, outcome: Outcome, *, was_unsettled
     """Decide what follows from an attempt of an action: the next step, a retry, or the step's end."""
     match outcome:
         case Succeeded():
-            draft.candidates.update(draft.definition.successors[key.step])
-            if draft.state.is_past_pivot and draft.state.is_turning:
-                draft.emit(m.TurnDropped(step=key.step))
-                draft.candidates.update(draft.definition.by_name)
+            after_success(draft, key)
         case Rejected() if was_unsettled and not outcome.is_explicit:
             doubt(draft, key, outcome.error)
         case Rejected():
@@ -62,6 +68,14 @@ def after_attempt(draft: Draft, key: StepKey, outcome: Outcome, *, was_unsettled
                 end_by_join(draft, key, outcome.error)
             else:
                 schedule_retry(draft, key, Phase.ACTION, policy, outcome)
+
+
+def after_success(draft: Draft, key: StepKey) -> None:
+    """The action happened: consider what follows it; a turn that was asked for is dropped when it was the pivot."""
+    draft.candidates.update(draft.definition.successors[key.step])
+    if draft.state.is_past_pivot and draft.state.is_turning:
+        draft.emit(m.TurnDropped(step=key.step))
+        draft.candidates.update(draft.definition.by_name)
 
 
 def may_retry(policy: RetryPolicy, half: HalfState, outcome: Failed | Unknown) -> bool:

@@ -32,9 +32,24 @@ RETRY_FACTOR_MAX = 10.0  # grows past every sensible `max` in a few tries alread
 PAYLOAD_BYTES_MAX = 256 * KIB  # input, output, signal, event: it is copied into rows and journal lines
 KEY_LENGTH_MAX = 200  # a business key: the width of its column, which is indexed
 
+SCHEMA_CHECKS_MAX = 1_000_000  # of one input against its schema: a tenth of a second
+SCHEMA_PAIRS_MAX = 200_000  # parts of a schema with parts of an input, counted beforehand: a third of a second
+SCHEMA_CHAIN_MAX = 150  # references and nesting below each other: the validator recurses, and no person follows more
+
 # ---- expressions ----------------------------------------------------------
 
 EXPRESSION_LENGTH_MAX = 2_000  # characters; a longer one is a program and belongs in an action
 EXPRESSION_PLUSES_MAX = 32  # `+` joins text: so many copies of a payload are 8 MiB at most
 LOOP_ENTRIES_MAX = 1_000  # entries of a list under map or filter: the library takes time by their square (28 ms here)
+LOOPS_MAX = 8  # loops over that many entries in all expressions of one value: 140 MB and a quarter of a second at worst
+EXPRESSIONS_PER_VALUE_MAX = 200  # computed ones in one `with`, key or output (plain paths are free): each takes 10 µs
 COMPILED_KEPT_MAX = 1_024  # compiled definitions and validators kept; each is a few KiB
+
+# ---- simulations ----------------------------------------------------------
+
+SIMULATED_ENTRIES_MAX = 10_000  # of one simulated journal: ten times what 200 steps need; eight seconds at worst
+SIMULATED_FOREVER_MAX = 10  # attempts of a half that is retried for ever and never succeeds: then it is said so
+SIMULATED_ATTEMPT_MAX = 1_000  # the highest attempt a script can speak of: the longest finite policy
+SIMULATED_ORDERS_MAX = 100  # of one script; a person gives a handful
+SIMULATED_RENDERINGS_MAX = 5_000  # CEL expressions evaluated in one simulation: twelve for each half of 200 steps
+EXAMPLE_PARTS_MAX = 1_000  # values, entries and characters of an input made from a schema; a small one explains more

@@ -45,8 +45,12 @@ class TakeOrder:
     now: datetime
     reason: str = ""
     step: str | None = None
-    arguments: Json = None  # edited input, with `has_arguments`
+    arguments: Json = None  # retry: edited input, with `has_arguments`
     has_arguments: bool = False
+    phase: Phase = Phase.ACTION  # settle: which half
+    outcome: OutcomeKind = OutcomeKind.SUCCEEDED  # settle: what became of it
+    output: Json = None  # settle and skip: what the step gives to those after it
+    reference: str = ""  # settle: where the evidence is
     dice: float = 0.5
 
 
@@ -236,6 +240,57 @@ class EditionStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepSettled:
+    """A person recorded what became of an action whose outcome nobody knew, or of one that failed.
+
+    `outcome` is succeeded (with `output`) or rejected: it did not happen, and a `StepFailed` follows.
+    """
+
+    step: str
+    outcome: OutcomeKind
+    item: int = NO_ITEM
+    output: Json = None
+    reference: str = ""
+    passes_pivot: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSkipped:
+    """A person decided to go on without this step."""
+
+    step: str
+    item: int = NO_ITEM
+    output: Json = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompensationSettled:
+    """A person undid the step by hand."""
+
+    step: str
+    item: int = NO_ITEM
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompensationGivenUp:
+    """A person decided that what the step did stays behind."""
+
+    step: str
+    item: int = NO_ITEM
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPaused:
+    """Nothing new is dispatched, in either direction."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResumed:
+    """The run goes on from where it was paused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeadlinePassed:
     """The run's deadline went by."""
 
@@ -251,6 +306,22 @@ class RunCompleted:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunCompensated:
     """Everything that was done is undone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPartiallyCompensated:
+    """The run was undone but for what a person gave up, which stays behind."""
+
+    stays: tuple[StepKey, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunTerminated:
+    """The run was stopped with no undo. `stays` lists what happened, or may have, and is not undone."""
+
+    stays: tuple[StepKey, ...] = ()
+    by: str = ""
+    message: str = ""
 
 
 Event: TypeAlias = (
@@ -269,7 +340,15 @@ Event: TypeAlias = (
     | OrderTaken
     | OrderRefused
     | EditionStarted
+    | StepSettled
+    | StepSkipped
+    | CompensationSettled
+    | CompensationGivenUp
+    | RunPaused
+    | RunResumed
     | DeadlinePassed
     | RunCompleted
     | RunCompensated
+    | RunPartiallyCompensated
+    | RunTerminated
 )

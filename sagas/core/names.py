@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sagas.core.cel import Environment
+from sagas.core.problem import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,8 +58,8 @@ class Names:
         if links[0] == "steps":
             return "`steps` alone is not a value. Write `steps.<name>.output` or `steps.<name>.status`."
         owned = [name for name in self.declared if name.startswith(f"{links[0]}.")]
-        near = get_close_matches(".".join(links[:2]) if owned else links[0], owned or self._first_links, n=1)
-        hint = f" Did you mean `{near[0]}`?" if near else f" Known here: {_listed(owned or self._first_links)}."
+        near = nearest(".".join(links[:2]) if owned else links[0], owned or self._first_links)
+        hint = f" Did you mean `{near}`?" if near else f" Known here: {_listed(owned or self._first_links)}."
         return f"`{path}` is not a name here.{hint}"
 
     @cached_property
@@ -71,13 +71,13 @@ class Names:
         if step in self.later_steps:
             return f"step `{step}` does not come before this place, so it has no output or status to read here."
         if step not in self.steps:
-            near = get_close_matches(step, self.steps, n=1)
-            hint = f" Did you mean `{near[0]}`?" if near else f" Steps that can be read here: {_listed(self.steps)}."
+            near = nearest(step, self.steps)
+            hint = f" Did you mean `{near}`?" if near else f" Steps that can be read here: {_listed(self.steps)}."
             return f"no step is called `{step}`.{hint}"
         if len(links) == 2:  # noqa: PLR2004 - `steps.<name>` and nothing more
             return f"`steps.{step}` alone is not a value. Write `steps.{step}.output` or `steps.{step}.status`."
-        near = get_close_matches(links[2], ("output", "status"), n=1, cutoff=0.3)
-        hint = f" Did you mean `steps.{step}.{near[0]}`?" if near else " It has `output` and `status`."
+        near = nearest(links[2], ("output", "status"), 0.3)
+        hint = f" Did you mean `steps.{step}.{near}`?" if near else " It has `output` and `status`."
         return f"a step has no `{links[2]}`.{hint}"
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sagas.core import backward, forward
+from sagas.core import backward, forward, settling
 from sagas.core import messages as m
-from sagas.core.vocabulary import Direction, Phase, StepKey, Verb
+from sagas.core.outcome import TERMINATED
+from sagas.core.vocabulary import Direction, OutcomeKind, Phase, StepKey, StepStatus, Verb
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sagas.core.definition import Definition
     from sagas.core.draft import Draft
     from sagas.core.state import RunState
@@ -20,11 +23,7 @@ def refusal(definition: Definition, state: RunState, order: m.TakeOrder) -> str 
     """Return why `order` does not apply to `state`, as a sentence; None when it does."""
     if state.status.is_final:
         return f"The run has ended: it is {_words(state)}."
-    match order.verb:
-        case Verb.CANCEL:
-            return _cancel_refusal(state)
-        case Verb.RETRY:
-            return _retry_refusal(definition, state, order)
+    return _REFUSALS[order.verb](definition, state, order)
 
 
 def take(draft: Draft, order: m.TakeOrder) -> None:
@@ -42,6 +41,18 @@ def take(draft: Draft, order: m.TakeOrder) -> None:
         case Verb.RETRY:
             for target in retriable(draft.definition, draft.state, order.step):
                 _retry(draft, target, order)
+        case Verb.SKIP:
+            settling.skip(draft, order)
+        case Verb.SETTLE:
+            settling.settle(draft, order)
+        case Verb.GIVE_UP:
+            settling.give_up(draft, order)
+        case Verb.PAUSE:
+            draft.emit(m.RunPaused())
+        case Verb.RESUME:
+            draft.emit(m.RunResumed())
+        case Verb.TERMINATE:
+            _terminate(draft, order)
 
 
 def retriable(definition: Definition, state: RunState, step: str | None = None) -> list[Target]:
@@ -66,19 +77,24 @@ def _words(state: RunState) -> str:
     return str(state.status).replace("_", " ")
 
 
-def _cancel_refusal(state: RunState) -> str | None:
+# ---- refusals --------------------------------------------------------------
+
+
+def _cancel_refusal(_definition: Definition, state: RunState, _order: m.TakeOrder) -> str | None:
     if state.is_past_pivot:
         return "The point of no return has been passed: the run can only go forward."
     if state.direction is Direction.BACKWARD or state.is_turning:
         return "The run is already turning round."
     if any(one.phase is Phase.ACTION and one.code == forward.OUTCOME_UNKNOWN for one in state.attention):
-        return "Nobody knows yet whether a step happened: retry it first, then cancel."
+        return "Nobody knows yet whether a step happened: settle or retry it first, then cancel."
     return None
 
 
 def _retry_refusal(definition: Definition, state: RunState, order: m.TakeOrder) -> str | None:
-    if order.step is not None and order.step.partition("[")[0] not in definition.by_name:
-        return f"The saga has no step named {order.step!r}."
+    if why := settling.unknown_step(definition, order.step):
+        return why
+    if state.is_paused:
+        return "The run is paused: nothing is sent before it is resumed."
     targets = retriable(definition, state, order.step)
     if not targets and _waiting(state, order.step):
         return "What came before is being undone right now: retry when that has ended."
@@ -92,6 +108,32 @@ def _retry_refusal(definition: Definition, state: RunState, order: m.TakeOrder) 
         if state.step(key).half(phase).is_unsettled:
             return "The outcome of an earlier attempt is unknown: its input cannot be edited before that is settled."
     return None
+
+
+def _pause_refusal(_definition: Definition, state: RunState, _order: m.TakeOrder) -> str | None:
+    return "The run is paused already." if state.is_paused else None
+
+
+def _resume_refusal(_definition: Definition, state: RunState, _order: m.TakeOrder) -> str | None:
+    return None if state.is_paused else "The run is not paused."
+
+
+def _never(_definition: Definition, _state: RunState, _order: m.TakeOrder) -> str | None:
+    return None
+
+
+_REFUSALS: dict[Verb, Callable[[Definition, RunState, m.TakeOrder], str | None]] = {
+    Verb.CANCEL: _cancel_refusal,
+    Verb.RETRY: _retry_refusal,
+    Verb.SKIP: settling.skip_refusal,
+    Verb.SETTLE: settling.settle_refusal,
+    Verb.GIVE_UP: settling.give_up_refusal,
+    Verb.PAUSE: _pause_refusal,
+    Verb.RESUME: _resume_refusal,
+    Verb.TERMINATE: _never,
+}
+
+# ---- what they do ----------------------------------------------------------
 
 
 def _retry(draft: Draft, target: Target, order: m.TakeOrder) -> None:
@@ -117,3 +159,39 @@ def _retry(draft: Draft, target: Target, order: m.TakeOrder) -> None:
         draft.undo_candidates.add(key)  # pending again: it starts as soon as nothing after it is being undone
     else:
         backward.start(draft, key)
+
+
+def _terminate(draft: Draft, order: m.TakeOrder) -> None:
+    """End the run where it stands: what is in flight is written off, and nothing is undone."""
+    message = "The run was terminated."
+    for key, phase in sorted(draft.state.open):
+        half = draft.step(key).half(phase)
+        if half.is_awaiting:
+            draft.emit(
+                m.AttemptEnded(
+                    step=key.step,
+                    item=key.item,
+                    phase=phase,
+                    number=half.number,
+                    outcome=OutcomeKind.FAILED if half.is_atomic else OutcomeKind.UNKNOWN,
+                    code=TERMINATED,
+                    message=message,
+                    is_counted=False,
+                )
+            )
+        said: dict[str, Any] = {"step": key.step, "item": key.item, "code": TERMINATED, "message": message}
+        is_unsettled = draft.step(key).half(phase).is_unsettled
+        outcome = OutcomeKind.UNKNOWN if is_unsettled else OutcomeKind.FAILED
+        if phase is Phase.COMPENSATION:
+            draft.emit(m.CompensationFailed(**said, outcome=outcome))
+        elif is_unsettled:
+            draft.emit(m.StepInDoubt(**said))
+        else:
+            draft.emit(m.StepFailed(**said, outcome=outcome))
+    stays = tuple(
+        key
+        for key, step in sorted(draft.state.steps.items())
+        if step.status in {StepStatus.SUCCEEDED, StepStatus.IN_DOUBT}
+        and step.compensation_status not in backward.DONE_UNDOING
+    )
+    draft.emit(m.RunTerminated(stays=stays, by=order.by, message=order.reason))

@@ -71,6 +71,7 @@ class Unknown:
 Outcome: TypeAlias = Succeeded | Rejected | Failed | Unknown
 
 WORKER_LOST = "worker_lost"
+TERMINATED = "terminated"
 NOT_SENT = "not_sent"
 TIMED_OUT = "timed_out"
 EXPRESSION_ERROR = "expression_error"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, TypeAlias
@@ -23,6 +25,8 @@ Place: TypeAlias = tuple[int, int]  # line and column, both from 1
 _LONG_NUMBER = re.compile(r"\d{19}|\de\+?\d", re.ASCII)  # may be beyond 64 bits
 _FOUND_LENGTH_MAX = 60
 _INT_BITS_MAX = 64
+_GUESSES_MAX = 40  # of one document: a quarter of a second at worst
+_FLOAT_MAX = 1e16  # from here on a float is written with an exponent
 _LISTED_MAX = 20  # more names than this are a wall, not a hint
 
 
@@ -51,7 +55,7 @@ def path_text(path: Path) -> str:
     'steps[2].retry'
     """
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.removeprefix(".")
+    return sayable(text.removeprefix("."))
 
 
 def pointer_text(path: Path) -> str:
@@ -60,7 +64,12 @@ def pointer_text(path: Path) -> str:
     >>> pointer_text(("a/b", 0))
     '/a~1b/0'
     """
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    return sayable("".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path))
+
+
+def sayable(text: str) -> str:
+    """Return text that can be sent: halves of surrogate pairs, which a document may hold, become `?`."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 @dataclass
@@ -86,15 +95,40 @@ class Report:
         while place is None and nearest not in self.places and nearest:
             nearest = nearest[:-1]
         line, column = place or self.places.get(nearest) or (None, None)
-        return Problem(message[:1].upper() + message[1:], path_text(path), pointer_text(path), line, column, code)
+        message = sayable(message[:1].upper() + message[1:])
+        return Problem(message, path_text(path), pointer_text(path), line, column, code)
+
+
+_guesses_left: ContextVar[list[int] | None] = ContextVar("guesses_left", default=None)
+
+
+@contextmanager
+def few_guesses() -> Iterator[None]:
+    """Within this, `nearest` is tried for the first mistakes only: comparing texts is slow, and a document is long."""
+    token = _guesses_left.set([_GUESSES_MAX])
+    try:
+        yield
+    finally:
+        _guesses_left.reset(token)
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """Return the known name that `name` was probably meant to be; None when none is near."""
+    left = _guesses_left.get()
+    if left is not None:
+        if left[0] <= 0:
+            return None
+        left[0] -= 1
+    alike = [one for one in known if abs(len(one) - len(name)) <= max(3, len(name) // 2)]
+    return next(iter(get_close_matches(name, alike, n=1, cutoff=cutoff)), None)
 
 
 def hint(name: str, known: Iterable[str]) -> str:
     """Return ` Did you mean …?` with the nearest known name, or the list of them when it is short."""
     known = list(known)
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    near = nearest(name, known, 0.5)
     if near:
-        return f" Did you mean `{near[0]}`?"
+        return f" Did you mean `{near}`?"
     if not 0 < len(known) <= _LISTED_MAX:
         return ""
     return f" Known: {', '.join(f'`{one}`' for one in known)}."
@@ -189,8 +223,8 @@ def _fault(path: Path, part: Json) -> tuple[str, str] | None:
             return "number_too_large", "Whole numbers must fit into 64 bits."
         case float() if not math.isfinite(part):
             return "not_finite", "Numbers must be finite."
-        case float() if abs(part) >= INT64.stop:  # PostgreSQL would give it back as a whole number, SQLite as it was
-            return "number_too_large", "Numbers must be smaller than 2^63."
+        case float() if abs(part) >= _FLOAT_MAX:  # PostgreSQL would give it back as a whole number, SQLite as it was
+            return "number_too_large", "Numbers from 10^16 on must be whole and written without point and exponent."
         case dict() | list() | int() | float():
             return None
     return "not_json", f"A {type(part).__name__} is not JSON."

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sagas.core.expressions import CompiledTemplate
+from sagas.core.problem import hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from sagas.core.vocabulary import Json
 
 _INPUT_PROPERTY = re.compile(r"""input\s*(?:\.\s*\??\s*(\w+)|\[\s*\??\s*['"]([^'"]*)['"])""")
+_PLAIN_INPUT = re.compile(r"input\.(\w+)(?:\.\w+)*", re.ASCII)
+_MORE_PROPERTIES = frozenset((  # keywords that may declare properties elsewhere than under `properties`
+    "$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "dependentSchemas", "patternProperties",
+))  # fmt: skip
 _WHOLE_INPUT = re.compile(r"(?<![\w.])input(?!\s*(?:\.|\?|\[))")
 
 
@@ -25,7 +30,7 @@ def check(definition: Definition, document: Json, actions: Mapping[str, ActionFa
     _endless_retries(definition, document, report)
     _missing_outputs(definition, report, actions)
     _time_budget(definition, report)
-    _unused_inputs(definition, report)
+    _inputs(definition, report)
     if definition.key is not None and not _expressions(definition.key):
         report.warning(("key",), "constant_key", "The key is the same for every start, so only one run can ever begin.")
 
@@ -111,27 +116,50 @@ def _half_budget_s(timeout_s: float, retry: RetryPolicy) -> float:
     return budget_s
 
 
-def _unused_inputs(definition: Definition, report: Report) -> None:
+def _inputs(definition: Definition, report: Report) -> None:
+    """Compare the names that expressions read with those that the schema declares."""
     schema = definition.input_schema
     properties = schema.get("properties") if isinstance(schema, dict) else None
-    if not isinstance(properties, dict):
+    if not isinstance(schema, dict) or not isinstance(properties, dict):
         return
-    texts = [text for template in _templates(definition) for text in _expressions(template)]
-    if any(_WHOLE_INPUT.search(text) for text in texts):
+    found = [(path, text) for path, template in _templates(definition) for text in _expressions(template)]
+    if not _MORE_PROPERTIES & schema.keys():
+        _undeclared_inputs(found, properties, report, is_closed=schema.get("additionalProperties") is False)
+    if any(_WHOLE_INPUT.search(text) for _, text in found):
         return
-    read = {first or second for text in texts for first, second in _INPUT_PROPERTY.findall(text)}
+    read = {first or second for _, text in found for first, second in _INPUT_PROPERTY.findall(text)}
     for name in properties:
         if name not in read:
             report.warning(("input", "properties", name), "input_unused", f"no expression reads `input.{name}`.")
 
 
-def _templates(definition: Definition) -> Iterator[Template]:
-    yield from (template for template in (definition.key, definition.amount, definition.output) if template)
-    yield from definition.labels.values()
+def _undeclared_inputs(
+    found: list[tuple[Path, str]], properties: dict[str, Json], report: Report, *, is_closed: bool
+) -> None:
+    for path, text in found:
+        plain = _PLAIN_INPUT.fullmatch(text)
+        if plain is None or plain[1] in properties:
+            continue
+        message = f"the input has no `{plain[1]}`, so this would always be null.{hint(plain[1], properties)}"
+        if is_closed:
+            report.error(path, "input_unknown", message)
+        else:
+            report.warning(
+                path, "input_unknown", message.replace("would always be null", "is null unless a start brings it")
+            )
+
+
+def _templates(definition: Definition) -> Iterator[tuple[Path, Template]]:
+    """Yield every template with its place in the document."""
+    for name, template in (("key", definition.key), ("amount", definition.amount), ("output", definition.output)):
+        if template:
+            yield (name,), template
+    yield from ((("labels", name), template) for name, template in definition.labels.items())
     for step in definition.steps:
-        yield step.action.arguments
+        place = ("steps", step.position)
+        yield (*place, "with"), step.action.arguments
         if step.compensation is not None:
-            yield step.compensation.arguments
+            yield (*place, "compensation", "with"), step.compensation.arguments
 
 
 def _expressions(template: Template) -> tuple[str, ...]:

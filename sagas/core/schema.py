@@ -17,6 +17,7 @@ from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationErrorKin
 
 from sagas.core.limits import COMPILED_KEPT_MAX, PROBLEMS_MAX
 from sagas.core.problem import Path, Problem, check_payload, found_text, path_text, pointer_text
+from sagas.core.schema_cost import SchemaCostError, check_cost, check_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _MESSAGE_LENGTH_MAX = 300
+_REBASING = frozenset({"$id", "$dynamicRef", "$dynamicAnchor"})  # they change what a `$ref` means
+_LISTED_MAX = 20  # values of an enum that a message lists
 _TAIL = re.compile(r"\n\nFailed validating.*", re.DOTALL)
 
 _validators: dict[str, Draft202012Validator] = {}
@@ -42,8 +45,11 @@ def check_schema(schema: Json, path: Path, report: Report) -> None:
         return
     is_good = True
     for where, key, value in _keywords(schema, path):
-        if key in {"$ref", "$dynamicRef"} and isinstance(value, str) and not value.startswith("#"):
+        if key == "$ref" and isinstance(value, str) and not value.startswith("#"):
             report.error(where, "remote_ref", f"`{key}` may only point into this schema (`#/…`); found `{value}`.")
+            is_good = False
+        if key in _REBASING and where != (*path, "$id"):
+            report.error(where, "rebased", f"`{key}` is not read in an input; use `$defs` and `$ref: '#/$defs/…'`.")
             is_good = False
         if key == "$schema" and value != DIALECT:
             report.error(where, "dialect", f"only JSON Schema 2020-12 is spoken here (`{DIALECT}`); found `{value}`.")
@@ -58,7 +64,10 @@ def check_schema(schema: Json, path: Path, report: Report) -> None:
     if faults:
         return
     try:
+        check_references(schema)
         _compiled(schema)
+    except SchemaCostError as error:
+        report.error(path, "bad_schema", f"this schema cannot be used: {error}.")
     except (jsonschema_rs.ValidationError, ValueError) as error:
         where = (*path, *getattr(error, "instance_path", ()))
         report.error(where, "bad_schema", f"this schema cannot be used: {_short(str(error))}.")
@@ -70,6 +79,10 @@ def check_input(definition: Definition, value: Json) -> tuple[Problem, ...]:
         return problems
     if definition.input_schema is None:
         return ()
+    try:
+        check_cost(definition.input_schema, value)
+    except SchemaCostError as error:
+        return (Problem(f"The input cannot be checked: {error}.", code="too_costly"),)
     errors = _validator(definition).iter_errors(value)
     return tuple(problem for error in islice(errors, PROBLEMS_MAX) for problem in _problems(error))[:PROBLEMS_MAX]
 
@@ -82,6 +95,9 @@ def _problems(error: jsonschema_rs.ValidationError) -> Iterator[Problem]:
         case ValidationErrorKind.AdditionalProperties(unexpected=names):
             for name in names:
                 yield _problem((*path, name), "unknown_key", f"`{name}` is not known here.")
+        case ValidationErrorKind.Enum(options=options) as kind if len(options) <= _LISTED_MAX:
+            known = ", ".join(json.dumps(one, ensure_ascii=False) for one in options)
+            yield _problem(path, kind.name, _short(f"Must be one of {known}; found {found_text(error.instance)}") + ".")
         case kind:
             yield _problem(path, kind.name, f"{_short(error.message)}.")
 

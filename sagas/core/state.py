@@ -95,6 +95,7 @@ class RunState:
     is_turning: bool = False  # asked to turn round; attempts in flight are drained
     is_past_pivot: bool = False
     is_overdue: bool = False
+    is_paused: bool = False  # nothing new is dispatched; what is in flight ends
     input: Json = None
     output: Json = None
     key: str = ""

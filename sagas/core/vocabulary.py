@@ -100,6 +100,12 @@ class Verb(StrEnum):
 
     CANCEL = "cancel"
     RETRY = "retry"
+    SKIP = "skip"
+    SETTLE = "settle"
+    GIVE_UP = "give_up"
+    PAUSE = "pause"
+    RESUME = "resume"
+    TERMINATE = "terminate"
 
 
 class Role(StrEnum):

@@ -6,6 +6,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import auth
+from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView, redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.shortcuts import redirect, render
@@ -15,6 +16,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from sagas.access import has_role, redeem_sign_in_link
+from sagas.guard import bound_user_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,11 +46,20 @@ def needs_role(needed: Role) -> Callable[[Callable[..., HttpResponse]], Callable
     return guard
 
 
+class SignInForm(AuthenticationForm):
+    """Name and password; the name is no longer than a person's can be."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        bound_user_name(self)
+
+
 @method_decorator(sensitive_post_parameters(), name="dispatch")
 class SignIn(LoginView):
     """Name and password. `next` is followed only to this very site (Django checks it); five wrong tries lock."""
 
     template_name = "sagas/access/sign_in.html"
+    authentication_form = SignInForm
     redirect_authenticated_user = True
 
 

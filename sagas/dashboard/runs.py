@@ -14,11 +14,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from sagas.access import has_role
-from sagas.core.vocabulary import Role, RunStatus, StepStatus
+from sagas.core.vocabulary import Role, RunStatus
 from sagas.dashboard.access import needs_role
 from sagas.live import addresses
 from sagas.models import Saga
-from sagas.presentation import fragments, steps, strip, tiles
+from sagas.presentation import fragments, offers, steps, strip, tiles
 from sagas.presentation.status import RUN_LOOKS, compensation_look, step_look
 from sagas.queries import counts
 from sagas.queries.run_detail import RunDetail, find_run_detail
@@ -85,20 +85,20 @@ def step_detail(request: HttpRequest, run_id: UUID, step: str) -> HttpResponse:
     if found is None:
         raise Http404(_("This run has no step of that name."))
     plan = found.plan
-    retriable = {StepStatus.RETRYING.value, StepStatus.FAILED.value}
     context = {
         "detail": detail,
         "run": detail.run,
         "step": found,
-        "action_look": step_look(found.status),
-        "undo_look": compensation_look(found.compensation_status) if found.is_undoing else None,
+        "action_look": step_look(found.status, found.last_outcome),
+        "undo_look": (
+            compensation_look(found.compensation_status, found.last_undo_outcome) if found.is_undoing else None
+        ),
         "undo_words": steps.undo_words(found),
         "action_policy": steps.policy_words(plan.attempts_max, plan.timeout_s),
         "undo_policy": (
             steps.policy_words(plan.compensation_attempts_max, plan.compensation_timeout_s) if plan.compensation else ""
         ),
-        "can_retry": not RUN_LOOKS[detail.run.status].is_final
-        and (found.status == StepStatus.RETRYING.value or found.compensation_status in retriable),
+        "offers": offers.offers_of(detail, found),
         "may_operate": has_role(request.user, Role.OPERATOR),
     }
     return render(request, "sagas/runs/step.html", context)

@@ -19,10 +19,12 @@ from sagas.core.document import check_source
 from sagas.core.vocabulary import FINAL, Role
 from sagas.dashboard import start_form
 from sagas.dashboard.access import needs_role
+from sagas.dashboard.form_key import make_form_key, start_once
 from sagas.engine import commands
 from sagas.engine import errors as engine_errors
 from sagas.models import Saga, SagaVersion
 from sagas.participants import registry
+from sagas.presentation.graph import draw_definition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
     from sagas.core.problem import Problem
+    from sagas.core.vocabulary import Json
 
 VERSIONS_MAX = 50  # listed on a saga's page, newest first
 SAGAS_MAX = 500
@@ -69,6 +72,7 @@ class Editor:
     refusal: str = ""
     is_valid: bool = False
     conflict: SagaVersion | None = None
+    document: dict[str, Json] | None = None  # what the text says, when it was checked and nothing is wrong with it
 
     @property
     def findings(self) -> tuple[tuple[Problem, str], ...]:
@@ -107,14 +111,15 @@ def saga_detail(request: HttpRequest, name: str) -> HttpResponse:
 def saga_version(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """One published version, to read."""
     version = get_object_or_404(SagaVersion.objects.select_related("saga"), saga__name=name, number=number)
-    return render(request, "sagas/sagas/version.html", {"saga": version.saga, "version": version})
+    graph = draw_definition(version.document)
+    return render(request, "sagas/sagas/version.html", {"saga": version.saga, "version": version, "graph": graph})
 
 
 @require_safe
 @needs_role(Role.AUTHOR)
 def saga_new(request: HttpRequest) -> HttpResponse:
     """A starting text for a saga that does not exist yet."""
-    return _show_new(request, Editor(source=STARTER, base=0))
+    return _show_new(request, Editor(STARTER, 0, document=check_source(STARTER, registry.facts()).document))
 
 
 @require_POST
@@ -124,11 +129,15 @@ def saga_validate(request: HttpRequest, name: str | None = None) -> HttpResponse
     saga = _get_saga(name) if name else None
     editor = _typed(request)
     checked = check_source(editor.source, registry.facts())
-    return _show_editor(
-        request, saga,
-        Editor(editor.source, editor.base, checked.problems, checked.warnings, is_valid=not checked.problems),
-        status=422 if checked.problems else 200,
-    )  # fmt: skip
+    editor = Editor(
+        editor.source,
+        editor.base,
+        checked.problems,
+        checked.warnings,
+        is_valid=not checked.problems,
+        document=checked.document,
+    )
+    return _show_editor(request, saga, editor, status=422 if checked.problems else 200)
 
 
 @require_POST
@@ -169,7 +178,9 @@ def saga_start(request: HttpRequest, name: str) -> HttpResponse:
     refusals: tuple[str, ...] = ()
     if not any(field.errors for field in fields):
         try:
-            started = commands.start_run(saga.name, value, by=request.user.get_username())
+            started = start_once(
+                request, saga.name, lambda: commands.start_run(saga.name, value, by=request.user.get_username())
+            )
         except engine_errors.InputInvalidError as error:
             if error.within:  # the schema's own: these have a place in the form
                 fields, left = start_form.with_problems(fields, error.problems)
@@ -183,10 +194,8 @@ def saga_start(request: HttpRequest, name: str) -> HttpResponse:
             refusals = (_("This saga is archived: no run of it can be started."),)
         else:
             if not started.is_new:
-                messages.info(
-                    request, _("This key had started this run before, with the same input. No other was made.")
-                )
-            return redirect("sagas:run-detail", started.run.id)
+                messages.info(request, _("This run was started before, with the same input. No other was made."))
+            return redirect("sagas:run-detail", started.run_id)
     return _show(request, saga, start={"fields": fields, "refusals": refusals}, status=422)
 
 
@@ -217,7 +226,8 @@ def _show_editor(request: HttpRequest, saga: Saga | None, editor: Editor, *, sta
 
 
 def _show_new(request: HttpRequest, editor: Editor, *, status: int = 200) -> HttpResponse:
-    return render(request, "sagas/sagas/new.html", {"editor": editor, "may_author": True}, status=status)
+    graph = draw_definition(editor.document) if editor.document else None
+    return render(request, "sagas/sagas/new.html", {"editor": editor, "graph": graph}, status=status)
 
 
 def _show(
@@ -229,10 +239,14 @@ def _show(
         editor = Editor(latest.source if latest else STARTER, latest.number if latest else 0)
     if start is None and latest is not None:
         start = {"fields": start_form.make_fields(latest.document.get("input"))}
+    shown = editor.document or (latest.document if latest else None)
     context = {
         "saga": saga,
         "editor": editor,
+        "graph": draw_definition(shown) if shown else None,
+        "drawn_number": None if editor.document or latest is None else latest.number,
         "start": start,
+        "form_key": make_form_key(),
         "versions": saga.versions.defer("document", "source")[:VERSIONS_MAX],
         "may_author": access.has_role(request.user, Role.AUTHOR),
         "may_operate": access.has_role(request.user, Role.OPERATOR),

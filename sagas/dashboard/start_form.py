@@ -183,10 +183,15 @@ def _read(field: Field) -> Any:
         if not NUMBER.fullmatch(text):
             raise UnreadableError(_("This must be a number such as 12.50; you wrote “%(text)s”.") % {"text": text[:80]})
         return int(text) if INTEGER.fullmatch(text) else float(text)
-    return _read_json(text)
+    return read_json(text)
 
 
-def _read_json(text: str) -> Json:
+def read_json(text: str) -> Json:
+    """Read JSON that a person typed.
+
+    Raises:
+        UnreadableError: it is none; the text says where.
+    """
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:

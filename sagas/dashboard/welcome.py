@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from sagas.access import has_role
 from sagas.core.vocabulary import Role
 from sagas.dashboard.access import needs_role
+from sagas.dashboard.form_key import make_form_key, start_once
 from sagas.engine import commands, errors
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def welcome(request: HttpRequest) -> HttpResponse:
     context = {
         "fails_at": FAILS_AT,
         "how": HOW,
+        "form_key": make_form_key(),
         "is_demo": settings.SAGAWEB_DEMO,
         "may_operate": has_role(request.user, Role.OPERATOR),
     }
@@ -70,8 +72,10 @@ def demo_start(request: HttpRequest) -> HttpResponse:
         "faults": faults,
     }
     try:
-        started = commands.start_run(DEMO_SAGA, order, by=request.user.get_username())
+        started = start_once(
+            request, DEMO_SAGA, lambda: commands.start_run(DEMO_SAGA, order, by=request.user.get_username())
+        )
     except (errors.SagaUnknownError, errors.SagaArchivedError):
         messages.error(request, _("The demo shop is not loaded. Start Sagaweb with --demo to have it."))
         return redirect("sagas:welcome")
-    return redirect("sagas:run-detail", started.run.id)
+    return redirect("sagas:run-detail", started.run_id)

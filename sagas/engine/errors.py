@@ -4,6 +4,7 @@ EngineError
 ├── SagaUnknownError, SagaArchivedError
 ├── InputInvalidError
 ├── KeyReusedError
+├── RequestKeyReusedError, RequestKeyBusyError
 ├── RunUnknownError
 ├── OrderRefusedError
 └── RevisionStaleError
@@ -48,6 +49,18 @@ class KeyReusedError(EngineError):
         super().__init__(f"The key {key!r} belongs to run {run_id}, which has another input.")
         self.key = key
         self.run_id = run_id
+
+
+class RequestKeyReusedError(EngineError):
+    """The idempotency key of a request came before, with another request."""
+
+    def __init__(self, key: str, run_id: UUID) -> None:
+        super().__init__(f"The key {key!r} came with another request.")
+        self.run_id = run_id
+
+
+class RequestKeyBusyError(EngineError):
+    """Many requests with the same idempotency key came at once, and this one lost each race."""
 
 
 class RunUnknownError(EngineError):

@@ -23,7 +23,41 @@ if TYPE_CHECKING:
 
 THREADS = 16  # plain actions at once in one pump; each may hold a database connection
 ATOMIC_THREADS = 4
+LATE_MAX = 48  # threads beside these that never came back: no thread can be stopped, and each holds memory
 SQLITE_ATOMIC_S_MAX = 2.0  # an atomic action holds the only write lock there is
+
+
+class _Pool:
+    """The threads for one kind of action.
+
+    `size` of them work on attempts that somebody awaits. One whose attempt timed
+    out does not count among those, so actions that never come back do not stop
+    the others: not before `LATE_MAX` of them.
+    """
+
+    def __init__(self, size: int, name: str, open_thread: Callable[[], None]) -> None:
+        self.executor = ThreadPoolExecutor(size + LATE_MAX, name, initializer=open_thread)
+        self.late = 0
+        self._free = asyncio.Semaphore(size)
+
+    async def take_place(self) -> None:
+        """Wait until one more attempt may be carried out."""
+        await self._free.acquire()
+
+    def time_out(self) -> bool:
+        """Give the place of an attempt that timed out to another; false when too many are late."""
+        if self.late >= LATE_MAX:
+            return False
+        self.late += 1
+        self._free.release()
+        return True
+
+    def come_back(self, *, is_late: bool) -> None:
+        """Note that a thread is back; `is_late` is what `time_out` said of it."""
+        if is_late:
+            self.late -= 1
+        else:
+            self._free.release()
 
 
 class Performer:
@@ -32,12 +66,14 @@ class Performer:
     def __init__(self) -> None:
         """Make the pools; their threads start when they are needed."""
         self.is_single_writer = connection.vendor == "sqlite"
-        atomic_threads = 1 if self.is_single_writer else ATOMIC_THREADS
         self._connections: list[BaseDatabaseWrapper] = []
-        self._plain = ThreadPoolExecutor(THREADS, "action", initializer=self._open_thread)
-        self._atomic = ThreadPoolExecutor(atomic_threads, "atomic", initializer=self._open_thread)
-        self._plain_free = asyncio.Semaphore(THREADS)
-        self._atomic_free = asyncio.Semaphore(atomic_threads)
+        self._plain = _Pool(THREADS, "action", self._open_thread)
+        self._atomic = _Pool(1 if self.is_single_writer else ATOMIC_THREADS, "atomic", self._open_thread)
+
+    @property
+    def late(self) -> int:
+        """How many threads have not come back from an attempt whose time is over."""
+        return self._plain.late + self._atomic.late
 
     def _open_thread(self) -> None:
         """In each new thread of a pool: note its connections, so that `close` can end them from outside."""
@@ -52,7 +88,7 @@ class Performer:
         without its connection it cannot commit anything late either.
         """
         for pool in (self._plain, self._atomic):
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.executor.shutdown(wait=False, cancel_futures=True)
         for known in self._connections:
             if known.connection is not None:
                 with suppress(DatabaseError, InterfaceError):
@@ -66,17 +102,24 @@ class Performer:
         if action.is_async:
             on_sent()
             return await local.perform_async(action, call)
-        await self._plain_free.acquire()
+        await self._plain.take_place()
         on_sent()
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Outcome] = loop.create_future()
+        is_late = False
 
         def settle(outcome: Outcome) -> None:
             if not answer.done():
                 answer.set_result(outcome)
 
+        def time_out() -> None:
+            nonlocal is_late
+            is_late = self._plain.time_out()
+            settle(Unknown(Error(TIMED_OUT, f"No answer within {call.timeout_s:g} s.")))
+
         def come_back(outcome: Outcome) -> None:
-            self._plain_free.release()
+            timer.cancel()
+            self._plain.come_back(is_late=is_late)
             settle(outcome)
 
         def work() -> None:
@@ -84,14 +127,9 @@ class Performer:
             with suppress(RuntimeError):  # the shift is over, and its loop with it
                 loop.call_soon_threadsafe(come_back, outcome)
 
-        # The thread cannot be stopped: after the time-out it keeps its place in the pool until it comes back.
-        late = Unknown(Error(TIMED_OUT, f"No answer within {call.timeout_s:g} s."))
-        timer = loop.call_later(call.timeout_s, settle, late)
-        self._plain.submit(work)
-        try:
-            return await answer
-        finally:
-            timer.cancel()
+        timer = loop.call_later(call.timeout_s, time_out)
+        self._plain.executor.submit(work)
+        return await answer
 
     async def perform_atomic(
         self, action: Action, call: Call, commit: Callable[[Succeeded], None], on_sent: Callable[[], None]
@@ -115,15 +153,17 @@ class Performer:
             commit(outcome)
 
         late = Failed(Error(TIMED_OUT, f"Not done within {timeout_s:g} s; rolled back."))
-        await self._atomic_free.acquire()
+        await self._atomic.take_place()
         on_sent()
-        done = asyncio.wrap_future(self._atomic.submit(local.perform_atomic, action, call, commit_in_time))
-        done.add_done_callback(lambda _: self._atomic_free.release())
+        done = asyncio.wrap_future(self._atomic.executor.submit(local.perform_atomic, action, call, commit_in_time))
+        has_lost_place = False
+        done.add_done_callback(lambda _: self._atomic.come_back(is_late=has_lost_place))
         try:
             return await asyncio.wait_for(asyncio.shield(done), timeout_s)
         except TimeoutError:
             is_late = True
             if not self.is_single_writer and not has_begun:
+                has_lost_place = self._atomic.time_out()
                 return late
         outcome = await done  # a commit that had begun in time may still have won
         return None if outcome is None else late

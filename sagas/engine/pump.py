@@ -12,7 +12,6 @@ import asyncio
 import logging
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -26,7 +25,8 @@ from sagas.engine import lease, slot, stored
 from sagas.engine.clock import Clock
 from sagas.engine.drive import Driver
 from sagas.engine.group import GroupCommit
-from sagas.engine.perform import Performer
+from sagas.engine.journal_thread import JournalThread
+from sagas.engine.perform import LATE_MAX, Performer
 from sagas.models import Order, SagaRun
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ INBOX_EVERY_S = 0.25  # rule 21 of the law
 POLL_S = 0.5  # beside the bell
 POLL_WITHOUT_BELL_S = 0.03
 STOP_GRACE_S = 3.0
+LOOP_STILL_S_MAX = 20.0  # of an event loop; far more than a busy machine or a large claim takes
 DRAIN_S_MAX = 200.0  # after a shift, for the attempts still in flight; below the task's time-out
 
 Claimed = tuple["UUID", int, "Definition", "RunState", "list[Order]"]
@@ -57,7 +58,7 @@ def run_shift(
     length_s: float,
     should_stop: Callable[[], bool],
     hand_over: Callable[[], None] | None = None,
-) -> None:
+) -> int:
     """Be the pump of one slot for a shift; returns at once when a live pump holds it.
 
     Args:
@@ -67,14 +68,19 @@ def run_shift(
         should_stop: asked every fraction of a second; true gives the runs back and ends the shift soon.
         hand_over: called in the journal's thread once the slot is free for the next
             shift, while attempts of this one may still be in flight. Not called on a stop.
+
+    Returns:
+        How many threads are left behind in actions that have not come back. No
+        thread can be stopped; the process is to end before there are too many.
     """
     clock = Clock()
     try:
         token = slot.take(group, number, clock.read())
     finally:
         connections.close_all()  # the shift's threads have their own
-    if token is not None:
-        asyncio.run(_work(group, number, token, clock, length_s, should_stop, hand_over))
+    if token is None:
+        return 0
+    return asyncio.run(_work(group, number, token, clock, length_s, should_stop, hand_over))
 
 
 async def _work(  # the loop must run before a pump is made
@@ -85,8 +91,10 @@ async def _work(  # the loop must run before a pump is made
     length_s: float,
     should_stop: Callable[[], bool],
     hand_over: Callable[[], None] | None,
-) -> None:
-    await Pump(group, number, token, clock).work(length_s, should_stop, hand_over)
+) -> int:
+    pump = Pump(group, number, token, clock)
+    await pump.work(length_s, should_stop, hand_over)
+    return pump.performer.late
 
 
 class Pump:
@@ -97,7 +105,7 @@ class Pump:
         self.clock = clock
         self.performer = Performer()
         self._slot = (group, number, token)
-        self._database = ThreadPoolExecutor(1, "journal")
+        self._database = JournalThread()
         self.group = GroupCommit(self._database, lambda: len(self._drivers))
         self._drivers: dict[UUID, Driver] = {}
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
@@ -105,6 +113,7 @@ class Pump:
         self._is_over = threading.Event()
         self._is_slot_ours = True
         self._loop_at = clock.carried()
+        self._turned = time.monotonic()
         self._beaten = 0
         self._next_due: datetime | None = None
 
@@ -119,15 +128,17 @@ class Pump:
         ]
         for thread in threads:
             thread.start()
-        background = [asyncio.create_task(self.group.work()), asyncio.create_task(self._watch_inboxes())]
+        background = [
+            asyncio.create_task(work) for work in (self.group.work(), self._watch_inboxes(), self._keep_turning())
+        ]
         ends_at = time.monotonic() + length_s
         try:
-            while time.monotonic() < ends_at and not should_stop() and self._is_slot_ours:
+            while time.monotonic() < ends_at and not should_stop() and self._is_slot_ours and not self._is_worn_out():
                 await self._claim_once(should_stop, ends_at)
             is_stop = should_stop() or not self._is_slot_ours
             if not is_stop:
                 await loop.run_in_executor(self._database, self._free_slot, hand_over)
-            await self._drain(STOP_GRACE_S if is_stop else DRAIN_S_MAX, should_stop)
+            await self._drain(STOP_GRACE_S if is_stop or self._is_worn_out() else DRAIN_S_MAX, should_stop)
             await self._let_go_of_all()
         finally:
             self._is_over.set()
@@ -139,6 +150,10 @@ class Pump:
             await loop.run_in_executor(self._database, connections.close_all)
             self._database.shutdown(wait=False)
 
+    def _is_worn_out(self) -> bool:
+        """Whether so many actions have not come back that others may wait for ever."""
+        return self.performer.late >= LATE_MAX
+
     # ---- claiming --------------------------------------------------------------
 
     async def _claim_once(self, should_stop: Callable[[], bool], ends_at: float) -> None:
@@ -147,8 +162,10 @@ class Pump:
         room = min(CLAIM_MAX, HELD_MAX - len(self._drivers))
         claimed: Sequence[Claimed] = ()
         if room > 0:
-            with suppress(DatabaseError, InterfaceError):
+            try:
                 claimed = await asyncio.get_running_loop().run_in_executor(self._database, self._claim, room)
+            except (DatabaseError, InterfaceError):
+                logger.warning("A claim broke; trying again", exc_info=True)
         for run_id, token, definition, state, orders in claimed:
             self._take(Driver(self, run_id, token, definition, state), orders)
         if claimed:
@@ -184,6 +201,8 @@ class Pump:
         orders = stored.load_orders(list(waiting), waiting) if waiting else {}
         claimed: list[Claimed] = []
         for run in runs:
+            if run.id not in states:
+                continue
             try:
                 definition = load_version(run.version_id)
             except Exception:  # one run's trouble is not the others'; its lease ends, and it is looked at again
@@ -241,7 +260,6 @@ class Pump:
         """Look at the inboxes of the runs in hand, each quarter of a second."""
         loop = asyncio.get_running_loop()
         while True:
-            self._loop_at = self.clock.carried()
             seen = {run_id: driver.orders_seen for run_id, driver in self._drivers.items()}
             if seen:
                 with suppress(DatabaseError, InterfaceError):
@@ -249,6 +267,12 @@ class Pump:
                     for run_id, orders in found.items():
                         if run_id in self._drivers:
                             self._drivers[run_id].take_orders(orders)
+            await asyncio.sleep(INBOX_EVERY_S)
+
+    async def _keep_turning(self) -> None:
+        """Show the lease thread that the loop turns, whatever the database does."""
+        while True:
+            self._loop_at, self._turned = self.clock.carried(), time.monotonic()
             await asyncio.sleep(INBOX_EVERY_S)
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -268,6 +292,13 @@ class Pump:
         """In the lease thread: renew what is held and beat, several times in a lease."""
         every_s = min(1.0, lease.length() / timedelta(seconds=5))
         while not self._is_over.wait(every_s):
+            if time.monotonic() - self._turned > LOOP_STILL_S_MAX:
+                logger.error(
+                    "The event loop has stood still for %.0f s, as when an async action blocks: the runs are left to"
+                    " other pumps", LOOP_STILL_S_MAX,
+                )  # fmt: skip
+                self._is_slot_ours = False
+                break
             try:
                 now = self.clock.read()
                 held = [(run_id, driver.token) for run_id, driver in list(self._drivers.items())]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from sagas.core.state import Attention, RunState, StepState
 from sagas.core.vocabulary import (
     CompensationStatus,
     Direction,
+    OutcomeKind,
     Phase,
     RunStatus,
     StepKey,
@@ -26,18 +28,38 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+logger = logging.getLogger(__name__)
+
 _ACTIVE = frozenset({StepStatus.RUNNING, StepStatus.WAITING, StepStatus.RETRYING})
 _UNDOING = frozenset({CompensationStatus.RUNNING, CompensationStatus.WAITING, CompensationStatus.RETRYING})
 
 
 def load(runs: Sequence[SagaRun]) -> dict[UUID, RunState]:
-    """Return the stored state of each run. Rows must come with `saga` and `version` selected."""
-    steps: dict[UUID, dict[StepKey, StepState]] = defaultdict(dict)
+    """Return the stored state of each run that can be read; the others are logged.
+
+    Rows must come with `saga` and `version` selected.
+    """
+    steps: dict[UUID, list[StepRun]] = defaultdict(list)
     touched = [run.id for run in runs if run.started_at is not None]
     if touched:
         for row in StepRun.objects.filter(run_id__in=touched).order_by("id"):
-            steps[row.run_id][StepKey(row.step, row.item)] = _step_state(row)
-    return {run.id: _run_state(run, steps.get(run.id, {})) for run in runs}
+            steps[row.run_id].append(row)
+    states: dict[UUID, RunState] = {}
+    for run in runs:
+        try:
+            states[run.id] = _run_state(run, steps[run.id])
+        except Exception:  # rows written by other hands or other code; one run's trouble is not the others'
+            logger.exception("What is stored of run %s cannot be read", run.id)
+    return states
+
+
+def load_one(run: SagaRun) -> RunState:
+    """Return the stored state of one run, selected as for `load`.
+
+    Raises:
+        ValueError, KeyError, TypeError: the rows were written by other hands or other code.
+    """
+    return _run_state(run, list(StepRun.objects.filter(run=run).order_by("id")))
 
 
 def _step_state(row: StepRun) -> StepState:
@@ -54,7 +76,8 @@ def _step_state(row: StepRun) -> StepState:
     )
 
 
-def _run_state(run: SagaRun, steps: dict[StepKey, StepState]) -> RunState:
+def _run_state(run: SagaRun, rows: Sequence[StepRun]) -> RunState:
+    steps = {StepKey(row.step, row.item): _step_state(row) for row in rows}
     is_open = {(key, Phase.ACTION) for key, step in steps.items() if step.status in _ACTIVE}
     is_open |= {(key, Phase.COMPENSATION) for key, step in steps.items() if step.compensation_status in _UNDOING}
     return RunState(
@@ -66,6 +89,7 @@ def _run_state(run: SagaRun, steps: dict[StepKey, StepState]) -> RunState:
         is_turning=run.is_turning,
         is_past_pivot=run.is_past_pivot,
         is_overdue=run.is_overdue,
+        is_paused=run.is_paused,
         input=run.input,
         output=run.output,
         key=run.key,
@@ -110,6 +134,10 @@ def as_command(order: Order, now: datetime, dice: float = 0.5) -> m.TakeOrder:
         step=order.details.get("step"),
         arguments=order.details.get("with"),
         has_arguments="with" in order.details,
+        phase=Phase(order.details.get("phase", Phase.ACTION)),
+        outcome=OutcomeKind(order.details.get("outcome", OutcomeKind.SUCCEEDED)),
+        output=order.details.get("output"),
+        reference=order.details.get("reference", ""),
         dice=dice,
     )
 
@@ -126,6 +154,7 @@ def run_columns(before: RunState, after: RunState) -> dict[str, Any]:
         "is_turning": after.is_turning,
         "is_past_pivot": after.is_past_pivot,
         "is_overdue": after.is_overdue,
+        "is_paused": after.is_paused,
         "is_outcome_unknown": any(one.code == OUTCOME_UNKNOWN for one in after.attention),
         "waiting_for": str(waits) if waits else "",
         "attention": [
@@ -187,6 +216,10 @@ def touched_steps(events: Iterable[m.Event]) -> set[StepKey]:
                 | m.StepInDoubt()
                 | m.CompensationFailed()
                 | m.EditionStarted()
+                | m.StepSettled()
+                | m.StepSkipped()
+                | m.CompensationSettled()
+                | m.CompensationGivenUp()
             ):
                 keys.add(StepKey(event.step, event.item))
     return keys

@@ -11,6 +11,7 @@ from django.contrib import auth
 
 from sagas.access import has_role
 from sagas.core.vocabulary import Role
+from sagas.guard import session_key
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -23,6 +24,6 @@ def find_viewer(scope: dict[str, Any]) -> AbstractBaseUser | AnonymousUser | Non
     password, a lost role or a switched-off person count at once.
     """
     store = import_module(settings.SESSION_ENGINE).SessionStore
-    session = store(scope["cookies"].get(settings.SESSION_COOKIE_NAME))
+    session = store(session_key(scope["cookies"]))
     user = auth.get_user(SimpleNamespace(session=session))  # type: ignore[arg-type]
     return user if user.is_active and has_role(user, Role.VIEWER) else None

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 NOBODY = UUID(int=0)
+OVERVIEW_PATH = "/ws/overview/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,9 @@ def list_path(rows: Iterable[UUID], wanted: RunFilter, *, is_first_page: bool) -
 
 def read_list(query_string: bytes) -> ListView:
     """Read what `list_path` wrote. What cannot be read is left out; at most one page of rows is watched."""
-    query = parse_qs(query_string.decode("ascii", "ignore").replace("%00", ""))
-    texts = {name: values[-1] for name, values in query.items()}
+    parsed = parse_qs(query_string.decode("ascii", "ignore"))
+    query = {name: [text for value in values if (text := value.replace("\0", ""))] for name, values in parsed.items()}
+    texts = {name: values[-1] for name, values in query.items() if values}
     try:
         rows = tuple(UUID(text) for text in texts.get("rows", "").split(",")[:PAGE_ROWS] if text)
         after = parse_datetime(texts.get("after", ""))

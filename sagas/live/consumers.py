@@ -41,6 +41,10 @@ _render_list = DatabaseSyncToAsync(frames.render_list, thread_sensitive=False, e
 _find_viewer = DatabaseSyncToAsync(access.find_viewer, thread_sensitive=False, executor=frames.readers)
 
 
+class _ViewerLeftError(Exception):
+    """The peer is gone, which is ordinary; the server's notice of it is on its way."""
+
+
 class LiveConsumer(AsyncWebsocketConsumer):
     """What both kinds of page share: who may watch, the pace, the heartbeat."""
 
@@ -78,8 +82,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     async def say_farewell(self) -> None:
         """Offer to sign in again, then close. The offer ends the page's reconnecting."""
-        await self.send(frames.farewell())
-        await self.close(SIGNED_OUT)
+        with contextlib.suppress(OSError):  # the viewer has left already
+            await self.send(frames.farewell())
+            await self.close(SIGNED_OUT)
 
     async def show_for_ever(self) -> None:
         """Show at once, then as things change, but at most four times a second; beat in between."""
@@ -93,9 +98,12 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 await self._part()
         except asyncio.CancelledError:
             raise
+        except _ViewerLeftError:
+            log.debug("a viewer left while a frame was on its way")
         except Exception:
             log.exception("a live view broke; the page connects again")
-            await self.close(BROKEN)
+            with contextlib.suppress(OSError):
+                await self.close(BROKEN)
 
     async def _show_for_ever(self) -> None:
         beat_at = time.monotonic() + BEAT_S
@@ -110,14 +118,20 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 if now - read_at >= SNAPSHOT_S:
                     self.changed.set()
                 else:
-                    await self.send(frames.pulse(self.sequence))
+                    await self._send_frame(frames.pulse(self.sequence))
             if self.changed.is_set():
                 self.changed.clear()
                 read_at = time.monotonic()
-                await self.send(await self.read_frame() + frames.pulse(self.sequence))
+                await self._send_frame(await self.read_frame() + frames.pulse(self.sequence))
                 await asyncio.sleep(self.frame_s_min)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.changed.wait(), max(0.0, beat_at - time.monotonic()))
+
+    async def _send_frame(self, html: str) -> None:
+        try:
+            await self.send(html)
+        except OSError as error:  # so ASGI has servers say that there is nobody to send to
+            raise _ViewerLeftError from error
 
     async def _join(self) -> None:
         try:
@@ -212,6 +226,34 @@ class RunsConsumer(LiveConsumer):
     async def read_frame(self) -> str:
         """Return the rows and the count of newcomers as they are now."""
         return await _render_list(self.view)
+
+
+class OverviewConsumer(LiveConsumer):
+    """One open overview. Everybody is shown the same, so it is read and rendered once for all."""
+
+    frame_s_min = LIST_FRAME_S_MIN
+    channel_groups = (publisher.OVERVIEW_GROUP,)
+    mark: str = ""
+
+    def start_watching(self) -> None:
+        """Have the tail look for changes."""
+        frames.join(frames.OVERVIEW)
+        tail.overview_viewers.add(self.channel_name)
+
+    def stop_watching(self) -> None:
+        """Leave the tail and the shared frames."""
+        tail.overview_viewers.discard(self.channel_name)
+        frames.leave(frames.OVERVIEW)
+
+    async def overview_changed(self, message: dict[str, Any]) -> None:
+        """Take a nudge."""
+        self.mark = message["mark"]
+        self.changed.set()
+
+    async def read_frame(self) -> str:
+        """Return counts, latest runs and what needs a person, as they are now."""
+        mark, self.mark = self.mark, ""
+        return await frames.get_overview_frame(mark)
 
 
 async def refuse(scope: dict[str, Any], receive: Any, send: Any) -> None:  # noqa: ARG001 - ASGI

@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from channels.db import DatabaseSyncToAsync
 from django.template.loader import render_to_string
@@ -21,7 +22,6 @@ from sagas.queries.runs import list_rows, matching
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from uuid import UUID
 
     from sagas.live.addresses import ListView
 
@@ -95,6 +95,15 @@ def render_list(view: ListView) -> str:
     return partials(regions)
 
 
+def render_overview() -> Frame:
+    """Read and render the overview. Five queries."""
+    began_at = time.monotonic()
+    return Frame(
+        Position(0, 0), is_final=False, html=partials(fragments.render_overview_regions()), rendered_at=began_at
+    )
+
+
+_render_overview = DatabaseSyncToAsync(render_overview, thread_sensitive=False, executor=readers)
 _render_run = DatabaseSyncToAsync(render_run, thread_sensitive=False, executor=readers)
 
 
@@ -102,9 +111,11 @@ _render_run = DatabaseSyncToAsync(render_run, thread_sensitive=False, executor=r
 class _Shared:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     frame: Frame | None = None
+    mark: str = ""  # of the overview: the change that the frame shows
     viewers: int = 0
 
 
+OVERVIEW = UUID(int=0)  # the key of its frames, which is no run's id
 shared: dict[UUID, _Shared] = {}
 
 
@@ -119,6 +130,20 @@ def leave(run_id: UUID) -> None:
     entry.viewers -= 1
     if not entry.viewers:
         del shared[run_id]
+
+
+async def get_overview_frame(mark: str) -> str:
+    """Return the overview with the change that `mark` stands for ("": as it is now), read once for all viewers."""
+    entry = shared[OVERVIEW]
+    async with entry.lock:
+        kept = entry.frame
+        if kept is not None:
+            age_s = time.monotonic() - kept.rendered_at
+            if age_s < FRESH_S if mark and mark == entry.mark else not mark and age_s < REUSE_S:
+                return kept.html
+        entry.mark = mark or entry.mark
+        entry.frame = await _render_overview()
+        return entry.frame.html
 
 
 async def get_run_frame(run_id: UUID, wanted: Position | None) -> Frame | None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LIST_GROUP = "runs"
+OVERVIEW_GROUP = "overview"
 
 
 class Position(NamedTuple):
@@ -36,6 +37,11 @@ async def nudge(run_id: UUID, position: Position) -> None:
 async def nudge_lists(newest: UUID) -> None:
     """Tell whoever watches a list of runs that there is a newer run."""
     await _send(LIST_GROUP, {"type": "run.appeared", "run": newest.hex})
+
+
+async def nudge_overview(mark: str) -> None:
+    """Tell whoever looks at the overview that something changed; `mark` says what it is like now."""
+    await _send(OVERVIEW_GROUP, {"type": "overview.changed", "mark": mark})
 
 
 async def _send(group: str, message: dict[str, object]) -> None:

@@ -18,16 +18,18 @@ from channels.db import DatabaseSyncToAsync
 from sagas.live import publisher
 from sagas.live.publisher import Position
 from sagas.models import SagaRun
+from sagas.queries import counts
 
 if TYPE_CHECKING:
     from uuid import UUID
 
 TICK_S = 0.04
-LIST_TICKS = 12  # lists are looked at each 12th tick, about twice a second
+LIST_TICKS = 12  # lists and the overview are looked at each 12th tick, about twice a second
 IDS_PER_QUERY_MAX = 500  # well under SQLite's bound on parameters
 
 watched: Counter[UUID] = Counter()
 list_viewers: set[str] = set()  # channel names
+overview_viewers: set[str] = set()  # the same
 thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tail")  # one connection, never behind a render
 
 
@@ -56,6 +58,7 @@ def _newest() -> UUID | None:
 
 
 _read_positions = DatabaseSyncToAsync(_positions, thread_sensitive=False, executor=thread)
+_read_mark = DatabaseSyncToAsync(counts.read_mark, thread_sensitive=False, executor=thread)
 _read_newest = DatabaseSyncToAsync(_newest, thread_sensitive=False, executor=thread)
 
 
@@ -67,6 +70,7 @@ async def follow() -> None:
     """
     seen: dict[UUID, Position] = {}
     newest: UUID | None = None
+    mark = ""
     tick = 0
     while True:
         await asyncio.sleep(TICK_S)
@@ -81,3 +85,7 @@ async def follow() -> None:
             last, newest = newest, await _read_newest()
             if newest is not None and newest != last:
                 await publisher.nudge_lists(newest)
+        if overview_viewers and tick % LIST_TICKS == 0:
+            before, mark = mark, await _read_mark()
+            if mark != before:
+                await publisher.nudge_overview(mark)

@@ -17,7 +17,7 @@ class Order(models.Model):
     run = models.ForeignKey(SagaRun, on_delete=models.CASCADE, related_name="orders", db_index=False)
     number = models.PositiveIntegerField()  # from 1, per run
     verb = models.CharField(max_length=16, choices=_choices(Verb))
-    details = models.JSONField(default=dict)  # {step?, with?}
+    details = models.JSONField(default=dict)  # {step?, with?, phase?, outcome?, output?, reference?}
     by = models.CharField(max_length=150)
     reason = models.TextField(blank=True)
     at = models.DateTimeField()

@@ -13,6 +13,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from sagas.core.limits import JSON_DEPTH_MAX, PAYLOAD_BYTES_MAX
 from sagas.core.outcome import TIMED_OUT, Error, Failed, Outcome, Succeeded, Unknown
 from sagas.core.outcome import Rejected as RejectedOutcome
+from sagas.core.problem import check_payload
 from sagas.participants.base import NoEffect, Rejected
 from sagas.participants.errors import CommitUncertainError, NotAwaitedError
 
@@ -64,17 +65,19 @@ async def perform_async(action: Action, call: Call) -> Outcome:
     bound = _bind(action, call)
     if isinstance(bound, Failed):
         return bound
-    task = asyncio.current_task()
-    limit = asyncio.timeout(call.timeout_s)
-    try:
-        async with limit:
+
+    async def work() -> Outcome:
+        try:
             return Succeeded(checked_output(await action.function(*bound.args, **bound.kwargs)))
-    except BaseException as error:  # an action's sys.exit() must not end the pump
-        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
-            raise
-        if isinstance(error, TimeoutError) and limit.expired():
-            return Unknown(Error(TIMED_OUT, f"No answer within {call.timeout_s:g} s."))
-        return _outcome_of(action, call, error)
+        except BaseException as error:  # noqa: BLE001 - an action's sys.exit() must not end the pump
+            return _outcome_of(action, call, error)
+
+    working = asyncio.create_task(work())
+    try:
+        done, _ = await asyncio.wait({working}, timeout=call.timeout_s)
+    finally:
+        working.cancel()  # it may refuse to end; nobody waits for it
+    return working.result() if done else Unknown(Error(TIMED_OUT, f"No answer within {call.timeout_s:g} s."))
 
 
 def perform_plain(action: Action, call: Call) -> Outcome:
@@ -143,17 +146,16 @@ def checked_output(value: object) -> Json:
         return None
     _check_shape(value)
     try:
-        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
-        size = len(text.encode())
-    except UnicodeEncodeError:
-        raise _OutputError(BAD_OUTPUT, "The output holds a lone surrogate, which is not text.") from None
+        output = json.loads(json.dumps(value, ensure_ascii=False))  # makes lists of tuples
     except (TypeError, ValueError) as error:
         raise _OutputError(BAD_OUTPUT, f"The output is not JSON: {error}.") from error
-    if size > PAYLOAD_BYTES_MAX:
-        raise _OutputError(REPLY_TOO_LARGE, f"Reply too large: {size:,} bytes of at most {PAYLOAD_BYTES_MAX:,}.")
-    if "\\u0000" in text and _has_nul(value):
-        raise _OutputError(BAD_OUTPUT, "The output holds the character U+0000, which databases refuse.")
-    return json.loads(text)
+    problems = check_payload(output)
+    if problems:
+        first = problems[0]
+        place = f" at {first.path}" if first.path else ""
+        code = REPLY_TOO_LARGE if first.code == "too_large" else BAD_OUTPUT
+        raise _OutputError(code, f"The output cannot be kept{place}. {first.message}")
+    return output
 
 
 def _check_shape(value: object) -> None:
@@ -177,15 +179,6 @@ def _check_shape(value: object) -> None:
         level = below
     if any(isinstance(item, (dict, list, tuple)) for item in level):
         raise _OutputError(BAD_OUTPUT, f"The output is nested deeper than {JSON_DEPTH_MAX} levels.")
-
-
-def _has_nul(value: object) -> bool:
-    """Return whether any text holds U+0000 itself, and not only the six characters that escape it."""
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any("\0" in key or _has_nul(item) for key, item in value.items())
-    return isinstance(value, (list, tuple)) and any(_has_nul(item) for item in value)
 
 
 def _bind(action: Action, call: Call) -> inspect.BoundArguments | Failed:

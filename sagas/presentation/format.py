@@ -30,7 +30,7 @@ def duration(span: timedelta | float | None) -> str:
 
 
 def whole(seconds: float) -> str:
-    """Write a length of time in whole seconds, as `static/js/ages.js` does.
+    """Write a length of time in whole seconds, as `static/js/live.js` does.
 
     >>> whole(6.2), whole(3725)
     ('6 s', '1 h 02 m')

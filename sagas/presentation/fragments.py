@@ -7,16 +7,20 @@ time. Each is a file whose root element carries the region's id.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
+from django.conf import settings
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
 
 from sagas.core.document import DocumentBrokenError
-from sagas.core.vocabulary import Verb
-from sagas.engine import commands
-from sagas.presentation import graph, journal, status, steps, strip
-from sagas.presentation.why import why
-from sagas.queries import run_detail
+from sagas.core.vocabulary import RunStatus, Verb
+from sagas.engine import orders
+from sagas.presentation import graph, journal, offers, status, steps, strip, tiles
+from sagas.presentation.why import is_engine_silent, why
+from sagas.queries import counts, run_detail
+from sagas.queries.runs import RunFilter, list_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +31,14 @@ if TYPE_CHECKING:
     from sagas.queries.runs import RunRow
 
 ENTRIES_SHOWN = 200  # the newest; the API has the rest
-RUN_REGIONS = ("run-head", "actions-state", "why", "graph", "steps", "journal")
+RUN_REGIONS = ("run-head", "actions-state", "why", "graph", "steps", "journal", "output")
+OVERVIEW_REGIONS = {
+    "answer": "sagas/overview/_answer.html",
+    "tiles": "sagas/components/_tiles.html",
+    "latest": "sagas/overview/_latest.html",
+    "attention-count": "sagas/components/_attention_count.html",
+}
+LATEST_ROWS = 8  # on the overview
 
 
 def render_run_regions(run_id: UUID) -> dict[str, str]:
@@ -55,9 +66,10 @@ def run_context(detail: RunDetail, now: datetime) -> dict[str, Any]:
         "look": status.run_look(run.status, is_paused=run.is_paused),
         "took": (run.finished_at or now) - run.created_at,
         "why": why(detail, now),
-        "graph": graph.draw(detail, now),
-        "steps": [steps.shown(step, now) for step in detail.steps],
+        "graph": graph.draw_run(detail, now),
+        "steps": [steps.shown(step, now, offers.offers_of(detail, step)) for step in detail.steps],
         "orders": {verb.value: verb in allowed for verb in Verb},
+        "primary": offers.likeliest(detail, allowed),
         "entries": [(entry, journal.sentence(entry, by_name), journal.tone_of(entry)) for entry in shown],
         "entries_hidden": run.sequence - len(shown),
     }
@@ -65,9 +77,37 @@ def run_context(detail: RunDetail, now: datetime) -> dict[str, Any]:
 
 def _allowed(detail: RunDetail) -> tuple[Verb, ...]:
     try:
-        return commands.allowed_orders(detail.run)
+        return orders.allowed_orders(detail.run)
     except (DocumentBrokenError, ValueError):  # a document or a status of a later release: the page stands
         return ()
+
+
+def render_overview_regions() -> dict[str, str]:
+    """Return every region of the overview by its id. Five queries."""
+    context = overview_context(timezone.now())
+    return {region: render_to_string(template, context) for region, template in OVERVIEW_REGIONS.items()}
+
+
+def overview_context(now: datetime) -> dict[str, Any]:
+    """Return what the overview is made of. Five queries."""
+    tally = counts.count_by_status(now)
+    beat = counts.last_beat()
+    needing = tally.by_status[RunStatus.NEEDS_ATTENTION.value]
+    return {
+        "rows": [strip.shown(row) for row in list_runs(RunFilter(), rows_max=LATEST_ROWS).rows],
+        "tiles": tiles.shown(tally, chosen=(), address=_list_address),
+        "needing": needing,
+        "attention_count": needing,
+        "is_capped": tally.is_capped,
+        "counted_at": now,
+        "beat_at": beat,
+        "is_engine_silent": is_engine_silent(beat, now),
+        "is_demo": settings.SAGAWEB_DEMO,
+    }
+
+
+def _list_address(statuses: tuple[str, ...]) -> str:
+    return f"{reverse('sagas:run-list')}?{urlencode({'status': statuses}, doseq=True)}"
 
 
 def render_rows(rows: Iterable[RunRow]) -> str:

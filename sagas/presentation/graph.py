@@ -7,7 +7,7 @@ one column. Lengths are SVG units, which are CSS pixels at natural size.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -16,13 +16,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from sagas.core.vocabulary import CompensationStatus, StepStatus
-from sagas.presentation.format import duration
+from sagas.presentation.format import duration, whole
 from sagas.presentation.sentence import Left
 from sagas.presentation.status import Look, compensation_look, step_look
-from sagas.queries.plan import Undo
+from sagas.queries.plan import Undo, step_plans
+from sagas.queries.run_detail import StepDetail
 
 if TYPE_CHECKING:
-    from sagas.queries.run_detail import Attempt, RunDetail, StepDetail
+    from uuid import UUID
+
+    from sagas.core.vocabulary import Json
+    from sagas.queries.run_detail import Attempt, RunDetail
 
 NODE_WIDTH, NODE_HEIGHT = 188, 60
 MARGIN = 12
@@ -111,26 +115,47 @@ class Graph:
         return (*self.forward, *self.backward)
 
 
-def draw(detail: RunDetail, now: datetime) -> Graph:
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What a picture is of: a run, or a definition, of which nothing has happened."""
+
+    steps: tuple[StepDetail, ...]
+    label: str
+    run_id: UUID | None = None  # the steps of a definition have no pages
+    turned: str = ""  # name of the step at which a run turned round
+
+
+def draw_run(detail: RunDetail, now: datetime) -> Graph:
     """Return the picture of one run."""
-    steps = detail.steps
+    reason = detail.run.reason if isinstance(detail.run.reason, dict) else {}
+    return _draw(_Subject(detail.steps, _run_label(detail), detail.run.id, str(reason.get("step") or "")), now)
+
+
+def draw_definition(document: Json) -> Graph:
+    """Return the picture of what a document says: no step has been reached."""
+    steps = tuple(StepDetail(plan=plan, key=plan.name) for plan in step_plans(document))
+    return _draw(_Subject(steps, _definition_label(steps)), datetime.min.replace(tzinfo=UTC))
+
+
+def _draw(subject: _Subject, now: datetime) -> Graph:
+    steps = subject.steps
     if len(steps) > NODES_MAX:
-        return Graph(0, 0, label(detail), is_too_big=True)
+        return Graph(0, 0, subject.label, is_too_big=True)
     gap = GAPS.get(len(steps), GAP)
     places = [MARGIN + place * (NODE_WIDTH + gap) for place in range(len(steps))]
     width = (places[-1] if places else 0) + NODE_WIDTH + MARGIN + (gap if _ends_in_pivot(steps) else 0)
-    forward = tuple(_forward(detail, step, x, now) for step, x in zip(steps, places, strict=True))
+    forward = tuple(_forward(subject, step, x, now) for step, x in zip(steps, places, strict=True))
     backward = {
-        place: _backward(detail, step, x, now)
+        place: _backward(subject, step, x, now)
         for place, (step, x) in enumerate(zip(steps, places, strict=True))
         if step.plan.undo is Undo.DECLARED or step.is_undoing
     }
-    jump, jump_x = _jump(detail, forward, backward)
+    jump, jump_x = _jump(subject, forward, backward)
     pivot = next((place for place, step in enumerate(steps) if step.plan.is_pivot), None)
     return Graph(
         width,
         PICTURE_HEIGHT,
-        label(detail),
+        subject.label,
         forward,
         tuple(reversed(backward.values())),
         (*_forward_edges(forward), *_pairs(forward, backward), *_backward_edges(backward), *jump),
@@ -144,7 +169,7 @@ def draw(detail: RunDetail, now: datetime) -> Graph:
     )
 
 
-def label(detail: RunDetail) -> str:
+def _run_label(detail: RunDetail) -> str:
     """Say the picture in one sentence."""
     done = sum(step.status in {StepStatus.SUCCEEDED.value, StepStatus.SKIPPED.value} for step in detail.steps)
     parts = [
@@ -152,29 +177,40 @@ def label(detail: RunDetail) -> str:
         % {"done": done, "count": len(detail.steps)}
     ]
     parts += [
-        f"{step.plan.title}: {step_look(step.status).label}"
+        f"{step.plan.title}: {step_look(step.status, step.last_outcome).label}"
         for step in detail.steps
         if step.status not in {StepStatus.PENDING.value, StepStatus.SUCCEEDED.value, StepStatus.SKIPPED.value}
     ]
     parts += [
-        f"{step.undo_title}: {compensation_look(step.compensation_status).label}"
+        f"{step.undo_title}: {compensation_look(step.compensation_status, step.last_undo_outcome).label}"
         for step in detail.steps
         if step.is_undoing
     ]
     return _("Picture of the run. %(facts)s.") % {"facts": "; ".join(parts)}
 
 
-def _forward(detail: RunDetail, step: StepDetail, x: int, now: datetime) -> Node:
-    look = step_look(step.status)
+def _definition_label(steps: tuple[StepDetail, ...]) -> str:
+    forward = ", ".join(step.plan.title for step in steps)
+    undo = ", ".join(step.undo_title for step in reversed(steps) if step.plan.undo is Undo.DECLARED)
+    return _("Picture of the definition. Forward: %(forward)s. Compensation: %(undo)s.") % {
+        "forward": forward, "undo": undo or _("none"),
+    }  # fmt: skip
+
+
+def _forward(subject: _Subject, step: StepDetail, x: int, now: datetime) -> Node:
+    look = step_look(step.status, step.last_outcome)
     most = step.plan.attempts_max
-    facts, left = _facts(step.status, look, step.actions, step.tries, most, step.next_attempt_at, now)
+    if subject.run_id is None:
+        facts, left = _policy(most, step.plan.timeout_s), None
+    else:
+        facts, left = _facts(step.status, look, step.actions, step.tries, most, step.next_attempt_at, now)
     return Node(
         id=f"node-{_anchor(step.key)}",
         x=x,
         y=FORWARD_Y,
-        url=reverse("sagas:step-detail", args=[detail.run.id, step.key]),
+        url=_address(subject, step),
         title=_short(step.plan.title),
-        full_title=f"{step.plan.title}: {look.label}",
+        full_title=f"{step.plan.title}: {look.label if subject.run_id else step.plan.action}",
         look=look,
         facts=facts,
         left=left,
@@ -183,31 +219,43 @@ def _forward(detail: RunDetail, step: StepDetail, x: int, now: datetime) -> Node
     )
 
 
-def _backward(detail: RunDetail, step: StepDetail, x: int, now: datetime) -> Node:
-    look = compensation_look(step.compensation_status)
-    most = step.plan.compensation_attempts_max
-    facts, left = _facts(
-        step.compensation_status,
-        look,
-        step.compensations,
-        step.compensation_tries,
-        most,
-        step.next_attempt_at,
-        now,
-    )
+def _backward(subject: _Subject, step: StepDetail, x: int, now: datetime) -> Node:
+    status, most = step.compensation_status, step.plan.compensation_attempts_max
+    look = compensation_look(status, step.last_undo_outcome)
+    if subject.run_id is None:
+        facts, left = _policy(most, step.plan.compensation_timeout_s), None
+    else:
+        facts, left = _facts(status, look, step.compensations, step.compensation_tries, most, step.next_attempt_at, now)
     return Node(
         id=f"node-{_anchor(step.key)}-undo",
         x=x,
         y=BACKWARD_Y,
-        url=reverse("sagas:step-detail", args=[detail.run.id, step.key]) + "#undo",
+        url=_address(subject, step, "#undo"),
         title=_short(step.undo_title),
-        full_title=f"{step.undo_title}: {look.label}",
+        full_title=f"{step.undo_title}: {look.label if subject.run_id else step.plan.compensation}",
         look=look,
         facts=facts,
         left=left,
         is_reached=step.compensation_status not in _UNREACHED,
         is_current=step.compensation_status in {*_ACTIVE, CompensationStatus.FAILED.value},
     )
+
+
+def _address(subject: _Subject, step: StepDetail, part: str = "") -> str:
+    return reverse("sagas:step-detail", args=[subject.run_id, step.key]) + part if subject.run_id else ""
+
+
+def _policy(attempts_max: int | None, timeout_s: float | None) -> tuple[str, ...]:
+    """Return the second line of a node of a definition: how often it is tried, and for how long."""
+    tries = (
+        _("tried until it works")
+        if attempts_max is None
+        else ngettext("%s try", "up to %s tries", attempts_max) % attempts_max
+    )
+    if timeout_s is None:
+        return (tries,)
+    time = whole(timeout_s) if timeout_s.is_integer() else duration(timeout_s)
+    return (tries, _("%(time)s each") % {"time": time})
 
 
 def _facts(
@@ -229,7 +277,7 @@ def _facts(
         facts.append(duration(spent))
     if made > 1:
         facts.append(ngettext("%s try", "%s tries", made) % made)
-    if len(" · ".join(facts)) > FACTS_CHARACTERS_MAX:
+    while len(facts) > 1 and len(" · ".join(facts)) > FACTS_CHARACTERS_MAX:
         del facts[1]
     return tuple(facts), None
 
@@ -264,17 +312,16 @@ def _backward_edges(backward: dict[int, Node]) -> list[Edge]:
 
 
 def _jump(
-    detail: RunDetail, forward: tuple[Node, ...], backward: dict[int, Node]
+    subject: _Subject, forward: tuple[Node, ...], backward: dict[int, Node]
 ) -> tuple[tuple[Edge, ...], int | None]:
     """Draw the way from where the run turned to the first undo."""
-    undoing = [place for place, step in enumerate(detail.steps) if step.is_undoing and place in backward]
+    undoing = [place for place, step in enumerate(subject.steps) if step.is_undoing and place in backward]
     if not undoing:
         return (), None
     first = backward[max(undoing)]
-    reason = detail.run.reason if isinstance(detail.run.reason, dict) else {}
-    turned = next((place for place, step in enumerate(detail.steps) if step.plan.name == reason.get("step")), None)
+    turned = next((place for place, step in enumerate(subject.steps) if step.plan.name == subject.turned), None)
     if turned is None:
-        turned = max(place for place, step in enumerate(detail.steps) if step.status in _ENDED or step.is_undoing)
+        turned = max(place for place, step in enumerate(subject.steps) if step.status in _ENDED or step.is_undoing)
     start, end = forward[turned].x + NODE_WIDTH // 2 + 24, first.x + NODE_WIDTH // 2 + 24
     top, bottom = FORWARD_Y + NODE_HEIGHT, BACKWARD_Y - 10
     if start == end:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop, ngettext
 
+from sagas.core.vocabulary import OutcomeKind
+from sagas.presentation.offers import verb_words
+from sagas.presentation.sentence import listed
 from sagas.presentation.status import Tone
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
+    from collections.abc import Callable, Mapping
 
     from sagas.queries.run_detail import Entry, StepDetail
 
@@ -31,6 +33,9 @@ _KIND_TONES = {
     "turned_round": Tone.COMPENSATION,
     "run_completed": Tone.SUCCESS,
     "run_compensated": Tone.COMPENSATION,
+    "run_partially_compensated": Tone.FAILURE,
+    "compensation_settled": Tone.COMPENSATION,
+    "compensation_given_up": Tone.FAILURE,
     "deadline_passed": Tone.FAILURE,
     "order_refused": Tone.FAILURE,
 }
@@ -42,17 +47,21 @@ _TEMPLATES = {
     "retry_scheduled": gettext_noop("“%(step)s” is tried again at %(time)s"),
     "step_failed": gettext_noop("“%(step)s” failed for good: %(message)s"),
     "step_in_doubt": gettext_noop("Nobody can say whether “%(step)s” happened: %(message)s"),
-    "compensation_failed": gettext_noop("Undoing “%(step)s” gave up: %(message)s"),
+    "compensation_failed": gettext_noop("Undoing “%(step)s” failed for good: %(message)s"),
     "turn_dropped": gettext_noop("The pivot “%(step)s” succeeded meanwhile: the run goes on forward"),
     "turned_round": gettext_noop("Undoing began, last step first"),
     "attention_needed": gettext_noop("A person is needed for “%(step)s”"),
     "attention_cleared": gettext_noop("A person has decided about “%(step)s”"),
-    "order_taken": gettext_noop("%(by)s ordered: %(verb)s"),
     "order_refused": gettext_noop("The order “%(verb)s” of %(by)s no longer applied: %(why)s"),
+    "step_skipped": gettext_noop("“%(step)s” is skipped: the run goes on without it"),
+    "compensation_settled": gettext_noop("“%(step)s” was undone by hand: %(reference)s"),
+    "compensation_given_up": gettext_noop("Undoing “%(step)s” was given up: what it did stays"),
+    "run_paused": gettext_noop("Paused: nothing new is sent"),
+    "run_resumed": gettext_noop("Resumed: the run goes on from where it was paused"),
     "edition_started": gettext_noop("“%(step)s” gets a fresh set of tries"),
     "deadline_passed": gettext_noop("The deadline passed"),
     "run_completed": gettext_noop("Completed"),
-    "run_compensated": gettext_noop("Everything that was done is undone"),
+    "run_compensated": gettext_noop("Everything that can be undone is undone"),
 }
 
 
@@ -74,35 +83,100 @@ def sentence(entry: Entry, steps: Mapping[str, StepDetail]) -> str:
         "number": data.get("number"),
         "message": data.get("message") or data.get("code") or _("no reason was given"),
         "by": data.get("by") or "?",
-        "verb": data.get("verb"),
+        "verb": verb_words(data.get("verb")),
         "why": data.get("why"),
+        "reason": data.get("reason"),
+        "reference": data.get("reference"),
+        "stays": _titles(data.get("stays"), steps),
         "time": _clock(str(data.get("at", ""))),
     }
     return _template(entry.kind, data) % params
 
 
+def _titles(keys: Any, steps: Mapping[str, StepDetail]) -> str:
+    """Name steps that the journal holds as pairs of name and item number."""
+    names = [str(key[0]) for key in keys or () if isinstance(key, list) and key]
+    return listed([steps[name].plan.title if name in steps else name for name in names])
+
+
 def _template(kind: str, data: Mapping[str, Any]) -> str:
-    if kind == "attempt_ended":
-        match data.get("outcome"):
-            case "succeeded":
-                return _("“%(step)s” succeeded (try %(number)s)")
-            case "rejected":
-                return _("“%(step)s” was rejected (try %(number)s): %(message)s")
-            case "unknown":
-                return _("The outcome of “%(step)s” is unknown (try %(number)s): %(message)s")
-            case _:
-                return _("“%(step)s” failed without effect (try %(number)s): %(message)s")
-    if kind == "turn_requested":
-        match data.get("cause"):
-            case "cancel":
-                return _("Cancelled by %(by)s")
-            case "deadline":
-                return _("The deadline passed: the run turns round")
-            case _:
-                return _("The run turns round because of “%(step)s”")
+    if kind in _CHOSEN:
+        return _CHOSEN[kind](data)
     if kind in _TEMPLATES:
         return _(_TEMPLATES[kind])
     return kind.replace("_", " ").replace("%", "%%")
+
+
+def _ended_template(data: Mapping[str, Any]) -> str:
+    match data.get("outcome"):
+        case "succeeded":
+            return _("“%(step)s” succeeded (try %(number)s)")
+        case "rejected":
+            return _("“%(step)s” was rejected (try %(number)s): %(message)s")
+        case "unknown":
+            return _("The outcome of “%(step)s” is unknown (try %(number)s): %(message)s")
+    return _("“%(step)s” failed without effect (try %(number)s): %(message)s")
+
+
+def _turn_template(data: Mapping[str, Any]) -> str:
+    match data.get("cause"):
+        case "cancel":
+            return _("Cancelled by %(by)s")
+        case "deadline":
+            return _("The deadline passed: the run turns round")
+    return _("The run turns round because of “%(step)s”")
+
+
+def _order_template(data: Mapping[str, Any]) -> str:
+    match bool(data.get("step")), bool(data.get("reason")):
+        case True, True:
+            return _("%(by)s ordered: %(verb)s “%(step)s” (%(reason)s)")
+        case True, False:
+            return _("%(by)s ordered: %(verb)s “%(step)s”")
+        case False, True:
+            return _("%(by)s ordered: %(verb)s (%(reason)s)")
+    return _("%(by)s ordered: %(verb)s")
+
+
+def _settled_template(data: Mapping[str, Any]) -> str:
+    match data.get("outcome") == OutcomeKind.SUCCEEDED.value, bool(data.get("reference")):
+        case True, True:
+            return _("“%(step)s” was settled by hand: it happened (%(reference)s)")
+        case True, False:
+            return _("“%(step)s” was settled by hand: it happened")
+        case False, True:
+            return _("“%(step)s” was settled by hand: it did not happen (%(reference)s)")
+    return _("“%(step)s” was settled by hand: it did not happen")
+
+
+def _partly_template(data: Mapping[str, Any]) -> str:
+    if not data.get("stays"):
+        return _("Partially compensated")
+    return ngettext(
+        "Partially compensated: %(stays)s stays behind",
+        "Partially compensated: %(stays)s stay behind",
+        len(data["stays"]),
+    )
+
+
+def _terminated_template(data: Mapping[str, Any]) -> str:
+    if not data.get("stays"):
+        return _("Terminated by %(by)s: nothing more is done or undone")
+    return ngettext(
+        "Terminated by %(by)s: nothing more is done or undone; %(stays)s stays behind",
+        "Terminated by %(by)s: nothing more is done or undone; %(stays)s stay behind",
+        len(data["stays"]),
+    )
+
+
+_CHOSEN: Mapping[str, Callable[[Mapping[str, Any]], str]] = {  # those whose words depend on more than their kind
+    "attempt_ended": _ended_template,
+    "turn_requested": _turn_template,
+    "order_taken": _order_template,
+    "step_settled": _settled_template,
+    "run_partially_compensated": _partly_template,
+    "run_terminated": _terminated_template,
+}
 
 
 def _clock(moment: str) -> str:

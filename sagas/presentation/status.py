@@ -6,7 +6,7 @@ the same without colour. A value nobody knows is shown grey, by its raw name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Tone(StrEnum):
-    """The seven colour families of `static/css/tokens.css`."""
+    """The seven colour families of `static/css/site.css`."""
 
     NEUTRAL = "neutral"
     PROGRESS = "progress"
@@ -114,19 +114,26 @@ def _look(looks: Mapping[str, Look], value: str) -> Look:
 
 
 def run_look(value: str, *, is_paused: bool = False) -> Look:
-    """Return the look of a run: its status, or *paused* while a person holds it."""
+    """Return the look of a run: its status, or *paused* while a person holds it and nobody else is needed."""
     found = _look(RUN_LOOKS, value)
-    return PAUSED if is_paused and not found.is_final else found
+    shows_pause = is_paused and not found.is_final and value != RunStatus.NEEDS_ATTENTION.value
+    return PAUSED if shows_pause else found
 
 
-def step_look(value: str) -> Look:
-    """Return the look of the forward half of a step."""
-    return _look(STEP_LOOKS, value)
+def step_look(value: str, outcome: str = "") -> Look:
+    """Return the look of the forward half of a step; `outcome` is its last attempt's."""
+    return _with_outcome(_look(STEP_LOOKS, value), outcome)
 
 
-def compensation_look(value: str) -> Look:
-    """Return the look of the backward half of a step."""
-    return _look(COMPENSATION_LOOKS, value)
+def compensation_look(value: str, outcome: str = "") -> Look:
+    """Return the look of the backward half of a step; `outcome` is its last attempt's."""
+    return _with_outcome(_look(COMPENSATION_LOOKS, value), outcome)
+
+
+def _with_outcome(look: Look, outcome: str) -> Look:
+    """Say of what has failed that it was rejected: that is an answer, no breakdown."""
+    is_rejected = look.value == StepStatus.FAILED.value and outcome == OutcomeKind.REJECTED.value
+    return replace(look, label=_("%(status)s · rejected") % {"status": look.label}) if is_rejected else look
 
 
 def outcome_look(value: str) -> Look:

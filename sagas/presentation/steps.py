@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
 
-from sagas.core.vocabulary import CompensationStatus, StepStatus
+from sagas.core.vocabulary import CompensationStatus, Phase, StepStatus, Verb
 from sagas.presentation.format import duration
 from sagas.presentation.sentence import Left
 from sagas.presentation.status import Look, compensation_look, step_look
 from sagas.queries.plan import Undo
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
+    from sagas.presentation.offers import Offer
     from sagas.queries.run_detail import Attempt, StepDetail
 
 ATTEMPTS_SHOWN = 4  # of one half, the newest; the step's own page has them all
@@ -30,6 +32,7 @@ class ShownHalf:
     attempts: tuple[Attempt, ...]
     hidden: int
     left: Left | None
+    offers: tuple[Offer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +45,28 @@ class ShownStep:
     undo: ShownHalf
 
 
-def shown(step: StepDetail, now: datetime) -> ShownStep:
-    """Return how a step is shown in the table."""
+def shown(step: StepDetail, now: datetime, offers: Sequence[Offer] = ()) -> ShownStep:
+    """Return how a step is shown in the table, with what may be ordered for it but for a retry."""
+    offered = [offer for offer in offers if offer.verb is not Verb.RETRY]  # that button is above, for the whole run
     left = Left(step.next_attempt_at, now) if step.next_attempt_at else None
     is_retrying = step.status == StepStatus.RETRYING.value
     is_undo_retrying = step.compensation_status == CompensationStatus.RETRYING.value
     return ShownStep(
         step,
         step.key.replace("[", "-").replace("]", ""),
-        _half(step_look(step.status), "", step.actions, left if is_retrying else None),
         _half(
-            compensation_look(step.compensation_status) if step.is_undoing else None,
+            step_look(step.status, step.last_outcome),
+            "",
+            step.actions,
+            left if is_retrying else None,
+            tuple(offer for offer in offered if offer.phase is Phase.ACTION),
+        ),
+        _half(
+            compensation_look(step.compensation_status, step.last_undo_outcome) if step.is_undoing else None,
             undo_words(step),
             step.compensations,
             left if is_undo_retrying else None,
+            tuple(offer for offer in offered if offer.phase is Phase.COMPENSATION),
         ),
     )
 
@@ -85,5 +96,7 @@ def policy_words(attempts_max: int | None, timeout_s: float | None) -> str:
     return tries if timeout_s is None else f"{tries} " + _("Each try has %(time)s.") % {"time": duration(timeout_s)}
 
 
-def _half(look: Look | None, words: str, attempts: tuple[Attempt, ...], left: Left | None) -> ShownHalf:
-    return ShownHalf(look, words, attempts[-ATTEMPTS_SHOWN:], max(len(attempts) - ATTEMPTS_SHOWN, 0), left)
+def _half(
+    look: Look | None, words: str, attempts: tuple[Attempt, ...], left: Left | None, offers: tuple[Offer, ...]
+) -> ShownHalf:
+    return ShownHalf(look, words, attempts[-ATTEMPTS_SHOWN:], max(len(attempts) - ATTEMPTS_SHOWN, 0), left, offers)

@@ -87,11 +87,13 @@ def _reason(row: RunRow) -> str:
     if needed:
         step = title_of(str(needed.get("step", "")))
         is_undo = needed.get("phase") == Phase.COMPENSATION.value
-        template = _("the undo of “%s” gave up") if is_undo else _("decide about “%s”")
+        template = _("the undo of “%s” failed") if is_undo else _("decide about “%s”")
         return template % step
     reason = run.reason if isinstance(run.reason, dict) else {}
     if reason.get("cause") == "cancel":
         return _("cancelled by %s") % reason.get("by", "?")
+    if reason.get("cause") == "terminate":
+        return _("terminated by %s") % reason.get("by", "?")
     if reason.get("cause") == "deadline":
         return _("deadline passed")
     if reason.get("message") or reason.get("code"):

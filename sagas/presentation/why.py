@@ -16,7 +16,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from sagas.core.vocabulary import CompensationStatus, Phase, RunStatus, StepStatus
+from sagas.core.vocabulary import CompensationStatus, Direction, Phase, RunStatus, StepStatus
+from sagas.presentation import clauses
 from sagas.presentation.format import duration
 from sagas.presentation.sentence import Age, Left, Sentence, listed, message_in, say
 from sagas.presentation.status import Tone
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 ENGINE_SILENT = timedelta(seconds=15)
 UNEXPLAINED = timedelta(seconds=60)
-_UNDONE = {CompensationStatus.SUCCEEDED.value, CompensationStatus.SETTLED.value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +69,19 @@ def _completed(detail: RunDetail, _now: datetime) -> Why | None:
     run = detail.run
     if run.status != RunStatus.COMPLETED.value:
         return None
+    skipped = [step.plan.title for step in detail.steps if step.status == StepStatus.SKIPPED.value]
     template = ngettext(
         "Completed in %(took)s: the one step succeeded.",
         "Completed in %(took)s: all %(count)s steps succeeded.",
         run.steps_total,
     )
+    if skipped:
+        template = _("Completed in %(took)s: %(done)s of %(count)s steps succeeded.")
     took = duration((run.finished_at or run.updated_at) - run.created_at)
-    sentences = [say(template, took=took, count=run.steps_total)]
+    sentences = [say(template, took=took, count=run.steps_total, done=run.steps_total - len(skipped))]
+    if skipped:
+        skips = ngettext("%(steps)s was skipped by a person.", "%(steps)s were skipped by a person.", len(skipped))
+        sentences.append(say(skips, steps=listed(skipped)))
     if (run.reason or {}).get("cause") == "output":
         sentences.append(say(_("Its output could not be made: %(message)s."), message=message_in(run.reason)))
     return Why("completed", tuple(sentences), Tone.SUCCESS, "circle-check")
@@ -84,18 +90,18 @@ def _completed(detail: RunDetail, _now: datetime) -> Why | None:
 def _compensated(detail: RunDetail, _now: datetime) -> Why | None:
     if detail.run.status != RunStatus.COMPENSATED.value:
         return None
-    sentences = (cause(detail), *_undone(detail), *_stays(detail))
+    sentences = (clauses.cause(detail), *clauses.undone(detail), *clauses.stays(detail))
     return Why("compensated", sentences, Tone.COMPENSATION, "square-arrow-left", _help_step(detail))
 
 
 def _partly(detail: RunDetail, _now: datetime) -> Why | None:
     if detail.run.status != RunStatus.PARTIALLY_COMPENSATED.value:
         return None
-    given_up = [step.plan.title for step in detail.steps if step.compensation_status == "given_up"]
     sentences = (
-        cause(detail),
-        *_undone(detail),
-        say(_("Undoing %(steps)s was given up by a person; what it did stays."), steps=listed(given_up)),
+        clauses.cause(detail),
+        *clauses.undone(detail, says_nothing=False),
+        clauses.given_up(detail),
+        *clauses.stays(detail),
     )
     return Why("partially_compensated", sentences, Tone.FAILURE, "square-minus", _help_step(detail))
 
@@ -103,7 +109,13 @@ def _partly(detail: RunDetail, _now: datetime) -> Why | None:
 def _terminated(detail: RunDetail, _now: datetime) -> Why | None:
     if detail.run.status != RunStatus.TERMINATED.value:
         return None
-    sentences = (say(_("Terminated by a person: nothing was undone.")), *_stays(detail))
+    reason = detail.run.reason if isinstance(detail.run.reason, dict) else {}
+    first = (
+        say(_("Terminated by %(by)s: %(message)s."), by=reason.get("by") or "?", message=message_in(reason))
+        if reason.get("message")
+        else say(_("Terminated by %(by)s."), by=reason.get("by") or "?")
+    )
+    sentences = (first, *clauses.undone(detail, says_nothing=False), *clauses.left_behind(detail))
     return Why("terminated", sentences, Tone.NEUTRAL, "ban")
 
 
@@ -122,7 +134,8 @@ def _undo_failed(detail: RunDetail, _now: datetime) -> Why | None:
     sentences = (
         say(template, undo=step.undo_title, count=step.compensation_attempts, message=message_in(step.error)),
         say(_("What “%(step)s” did is still in place."), step=step.plan.title),
-        say(_("Clear the cause, then retry it.")),
+        say(_("Clear the cause and retry it; or undo it by hand and settle it; or give it up and let it stay.")),
+        *clauses.also_paused(detail),
     )
     return Why("compensation_failed", sentences, Tone.CRITICAL, "diamond", (_help(detail, step),))
 
@@ -135,27 +148,32 @@ def _decision(detail: RunDetail, _now: datetime) -> Why | None:
     if step is None:
         return Why("attention", (say(_("A person must decide before this can go on.")),), Tone.CRITICAL, "diamond")
     if step.status == StepStatus.IN_DOUBT.value:
-        first = say(
-            _("Nobody can say whether “%(step)s” happened: %(message)s."),
-            step=step.plan.title,
-            message=message_in(step.error),
-        )
+        template = _("Nobody can say whether “%(step)s” happened: %(message)s.")
+        rest = _("Find out and settle it; or retry it, which asks again under the same key.")
     else:
-        first = say(
-            _("“%(step)s” failed past the point of no return: %(message)s."),
-            step=step.plan.title,
-            message=message_in(step.error),
+        template = _("“%(step)s” failed past the point of no return: %(message)s.")
+        rest = _(
+            "The run can only go forward: clear the cause and retry it; or do it by hand and settle it; or skip it."
         )
-    sentences = (first, say(_("It cannot be undone, so a person must decide.")))
+    sentences = (
+        say(template, step=step.plan.title, message=message_in(step.error)),
+        say(rest),
+        *clauses.also_paused(detail),
+    )
     return Why("decision", sentences, Tone.CRITICAL, "diamond", (_help(detail, step),))
+
+
+def is_engine_silent(beat: datetime | None, now: datetime) -> bool:
+    """Whether no pump has reported for so long that none is at work; `beat` is the last report."""
+    return beat is None or now - beat >= ENGINE_SILENT
 
 
 def _engine_down(detail: RunDetail, now: datetime) -> Why | None:
     beat = detail.last_beat_at
-    if beat is not None and now - beat < ENGINE_SILENT:
+    if not is_engine_silent(beat, now):
         return None
     if beat is None:
-        first = say(_("No engine is running yet."))
+        first = say(_("No engine is running."))
     else:
         first = say(_("The engine has not reported for %(age)s."), age=Age(beat, now))
     rest = say(_("No saga can move until one does. Nothing is lost."))
@@ -165,11 +183,11 @@ def _engine_down(detail: RunDetail, now: datetime) -> Why | None:
 def _paused(detail: RunDetail, _now: datetime) -> Why | None:
     if not detail.run.is_paused:
         return None
-    sentences = (
-        say(_("Paused by a person: nothing new is sent.")),
-        say(_("Time-outs of attempts in flight and the deadline still count.")),
-    )
-    return Why("paused_run", sentences, Tone.NEUTRAL, "pause")
+    sentences = [clauses.paused_by(detail), say(_("Nothing new is sent until somebody resumes it."))]
+    if detail.run.is_turning or detail.run.direction == Direction.BACKWARD.value:
+        sentences.append(say(_("Undoing what was done waits for that too.")))
+    sentences.append(say(_("Time-outs of attempts in flight and the deadline still count.")))
+    return Why("paused_run", tuple(sentences), Tone.NEUTRAL, "pause")
 
 
 def _turning(detail: RunDetail, now: datetime) -> Why | None:
@@ -185,7 +203,7 @@ def _turning(detail: RunDetail, now: datetime) -> Why | None:
             step=step.plan.title,
             left=Left(attempt.times_out_at, now),
         )
-    return Why("turning", (cause(detail), rest), Tone.COMPENSATION, "undo-2")
+    return Why("turning", (clauses.cause(detail), rest), Tone.COMPENSATION, "undo-2")
 
 
 def _retrying(detail: RunDetail, now: datetime) -> Why | None:
@@ -254,7 +272,7 @@ def _awaiting(detail: RunDetail, now: datetime) -> Why | None:
     else:
         code = "await_reply"
         if is_undo:
-            sentences.append(cause(detail))
+            sentences.append(clauses.cause(detail))
     is_late = attempt.times_out_at <= now
     template = (
         _("“%(step)s” was sent %(age)s ago and its time is up; the engine is about to say so.")
@@ -281,7 +299,9 @@ def _moving(detail: RunDetail, now: datetime) -> Why | None:
     if now - detail.run.updated_at > UNEXPLAINED:
         return None
     if detail.run.status == RunStatus.COMPENSATING.value:
-        return Why("moving", (cause(detail), say(_("The next undo is about to start."))), Tone.COMPENSATION, "undo-2")
+        return Why(
+            "moving", (clauses.cause(detail), say(_("The next undo is about to start."))), Tone.COMPENSATION, "undo-2"
+        )
     return Why("moving", (say(_("The next step is about to start.")),), Tone.PROGRESS, "circle-dot")
 
 
@@ -309,56 +329,6 @@ _RULES: tuple[Rule, ...] = (
     _queued,
     _moving,
 )
-
-
-# ---- the parts of sentences -------------------------------------------------
-
-
-def cause(detail: RunDetail) -> Sentence:
-    """Say why the run turned round."""
-    reason = detail.run.reason if isinstance(detail.run.reason, dict) else {}
-    step = next((step for step in detail.steps if step.plan.name == reason.get("step")), None)
-    title = step.plan.title if step else str(reason.get("step", ""))
-    match reason.get("cause"):
-        case "cancel":
-            return say(_("Cancelled by %(by)s."), by=reason.get("by", "?"))
-        case "deadline":
-            return say(_("The deadline of the run passed."))
-        case "in_doubt":
-            return say(_("Nobody could say whether “%(step)s” happened."), step=title)
-        case "step_failed" if reason.get("outcome") == "rejected":
-            return say(_("“%(step)s” was rejected: %(message)s."), step=title, message=message_in(reason))
-        case "step_failed":
-            return say(_("“%(step)s” failed: %(message)s."), step=title, message=message_in(reason))
-        case _:
-            return say(_("The run turned round."))
-
-
-def _undone(detail: RunDetail) -> tuple[Sentence, ...]:
-    """Say what was undone, in the order of undoing."""
-    undone = [step for step in detail.steps if step.compensation_status in _UNDONE]
-    undone.sort(key=lambda step: step.compensations[-1].started_at if step.compensations else detail.run.created_at)
-    if not undone:
-        return (say(_("Nothing had been done, so nothing was left to undo.")),)
-    titles = [step.plan.title for step in undone]
-    return (say(ngettext("%(steps)s was undone.", "%(steps)s were undone.", len(titles)), steps=listed(titles)),)
-
-
-def _stays(detail: RunDetail) -> tuple[Sentence, ...]:
-    """Say what stays in place because nothing undoes it."""
-    kept = [step for step in detail.steps if step.compensation_status not in _UNDONE]
-    stays = [step.plan.title for step in kept if step.status == StepStatus.SUCCEEDED.value]
-    may_stay = [step.plan.title for step in kept if step.status == StepStatus.IN_DOUBT.value]
-    sentences = []
-    if stays:
-        template = ngettext(
-            "%(steps)s has no compensation and stays.", "%(steps)s have no compensation and stay.", len(stays)
-        )
-        sentences.append(say(template, steps=listed(stays)))
-    if may_stay:
-        template = _("If %(steps)s happened after all, it stays: it has no compensation.")
-        sentences.append(say(template, steps=listed(may_stay)))
-    return tuple(sentences)
 
 
 def _in_flight(detail: RunDetail) -> Any:

@@ -47,6 +47,17 @@ def count_by_status(now: datetime) -> Counts:
     return Counts(found, capped, now)
 
 
+def read_mark() -> str:
+    """Return a text that changes when a run starts, moves or ends. One query, over `COUNT_MAX` open runs at most."""
+    bounded = SagaRun.objects.filter(status__in=OPEN_STATUSES).order_by().values("sequence", "revision")[:COUNT_MAX]
+    sql, params = bounded.query.get_compiler(connection=connection).as_sql()
+    newest = f"SELECT id FROM {SagaRun._meta.db_table} ORDER BY id DESC LIMIT 1"  # noqa: S608
+    with connection.cursor() as cursor:
+        sums = "COUNT(*), SUM(sequence), SUM(revision)"
+        cursor.execute(f"SELECT ({newest}), {sums} FROM ({sql}) AS bounded", params)  # noqa: S608
+        return " ".join(map(str, cursor.fetchone()))
+
+
 def count_matching(wanted: RunFilter) -> int:
     """Count the runs that match, at most `COUNT_MAX` + 1. One query."""
     return matching(wanted).order_by()[: COUNT_MAX + 1].count()

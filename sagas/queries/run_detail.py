@@ -40,6 +40,7 @@ class Attempt:
     message: str = ""
     details: Json = None
     is_counted: bool = True
+    is_atomic: bool = False
 
     @property
     def took(self) -> timedelta | None:
@@ -79,6 +80,16 @@ class StepDetail:
             CompensationStatus.NONE.value,
             CompensationStatus.NOT_NEEDED.value,
         }
+
+    @property
+    def last_outcome(self) -> str:
+        """How the latest try of the action ended; empty when it has not."""
+        return self.actions[-1].outcome if self.actions else ""
+
+    @property
+    def last_undo_outcome(self) -> str:
+        """How the latest try of the compensation ended; empty when it has not."""
+        return self.compensations[-1].outcome if self.compensations else ""
 
     @property
     def undo_title(self) -> str:
@@ -170,6 +181,7 @@ def _attempts(journal: tuple[Entry, ...]) -> dict[tuple[str, int, str], list[Att
                 timeout_s=float(data.get("timeout_s") or 0),
                 edition=edition[3],
                 input=inputs[edition],
+                is_atomic=bool(data.get("is_atomic")),
             )
         elif key in begun:
             begun[key] = _ended(begun[key], entry)
@@ -210,6 +222,7 @@ def _ended(attempt: Attempt, entry: Entry) -> Attempt:
         message=str(data.get("message") or ""),
         details=data.get("details"),
         is_counted=bool(data.get("is_counted", True)),
+        is_atomic=attempt.is_atomic,
     )
 
 

@@ -7,6 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from django.db.models import Value
+from django.db.models.functions import Substr
+from django.db.models.lookups import Exact
+
+from sagas.core.limits import KEY_LENGTH_MAX
 from sagas.core.vocabulary import CompensationStatus, StepStatus
 from sagas.models import SagaRun, StepRun
 
@@ -97,8 +102,16 @@ def matching(wanted: RunFilter) -> QuerySet[SagaRun]:
         found = found.filter(id__gte=first_id_at(wanted.started_after))
     if wanted.search:
         as_id = _as_uuid(wanted.search)
-        found = found.filter(id=as_id) if as_id else found.filter(key__startswith=wanted.search)
+        found = found.filter(id=as_id) if as_id else with_key_from(found, wanted.search.lstrip("#"))
     return found
+
+
+def with_key_from(found: QuerySet[SagaRun], beginning: str) -> QuerySet[SagaRun]:
+    """Keep runs whose key begins so, capitals told apart on both databases (SQLite's LIKE does not)."""
+    if len(beginning) > KEY_LENGTH_MAX:
+        return found.none()
+    same = Exact(Substr("key", 1, len(beginning)), Value(beginning))
+    return found.filter(same, key__startswith=beginning)
 
 
 def list_runs(

@@ -10,13 +10,18 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from lucide.templatetags.lucide import lucide
 
+from sagas.core import vocabulary
+from sagas.core.vocabulary import Phase, StepKey
 from sagas.presentation import format as written
-from sagas.presentation import status
+from sagas.presentation import offers, status
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from django.utils.safestring import SafeString
+
+    from sagas.models import SagaRun
+    from sagas.queries.run_detail import Attempt
 
 register = template.Library()
 OTHER_ICONS = ("arrow-right", "check", "chevron-left", "chevron-right", "info", "package", "shield-check", "x")
@@ -26,6 +31,7 @@ ICONS = tuple(sorted({*status.ICONS, *OTHER_ICONS}))
 register.filter("duration", written.duration)
 register.filter("short_id", written.short_id)
 register.filter("pretty_json", written.pretty_json)
+register.filter("verb_words", offers.verb_words)
 register.filter("step_look", status.step_look)
 register.filter("compensation_look", status.compensation_look)
 register.filter("outcome_look", status.outcome_look)
@@ -67,7 +73,7 @@ def when(moment: datetime | None, form: str = "H:i:s") -> SafeString | str:
 
 @register.simple_tag
 def ago(moment: datetime | None) -> SafeString | str:
-    """Show how long ago a moment was; `clock.js` keeps it going."""
+    """Show how long ago a moment was; the next frame of an open page renews it."""
     if moment is None:
         return ""
     text = written.ago(timezone.now() - moment)
@@ -91,3 +97,10 @@ def _sprite() -> SafeString:
         ),
     )
     return format_html('<svg class="sprite" width="0" height="0" aria-hidden="true"><defs>{}</defs></svg>', drawn)
+
+
+@register.simple_tag
+def idempotency_key(run: SagaRun, attempt: Attempt) -> str:
+    """Return the key that the participant was given: what to ask it about."""
+    key = StepKey(attempt.step, attempt.item)
+    return vocabulary.idempotency_key(str(run.id), key, Phase(attempt.phase), attempt.edition)

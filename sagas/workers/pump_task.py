@@ -8,6 +8,7 @@ from functools import partial
 
 from sagas import queue
 from sagas.engine import pump
+from sagas.engine.perform import LATE_MAX
 from sagas.workers import stop
 
 log = logging.getLogger(__name__)
@@ -16,6 +17,9 @@ log = logging.getLogger(__name__)
 # may take (pump.DRAIN_S_MAX), so that no more than one old shift of a slot is ever draining
 # while the next one runs; both together stay below the task's time-out (Q_CLUSTER).
 SHIFT_S = 240.0
+EXIT_WORN_OUT = 75  # EX_TEMPFAIL of sysexits.h
+
+_left_behind = 0  # threads in actions that had not come back when their shift ended
 
 
 def pump_shift(group: str, slot: int) -> None:
@@ -32,9 +36,14 @@ def pump_shift(group: str, slot: int) -> None:
 
     if should_stop():
         return
+    global _left_behind  # noqa: PLW0603 - of this process
     try:
-        pump.run_shift(
+        _left_behind += pump.run_shift(
             group, slot, length_s=SHIFT_S, should_stop=should_stop, hand_over=partial(queue.ring_pump, group, slot)
         )
     except Exception:
         log.exception("The shift of pump %s of %s broke.", slot, group)
+    if _left_behind >= LATE_MAX:
+        # A busy worker that ends is replaced. Its message is given out once more, later, which does no harm.
+        log.error("%s threads of actions never came back: this worker ends, another takes its place.", _left_behind)
+        os._exit(EXIT_WORN_OUT)

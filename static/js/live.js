@@ -1,6 +1,7 @@
-// The live page: starts htmx for certain, says how fresh the page is, keeps countdowns going.
-// Loaded last and deferred. It reads only what the server put into the document: the heartbeat
-// is <i id="pulse" data-at>, sent with every frame and at least each five seconds.
+// The page's own script, one file so that a page costs few requests: starts htmx for certain, says
+// how fresh the page is, keeps countdowns and ages going, copies ids. Loaded last and deferred. It
+// reads only what the server put into the document: the heartbeat is <i id="pulse" data-at>, sent
+// with every frame and at least each five seconds.
 "use strict";
 (() => {
   const SILENCE_MS_MAX = 12000; // two heartbeats missed
@@ -44,12 +45,37 @@
     return h ? `${h}:${two(m)}:${two(s % 60)}` : `${m}:${two(s % 60)}`;
   }
 
+  function age(seconds) {
+    const m = Math.floor(seconds / 60), h = Math.floor(m / 60), d = Math.floor(h / 24);
+    if (d) return `${d} d ${h % 24} h`;
+    if (h) return `${h} h ${two(m % 60)} m`;
+    return m ? `${m} m ${two(seconds % 60)} s` : `${seconds} s`;
+  }
+
   function show() {
     showConnection();
+    const title = document.querySelector("[data-title]")?.dataset.title;
+    if (title && document.title !== title) document.title = title;
     if (lastPulse && !isLive()) return; // what is not live does not tick
+    const now = Date.now() + serverAhead;
     for (const element of document.querySelectorAll("[data-until]")) {
-      setText(element, left(Date.parse(element.dataset.until) - Date.now() - serverAhead));
+      setText(element, left(Date.parse(element.dataset.until) - now));
     }
+    if (!lastPulse) return; // without the server's clock an age would be a guess
+    for (const element of document.querySelectorAll("[data-age]")) {
+      setText(element, age(Math.max(0, Math.round((now - Date.parse(element.dataset.age)) / 1000))));
+    }
+  }
+
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    if (!navigator.clipboard) continue; // shown only where it can work
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const before = button.textContent;
+      await navigator.clipboard.writeText(button.dataset.copy);
+      button.textContent = button.dataset.done;
+      setTimeout(() => { button.textContent = before; }, 1500);
+    });
   }
 
   // After a swap the text is the server's again: put the countdown back before the next paint.

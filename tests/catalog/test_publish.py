@@ -99,6 +99,21 @@ def test_a_loaded_version_follows_the_registry(monkeypatch):
 
 
 @pytest.mark.django_db
+def test_a_version_whose_stored_hash_is_not_its_documents_own_loads_all_the_same():
+    version = publish(source("Restored"), by="alice").version
+    SagaVersion.objects.filter(id=version.id).update(content_hash="of another release")
+    definition = load_version(version.id)
+    assert load_version(version.id) is definition
+
+
+@pytest.mark.django_db
+def test_a_saga_stored_before_its_name_was_reserved_still_loads():
+    version = publish(source("Before"), by="alice").version
+    SagaVersion.objects.filter(id=version.id).update(document=version.document | {"saga": "new"}, content_hash="old")
+    assert load_version(version.id).saga == "new"
+
+
+@pytest.mark.django_db
 def test_an_unknown_version_is_an_error():
     with pytest.raises(VersionUnknownError):
         load_version(uuid4())

@@ -65,4 +65,3 @@ def test_what_is_not_there_is_said(good):
     assert run("export", "nothing") == ("", "There is no saga nothing.\n")
     run("apply", good)
     assert run("export", "book-trip", "--number", 7) == ("", "There is no saga book-trip version 7.\n")
-    assert run("simulate", "x") == ("", "`simulate` is not built yet in this version.\n")

@@ -14,9 +14,10 @@ from sagas.core.definition import Definition, Half, PythonAction, RetryPolicy, S
 from sagas.core.due import due_at
 from sagas.core.evolve import evolve, replay
 from sagas.core.expressions import ExpressionError
+from sagas.core.orders import refusal
 from sagas.core.outcome import NOT_SENT, WORKER_LOST, Error, Failed, Outcome, Rejected, Succeeded, Unknown
 from sagas.core.state import HalfState, RunState
-from sagas.core.vocabulary import AttemptKey, Json, Verb
+from sagas.core.vocabulary import AttemptKey, Json, OutcomeKind, Phase, Verb
 from tests.invariants import Watch, resting_violations
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -117,6 +118,7 @@ class Allowance:
     retries: int = 1
     losses: int = 1
     deadlines: int = 1
+    decisions: int = 0  # of a person: pause, resume, skip, settle, give up, terminate
 
 
 Move = tuple[m.Command, Allowance]
@@ -130,7 +132,8 @@ def must(state: RunState, left: Allowance) -> list[Move]:
         moves += [(m.ReportOutcome(attempt, outcome, T0), left) for outcome in ANSWERS]
         if left.losses:
             moves += [(m.ReportOutcome(attempt, one, T0), replace(left, losses=left.losses - 1)) for one in LOSSES]
-    if any(state.step(key).half(phase).due_at is not None for key, phase in state.open) or state.started_at is None:
+    is_due = any(state.step(key).half(phase).due_at is not None for key, phase in state.open)
+    if (is_due or state.started_at is None) and not state.is_paused:
         moves.append((m.Look(T0), left))
     return moves
 
@@ -148,9 +151,25 @@ def may(definition: Definition, state: RunState, left: Allowance) -> list[Move]:
             (m.TakeOrder(number, Verb.RETRY, "alice", T0, step=one.step, arguments=1, has_arguments=True), fewer)
             for one in state.attention
         ]
+    if left.decisions:
+        fewer = replace(left, decisions=left.decisions - 1)
+        moves += [
+            (order, fewer) for order in decisions(definition, number) if refusal(definition, state, order) is None
+        ]
     if left.deadlines and definition.deadline_s and not state.is_overdue:
         moves.append((m.Look(AT_DEADLINE), replace(left, deadlines=0)))
     return moves
+
+
+def decisions(definition: Definition, number: int) -> Iterator[m.TakeOrder]:
+    """Whatever a person can decide about a run of `definition`."""
+    for verb in (Verb.PAUSE, Verb.RESUME, Verb.GIVE_UP, Verb.TERMINATE):
+        yield m.TakeOrder(number, verb, "alice", T0)
+    for one in definition.steps:
+        yield m.TakeOrder(number, Verb.SKIP, "alice", T0, step=one.name)
+        for phase in (Phase.ACTION, Phase.COMPENSATION):
+            for outcome in (OutcomeKind.SUCCEEDED, OutcomeKind.REJECTED):
+                yield m.TakeOrder(number, Verb.SETTLE, "alice", T0, step=one.name, phase=phase, outcome=outcome)
 
 
 @dataclass
@@ -195,7 +214,7 @@ def explore(definition: Definition, allowance: Allowance = Allowance()) -> Explo
             _hold_nothing_after_the_end(definition, state, journal)
             counts[place] = 1
             return 1
-        if not moves and not state.attention:
+        if not moves and not state.attention and not state.is_paused:
             _hold(["L1 the run is not final and nothing will ever move it"], journal)
         runs = 0 if moves else 1
         for command, after in moves + may(definition, state, left):
@@ -226,6 +245,7 @@ def _essence(state: RunState) -> object:
         state.is_turning,
         state.is_past_pivot,
         state.is_overdue,
+        state.is_paused,
         state.attention,
         frozenset(
             (key, run.status, run.compensation_status, _half_essence(run.action), _half_essence(run.compensation))
@@ -255,7 +275,8 @@ def _standing(definition: Definition, state: RunState, watch: Watch, journal: Jo
         found.append("S4 replaying the stored journal from empty does not give the state")
     if state.sequence != len(journal):
         found.append("S4 the sequence is not the number of entries")
-    if not state.status.is_final and due_at(state) is None and not state.awaiting and not state.attention:
+    is_resting = due_at(state) is None and not state.awaiting and not state.attention and not state.is_paused
+    if is_resting and not state.status.is_final:
         found.append("L1 nobody is told to look at the run again")
     return found
 

@@ -165,6 +165,10 @@ def test_input_is_checked_against_the_schema_with_every_fault():
         "id: `id` is missing.",
         "amount: 0 is less than the minimum of 1.",
     ]
+    listing = compiled(one("input: {properties: {mode: {enum: [reject, fail, time_out, crash]}}}\n"))
+    assert [str(problem) for problem in check_input(listing, {"mode": "timeout"})] == [
+        'mode: Must be one of "reject", "fail", "time_out", "crash"; found "timeout".'
+    ]
     strict = compiled(one("input: {properties: {}, additionalProperties: false}\n"))
     assert [(fault.pointer, fault.code) for fault in check_input(strict, {"a/b": 1})] == [("/a~1b", "unknown_key")]
 

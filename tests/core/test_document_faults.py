@@ -38,6 +38,12 @@ WRONG = [
         'such as create-order; found "Create Order".'),
         "steps (line 2, column 8): `steps` must be a list of at least one step; found an empty list.",
     ]),
+    (one("key: ${input.orderid}\ninput: {properties: {order_id: {}, at: {}}, additionalProperties: false}\n"), [
+        "key (line 5, column 6): The input has no `orderid`, so this would always be null. Did you mean `order_id`?",
+    ]),
+    (one("").replace("saga: a", "saga: validate"), [
+        "saga (line 1, column 7): `validate` is a word of our own addresses; choose another name."
+    ]),
     ("saga: a\nstyle: choreography",
      ["style (line 2, column 8): `style: choreography` is part of the format but not built yet in this version."]),
     (one("    timeout: 10\n    retry: {atempts: 3, factor: 99}\n"), [

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sagas.core.expressions import ExpressionError, Names, TemplateInvalidError, compile_template
-from sagas.core.limits import EXPRESSION_LENGTH_MAX, LOOP_ENTRIES_MAX
+from sagas.core.limits import EXPRESSION_LENGTH_MAX, EXPRESSIONS_PER_VALUE_MAX, LOOP_ENTRIES_MAX, LOOPS_MAX
 
 NAMES = Names(values=("input", "run.key"), texts=("run.id",), steps=("pay", "reserve"), later_steps=frozenset({"ship"}))
 SCOPE = {
@@ -131,7 +131,7 @@ def test_values_go_through_the_library_unchanged(value):
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(-9e15, 9e15)
     | st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abc${}.", max_size=4), inner, max_size=4),
     max_leaves=12,
@@ -265,3 +265,44 @@ def test_a_value_without_expressions_is_not_copied():
 
 def test_a_name_the_scope_does_not_have_counts_as_null():
     assert render("${[run.key, steps.reserve.output]}") == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        (["${input.s}"] * 400, "larger than 256 KiB"),
+        ({"a": {"b": ["${input.s}"] * 400}}, "larger than 256 KiB"),
+        (" ".join(["${input.s}"] * 400), "larger than 256 KiB"),
+        (["${input.many}"] * 50, "larger than 256 KiB"),
+        ('${"x\\u0000y"}', "U+0000"),
+        ({"a": ['${"x" + "\\u0000"}']}, "at a[0]: Text must not contain the character U+0000"),
+    ],
+)
+def test_a_result_that_no_database_keeps_has_no_value(source, why):
+    template = compile_template(source, NAMES)
+    with pytest.raises(ExpressionError) as caught:
+        template.render({"input": {"s": "s" * 100_000, "many": [0] * 10_000}})
+    assert why in str(caught.value)
+
+
+def test_loops_of_one_value_may_cost_only_so_much_together():
+    scope = {"input": {"l": list(range(LOOP_ENTRIES_MAX))}}
+    few = ["${size(input.l.map(a, a))}"] * LOOPS_MAX
+    assert compile_template(few, NAMES).render(scope) == [LOOP_ENTRIES_MAX] * LOOPS_MAX
+    with pytest.raises(ExpressionError, match="take too long together"):
+        compile_template([*few, *few], NAMES).render(scope)
+    short = compile_template(["${input.l.exists(a, a == 1)}"] * EXPRESSIONS_PER_VALUE_MAX, NAMES)
+    assert short.render({"input": {"l": [1, 2]}}) == [True] * EXPRESSIONS_PER_VALUE_MAX
+
+
+def test_one_value_holds_only_so_many_computed_expressions():
+    with pytest.raises(TemplateInvalidError, match="at most 200 computed expressions"):
+        compile_template([f"${{1 + {number}}}" for number in range(5_000)], NAMES)
+    assert compile_template(["${input.a}"] * 5_000, NAMES).expressions
+
+
+def test_a_text_cannot_grow_beyond_a_payload():
+    template = compile_template({"a": "${input}${input}", "b": "${input}!"}, Names())
+    assert template.render({"input": "x" * 80_000})["b"] == "x" * 80_000 + "!"
+    with pytest.raises(ExpressionError, match="larger than 256 KiB"):
+        template.render({"input": "x" * 90_000})

@@ -67,6 +67,20 @@ def test_a_step_that_ends_its_worker_five_times_in_a_row_is_not_tried_for_ever(e
     assert {"completed", "compensated"} <= hold(enumerated, losses, shape, attempts=2, policies=POLICIES[:1])
 
 
+@pytest.mark.parametrize("shape", ["C", "P", "CC", "CP", "PN", "CN"])
+def test_the_law_holds_whatever_a_person_decides(enumerated, shape):
+    decisions = Allowance(cancels=0, retries=1, losses=0, deadlines=0, decisions=2)
+    ends = hold(enumerated, decisions, shape, attempts=1)
+    assert {"completed", "compensated", "terminated"} <= ends
+    assert ("partially_compensated" in ends) == ("C" in shape)
+
+
+@pytest.mark.parametrize("shape", ["C", "P", "CP"])
+def test_the_law_holds_for_decisions_between_two_attempts_and_a_cancel(enumerated, shape):
+    decisions = Allowance(cancels=1, retries=0, losses=0, deadlines=1, decisions=2)
+    hold(enumerated, decisions, shape, attempts=2, deadline=True, policies=POLICIES[::3])
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not is_proving, reason="with HYPOTHESIS_PROFILE=prove only: minutes")
 @pytest.mark.parametrize("attempts", [1, 2])

@@ -7,10 +7,11 @@ import textwrap
 
 import pytest
 
-from sagas.core import backward, decider, draft, evolve, forward
+from sagas.core import backward, decider, draft, evolve, forward, orders, settling
 from tests.core.law import Allowance, ViolatedError, explore, linear
 
 SMALL = Allowance(cancels=1, retries=0, losses=0, deadlines=0)
+PERSON = Allowance(cancels=0, retries=0, losses=0, deadlines=0, decisions=3)
 
 # module, function, what it says, what the mutant says instead, the invariant that must notice, the saga
 MUTANTS = [
@@ -20,7 +21,7 @@ MUTANTS = [
         id="takes a later failure for the truth about an unknown attempt",
     ),
     pytest.param(
-        backward, "turn_round_when_drained", ", StepStatus.IN_DOUBT}", "}", "S2", "C",
+        backward, "happened", ", StepStatus.IN_DOUBT}", "}", "S2", "C",
         id="does not undo what may have happened",
     ),
     pytest.param(
@@ -31,11 +32,11 @@ MUTANTS = [
         forward, "fail", "if draft.state.is_past_pivot:", "if False:", "S6", "CPN", id="turns round after the pivot",
     ),
     pytest.param(
-        forward, "after_attempt", "if draft.state.is_past_pivot and draft.state.is_turning:", "if False:", "S6", "CP",
+        forward, "after_success", "if draft.state.is_past_pivot and draft.state.is_turning:", "if False:", "S6", "CP",
         id="forgets to drop the turn when the pivot succeeds in the drain",
     ),
     pytest.param(
-        forward, "start_ready", "if all(", "if True or all(", "S3", "CC",
+        forward, "start_ready", "PENDING and all(", "PENDING or all(", "S", "CC",
         id="starts a step before the one it comes after",
     ),
     pytest.param(
@@ -47,7 +48,7 @@ MUTANTS = [
         "CC", id="completes after the first step",
     ),
     pytest.param(
-        backward, "end_when_done", "state.undo_done == state.undo_total and not", "not", "S", "CC",
+        backward, "end_when_done", "state.undo_done != state.undo_total or", "", "S", "CC",
         id="says compensated before it is",
     ),
     pytest.param(
@@ -58,6 +59,53 @@ MUTANTS = [
         draft, "start_attempt", "number=known.number + 1", "number=known.number or 1", "S4", "C", id="reuses numbers"
     ),
     pytest.param(evolve, "_attempt_ended", "is_awaiting=False", "is_awaiting=True", "S", "C", id="never lets go"),
+]  # fmt: skip
+
+DECISION_MUTANTS = [
+    pytest.param(
+        decider, "_progress", "if not draft.state.is_paused:\n            forward", "if True:\n            forward",
+        "S3", "CC", id="starts a step while the run is paused",
+    ),
+    pytest.param(
+        decider, "_progress", "if not draft.state.is_paused:\n            backward", "if True:\n            backward",
+        "S3", "C", id="undoes while the run is paused",
+    ),
+    pytest.param(
+        forward, "_is_satisfied", "return all(", "return True or all(", "S3", "NNN",
+        id="takes what was skipped early for done",
+    ),
+    pytest.param(
+        settling, "skip_refusal", "step.status is StepStatus.IN_DOUBT or step.action.is_unsettled", "False", "S3", "C",
+        id="skips what may have happened",
+    ),
+    pytest.param(
+        settling, "skip_refusal", "definition.by_name[key.step].is_pivot", "False", "S3", "P", id="skips the pivot",
+    ),
+    pytest.param(
+        settling, "settle_refusal", "step.compensation_status not in _NOT_UNDONE_YET or not step.compensation.is_fresh",
+        "False", "S3", "C", id="settles what is being undone",
+    ),
+    pytest.param(
+        settling, "settle", "has_happened and key.step == draft.definition.pivot", "False", "S4", "P",
+        id="forgets that a settled pivot is passed",
+    ),
+    pytest.param(
+        settling, "settle", "outcome=order.outcome", "outcome=OutcomeKind.SUCCEEDED", "S4", "C",
+        id="hears yes where a person said no",
+    ),
+    pytest.param(
+        evolve, "_step_settled", "state.undo_total -= is_undo_pending", "pass", "L1", "CC",
+        id="waits for the undo of what did not happen",
+    ),
+    pytest.param(
+        backward, "end_when_done", "if stays else", "if False else", "S2", "C", id="says compensated when it gave up",
+    ),
+    pytest.param(
+        orders, "_terminate", "if half.is_awaiting:", "if False:", "S1", "C", id="ends with an attempt in flight",
+    ),
+    pytest.param(
+        orders, "_terminate", ", StepStatus.IN_DOUBT}", "}", "S2", "C", id="does not say what may stay behind",
+    ),
 ]  # fmt: skip
 
 
@@ -76,9 +124,10 @@ def apply(monkeypatch, module, name, mutant):
     if hasattr(module, name):
         original = getattr(module, name)
         monkeypatch.setattr(module, name, mutant)
-        for event, function in list(evolve._APPLY.items()):
-            if function is original:
-                monkeypatch.setitem(evolve._APPLY, event, mutant)
+        for table in (evolve._APPLY, orders._REFUSALS):
+            for key, function in list(table.items()):
+                if function is original:
+                    monkeypatch.setitem(table, key, mutant)
     else:
         monkeypatch.setattr(module.Draft, name, mutant)
 
@@ -88,4 +137,13 @@ def test_an_invariant_notices_a_law_that(monkeypatch, module, name, said, says, 
     apply(monkeypatch, module, name, broken(module, name, said, says))
     with pytest.raises(ViolatedError) as caught:
         explore(linear(shape, attempts=2), SMALL)
+    assert any(str(sentence).startswith(invariant) for sentence in caught.value.args)
+
+
+@pytest.mark.parametrize(("module", "name", "said", "says", "invariant", "shape"), DECISION_MUTANTS)
+def test_an_invariant_notices_decisions_of_a_law_that(monkeypatch, module, name, said, says, invariant, shape):
+    apply(monkeypatch, module, name, broken(module, name, said, says))
+    with pytest.raises(ViolatedError) as caught:
+        for asks in (False, True):
+            explore(linear(shape, attempts=2, asks=asks), PERSON)
     assert any(str(sentence).startswith(invariant) for sentence in caught.value.args)

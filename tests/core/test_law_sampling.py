@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import event, given
@@ -12,7 +13,7 @@ from sagas.core.decider import decide
 from sagas.core.definition import Definition
 from sagas.core.due import due_at
 from sagas.core.vocabulary import AttemptKey, OutcomeKind, Phase, RunStatus, Verb
-from tests.core.law import ANSWERS, AT_DEADLINE, DEADLINE_S, LOSSES, PIVOT, T0, started, step
+from tests.core.law import ANSWERS, AT_DEADLINE, DEADLINE_S, LOSSES, PIVOT, T0, decisions, started, step
 from tests.invariants import violations
 
 MOVES_MAX = 600
@@ -54,7 +55,7 @@ def runs(draw: st.DrawFn):
     state, first = started(definition)
     journal = [(first, T0)]
     now = T0
-    orders = draw(st.integers(0, 3))
+    orders = draw(st.integers(0, 6))
     for _ in range(MOVES_MAX):
         awaiting = sorted(state.awaiting)
         due = due_at(state)
@@ -72,8 +73,10 @@ def runs(draw: st.DrawFn):
                 command = m.Look(now)
             case _:
                 orders -= 1
-                verb = draw(st.sampled_from(list(Verb)))
-                command = m.TakeOrder(state.inbox_done + 1, verb, "alice", now)
+                number = state.inbox_done + 1
+                simple = [m.TakeOrder(number, verb, "alice", now) for verb in (Verb.CANCEL, Verb.RETRY)]
+                chosen = draw(st.sampled_from([*simple, *decisions(definition, number)]))
+                command = replace(chosen, now=now)
         decision = decide(definition, state, command)
         state = decision.state
         journal += [(one, now) for one in decision.events]
@@ -90,7 +93,8 @@ def test_the_invariants_hold_for_sagas_with_steps_beside_each_other(run):
 @given(runs())
 def test_a_run_comes_to_rest_with_an_end_or_a_question(run):
     _, _, state = run
-    assert state.status.is_final or state.attention or state.awaiting or due_at(state) is not None
+    is_moving = state.awaiting or due_at(state) is not None
+    assert state.status.is_final or state.attention or state.is_paused or is_moving
 
 
 @given(runs())

@@ -19,7 +19,7 @@ from sagas.core.problem import check_payload
         (["\udfff"], "[0]: Text must not contain half of a surrogate pair."),
         ({"a": 2**63}, "a: Whole numbers must fit into 64 bits."),
         (-(2**63) - 1, "document: Whole numbers must fit into 64 bits."),
-        (1e300, "document: Numbers must be smaller than 2^63."),
+        (1e300, "document: Numbers from 10^16 on must be whole and written without point and exponent."),
         (float("inf"), "document: Numbers must be finite."),
         ("x" * 256 * 1024, "document: This is 257 KiB; at most 256 KiB are allowed."),
         ("é" * 128 * 1024, "document: This is 257 KiB; at most 256 KiB are allowed."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections import defaultdict
 from collections.abc import Callable
@@ -45,8 +46,9 @@ def plain(call: Any, **_arguments: Any) -> Any:
 
 @action("engine.awaited")
 async def awaited(call: Any, **_arguments: Any) -> Any:
-    """An async action."""
-    return _note(call)
+    """An async action; its behaviour may be async too."""
+    answer = _note(call)
+    return await answer if inspect.isawaitable(answer) else answer
 
 
 @action("engine.atomic", atomic=True)

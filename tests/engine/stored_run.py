@@ -15,7 +15,7 @@ def fetch(run) -> SagaRun:
 
 def state_of(run):
     row = fetch(run)
-    return stored.load([row])[row.id]
+    return stored.load_one(row)
 
 
 def kinds(run) -> list[str]:

@@ -124,7 +124,7 @@ def test_a_renewal_names_the_runs_that_somebody_else_has_claimed(saga):
 
 def test_an_order_does_not_steal_a_run_from_a_live_holder(saga):
     from sagas.core.vocabulary import Verb
-    from sagas.engine.commands import give_order
+    from sagas.engine.orders import give_order
 
     run = start_run(saga(), {}).run
     token = claim_all()[run.id]

@@ -8,7 +8,8 @@ import pytest
 
 from sagas import NoEffect
 from sagas.core.vocabulary import Verb
-from sagas.engine.commands import give_order, start_run
+from sagas.engine.commands import start_run
+from sagas.engine.orders import Ask, give_order
 from sagas.models import Saga, SagaRun
 from tests.engine.actions import BEHAVIOUR, CALLS, break_down, count, refuse
 from tests.engine.conftest import drive
@@ -124,7 +125,7 @@ def test_a_compensation_that_fails_needs_a_person_and_a_retry_ends_the_run(saga)
     drive(lambda: fetch(run).status == "needs_attention")
     assert fetch(run).attention == [{"step": "pay", "item": -1, "phase": "compensation", "code": "compensation_failed"}]
     BEHAVIOUR.clear()
-    give_order(run.id, Verb.RETRY, by="alice", reason="the bank is back")
+    give_order(run.id, Verb.RETRY, by="alice", ask=Ask(reason="the bank is back"))
     drive()
     assert fetch(run).status == "compensated"
     assert faults_of(run) == []
@@ -132,7 +133,7 @@ def test_a_compensation_that_fails_needs_a_person_and_a_retry_ends_the_run(saga)
 
 def test_a_cancel_turns_a_running_run_round_after_its_attempt_has_ended(saga):
     def cancel(call):
-        give_order(call.run_id, Verb.CANCEL, by="alice", reason="changed my mind")
+        give_order(call.run_id, Verb.CANCEL, by="alice", ask=Ask(reason="changed my mind"))
         time.sleep(0.6)
 
     BEHAVIOUR["stock:action"] = cancel

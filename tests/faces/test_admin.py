@@ -11,7 +11,7 @@ from django.utils import timezone
 from sagas import access
 from sagas.admin.run import ORDERS_MAX
 from sagas.core.vocabulary import Role
-from sagas.engine import commands
+from sagas.engine import commands, orders
 from sagas.models import ApiToken, Order, SagaRun
 from tests import factories
 from tests.faces.conftest import sign_in
@@ -81,7 +81,7 @@ def test_a_run_page_shows_its_steps_and_its_journal(db):
 def test_the_list_costs_the_same_queries_whatever_its_length(db, django_assert_num_queries, count):
     alice = sign_in("alice")
     factories.make_runs(count)
-    with django_assert_num_queries(13) as asked:
+    with django_assert_num_queries(10) as asked:
         page = alice.get(RUNS)
     assert page.content.decode().count('class="action-select"') == count
     assert not [query for query in asked.captured_queries if '"sagas_sagarun"."input",' in query["sql"]]
@@ -140,10 +140,43 @@ def test_a_confirmed_order_is_given_with_who_and_why(saga):
 def test_a_run_that_moved_since_the_question_is_skipped(saga):
     alice = sign_in("alice")
     moved, same = started("1"), started("2")
-    commands.give_order(moved.id, commands.Verb.CANCEL, by="bob")
+    orders.give_order(moved.id, orders.Verb.CANCEL, by="bob")
     page = confirm(alice, "cancel", [moved, same]).content.decode()
     assert re.search(rf"{moved.id}: skipped.*has moved", page)
     assert f"{same.id}: cancel ordered" in page
+
+
+@pytest.mark.parametrize(
+    ("verb", "tell", "words"),
+    [
+        ("pause", factories.in_flight, "pause"),
+        ("resume", factories.paused, "resume"),
+        ("give_up", factories.undo_failed, "give up"),
+        ("terminate", factories.retrying, "terminate"),
+    ],
+)
+def test_each_order_of_the_list_says_what_it_does_and_is_given(db, verb, tell, words):
+    alice = sign_in("alice")
+    run = tell(timezone.now())
+    page = order(alice, verb, [run, factories.completed(timezone.now())]).content.decode()
+    assert f"{words.capitalize()} 1 run" in page
+    assert f'href="/runs/{run.id}/"' in page
+    assert "will be skipped" in page
+    assert f"{words} ordered" in confirm(alice, verb, [run], "INC-1").content.decode()
+    given = Order.objects.get(run=run, number=run.inbox_last + 1)
+    assert (given.verb, given.by, given.reason) == (verb, "alice", "INC-1")
+
+
+@pytest.mark.parametrize("verb", ["give_up", "terminate"])
+def test_what_cannot_be_taken_back_needs_a_reason_and_says_so_beside_the_field(db, verb):
+    run = factories.undo_failed(timezone.now())
+    answer = confirm(sign_in("alice"), verb, [run], "  ")
+    assert answer.status_code == 422
+    page = answer.content.decode()
+    assert "Say why: it is written down. Nothing was changed." in page
+    assert 'aria-invalid="true" aria-describedby="id_reason_error"' in page
+    assert f'name="_selected_action" value="{run.id}"' in page
+    assert not Order.objects.exists()
 
 
 def test_a_retry_of_what_does_not_wait_for_one_is_skipped_with_the_reason(saga):
@@ -192,3 +225,12 @@ def test_a_token_is_listed_and_revoked_and_never_shown(db):
         assert token.token_hash not in page
     erin.post("/admin/sagas/apitoken/", {"action": "revoke", "_selected_action": [str(token.id)]})
     assert access.find_token(raw) is None
+
+
+def test_a_search_tells_capitals_apart_and_one_longer_than_any_key_finds_nothing(db):
+    run = factories.completed(timezone.now())
+    SagaRun.objects.filter(id=run.id).update(key="Case-1")
+    erin = sign_in("erin")
+    assert str(run.id) in erin.get(RUNS, {"q": "Case"}).content.decode()
+    assert str(run.id) not in erin.get(RUNS, {"q": "case"}).content.decode()
+    assert erin.get(RUNS, {"q": "x" * 60_000}).status_code == 200

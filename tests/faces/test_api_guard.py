@@ -140,6 +140,21 @@ async def test_a_body_without_end_is_not_read_to_its_end():
     assert (sent[0]["status"], json.loads(sent[1]["body"])["type"]) == (413, "urn:sagaweb:problem:too-large")
 
 
+@pytest.mark.parametrize("length", [b"1048577", b"99999999999", b"9" * 5_000])
+async def test_a_body_that_says_it_is_too_long_is_not_waited_for(length):
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    async def read(_scope, _receive, _send):
+        raise AssertionError
+
+    scope = {"type": "http", "headers": [(b"content-length", length)]}
+    await with_bounded_bodies(read)(scope, None, send)
+    assert sent[0]["status"] == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
 def test_sixty_four_levels_are_not_too_many(api, saga):
     deep = b"[" * 62 + b"]" * 62
     problem = assert_problem(api.post("runs/", START % deep), 422, "invalid")
@@ -303,6 +318,8 @@ def test_an_order_to_an_unknown_run_is_a_404(api, saga, verb):
         'saga: order\ntitle: "\\uD800"\nsteps: []',
         "\ufeffsaga: order",
         "%YAML 9.9\n---\n",
+        '[{"\\ud800\\udc00": null}]',
+        '"\\ud800": 1\n"\\ud800": 2\n',
     ],
 )
 @pytest.mark.parametrize("kind", ["application/yaml", "application/json"])

@@ -10,9 +10,9 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from sagas.api import idempotency
 from sagas.catalog.publish import publish
 from sagas.core.vocabulary import Role
+from sagas.engine import idempotency
 from sagas.models import IdempotencyKey, JournalEntry, Order, SagaRun
 from tests import factories
 from tests.faces.conftest import SOURCE, Api, sign_in

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from html.parser import HTMLParser
 from uuid import uuid4
 
 import pytest
@@ -9,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from sagas.models import Order, SagaRun
+from sagas.presentation import fragments
 from tests import factories as f
 from tests.faces.conftest import sign_in
 
@@ -137,6 +139,7 @@ def test_a_step_shows_every_try_with_its_policy_in_words(now):
     assert all(f"Try {number}<" in html for number in range(1, 9))
     assert "Tried at most 8 times." in html
     assert "already_refunded" in html
+    assert f":{f.PAY}:compensation</code>" in html
 
 
 def test_the_overview_first_says_whether_anybody_must_act(now):
@@ -151,7 +154,7 @@ def test_the_overview_first_says_whether_anybody_must_act(now):
 
 def test_the_overview_says_when_no_engine_runs():
     f.completed(timezone.now())
-    assert "No engine is running yet." in page(sign_in("bob"), "overview")
+    assert "No engine is running." in page(sign_in("bob"), "overview")
 
 
 def test_where_nothing_ever_ran_one_is_welcomed():
@@ -188,7 +191,7 @@ def test_cancelling_says_first_what_it_will_do_and_then_stores_the_order(now):
     assert "Undo “Create shipment”: it has no compensation." in html
     answer = alice.post(url("run-action", run.id, "cancel"), {"revision": run.revision, "reason": "INC-1"}, follow=True)
     assert answer.redirect_chain[0][0] == url("run-detail", run.id)
-    assert "Waiting for the engine to confirm." in answer.content.decode()
+    assert "Below is what came of it." in answer.content.decode()
     order = Order.objects.get()
     assert (order.verb, order.by, order.reason) == ("cancel", "alice", "INC-1")
 
@@ -265,3 +268,67 @@ def test_the_button_says_so_where_there_is_no_shop():
 def test_ages_of_rows_speak_of_now(now):
     f.completed(now - timedelta(minutes=7))
     assert "10 m ago" in page(sign_in("bob"), "run-list")
+
+
+def test_the_same_form_sent_twice_is_one_order(shop):
+    alice = sign_in("alice")
+    chosen = {"fails_at": "nothing", "form_key": alice.get(url("welcome")).context["form_key"]}
+    first, second = (alice.post(url("demo-start"), chosen) for _ in range(2))
+    assert first.url == second.url == url("run-detail", SagaRun.objects.get().id)
+    alice.post(url("demo-start"), chosen | {"fails_at": "create_shipment"})
+    assert SagaRun.objects.count() == 2, "another choice is another order"
+
+
+# ---- what an open page keeps true, and what it costs ------------------------
+
+
+class Still(HTMLParser):
+    """The words of a page outside its live regions, its title and the corner that says how fresh it is."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.words, self.within, self.depth = [], "", 0
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        region = dict(attrs).get("id") or tag
+        if not self.within and region in {*fragments.RUN_REGIONS, "title", "connection"}:
+            self.within = tag
+        self.depth += bool(self.within) and tag == self.within
+
+    def handle_endtag(self, tag):
+        if self.within and tag == self.within:
+            self.depth -= 1
+            self.within = self.within if self.depth else ""
+
+    def handle_data(self, data):
+        if not self.within and data.strip():
+            self.words.append(data.strip())
+
+
+def test_what_stands_outside_the_live_regions_does_not_depend_on_how_far_the_run_is(now):
+    bob = sign_in("bob")
+    run = f.in_flight(now)
+    before = Still(page(bob, "run-detail", run.id)).words
+    ended = {"status": "completed", "finished_at": now, "due_at": None, "output": {"parcel": 7}}
+    SagaRun.objects.filter(id=run.id).update(revision=90, sequence=91, **ended)
+    html = page(bob, "run-detail", run.id)
+    assert "parcel" in html
+    assert Still(html).words == before
+    assert "Facts" in before
+
+
+def test_the_title_of_a_run_page_is_in_a_live_region_too(now):
+    run = f.compensated(now)
+    html = page(sign_in("bob"), "run-detail", run.id)
+    title = re.search(r"<title>(.*?)</title>", html)[1]
+    assert f'data-title="{title}"' in fragments.render_run_regions(run.id)["run-head"]
+
+
+@pytest.mark.parametrize(
+    "name", ["overview", "welcome", "run-list", "attention", "run-detail", "saga-list", "saga-new"]
+)
+def test_a_page_is_at_most_six_requests(now, name):
+    run = f.completed(now)
+    html = sign_in("erin").get(url(name, *([run.id] if name == "run-detail" else []))).text
+    assert 1 + html.count('rel="stylesheet"') + html.count("<script") <= 6

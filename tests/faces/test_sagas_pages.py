@@ -208,6 +208,61 @@ def test_a_key_that_was_used_for_something_else_leads_to_that_run(saga):
     assert SagaRun.objects.count() == 1
 
 
+def test_the_same_form_sent_twice_starts_one_run(saga):
+    client = sign_in("alice")
+    key = client.get("/sagas/order/").context["form_key"]
+    first, second = (
+        client.post("/sagas/order/actions/start/", {"field-order_id": "1", "form_key": key}) for _ in range(2)
+    )
+    assert first["Location"] == second["Location"] == f"/runs/{SagaRun.objects.get().id}/"
+    assert "No other was made" in client.get(second["Location"]).text
+    client.post("/sagas/order/actions/start/", {"field-order_id": "2", "form_key": key})
+    assert SagaRun.objects.count() == 2, "other input is another run"
+
+
+def test_a_form_that_was_refused_can_be_sent_again(saga):
+    client = sign_in("alice")
+    refused = client.post("/sagas/order/actions/start/", {"field-order_id": "", "form_key": "0" * 32})
+    assert f'value="{refused.context["form_key"]}"' in refused.text
+    again = {"field-order_id": "1", "form_key": "0" * 32}
+    assert client.post("/sagas/order/actions/start/", again).status_code == 302
+
+
+@pytest.mark.parametrize("key", ["", "x", "\x00" * 32, "0" * 10_000])
+def test_a_form_key_that_we_did_not_make_starts_each_time(saga, key):
+    client = sign_in("alice")
+    for _ in range(2):
+        client.post("/sagas/order/actions/start/", {"field-order_id": "1", "form_key": key})
+    assert SagaRun.objects.count() == 2
+
+
+def test_two_people_with_the_same_form_key_start_a_run_each(saga):
+    for name in ("alice", "erin"):
+        sign_in(name).post("/sagas/order/actions/start/", {"field-order_id": "1", "form_key": "0" * 32})
+    assert SagaRun.objects.count() == 2
+
+
+def test_a_saga_and_each_version_are_drawn(saga):
+    client = sign_in("bob")
+    for path in ("/sagas/order/", "/sagas/order/versions/1/"):
+        text = client.get(path).text
+        assert 'id="node-pay-undo"' in text
+        assert "No compensation needed" in text
+        assert "of version 1" in text
+
+
+def test_after_a_check_without_problems_the_picture_is_of_what_was_checked(saga):
+    client = sign_in("dora")
+    longer = SOURCE + "  - {name: thank, action: test.ship, compensation: none}\n"
+    answer = save(client, "validate", longer)
+    assert 'id="node-thank"' in answer.text
+    assert "not published" in answer.text
+    assert 'id="node-thank"' not in save(client, "validate", longer + "  - 1\n").text
+    new = save(client, "validate", longer.replace("saga: order", "saga: longer"), base=0, name=None)
+    assert 'id="node-thank"' in new.text
+    assert '<svg id="graph"' not in save(client, "validate", "a: 1", base=0, name=None).text
+
+
 SCHEMA = {
     "type": "object",
     "required": ["size", "lines"],

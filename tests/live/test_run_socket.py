@@ -128,7 +128,7 @@ async def test_a_slow_page_gets_the_latest_and_nothing_queued(following):
             await may_send.wait()
             sent.append(str(message["text"]))
 
-    headers = [(b"origin", ORIGIN.encode()), (b"cookie", f"sessionid={cookie}".encode())]
+    headers = [(b"host", b"localhost"), (b"origin", ORIGIN.encode()), (b"cookie", f"sessionid={cookie}".encode())]
     scope = {"type": "websocket", "path": path_of(run), "headers": headers, "query_string": b""}
     inbox.put_nowait({"type": "websocket.connect"})
     task = asyncio.create_task(routing.application(scope, inbox.get, send))
@@ -257,3 +257,46 @@ async def test_the_role_needed_is_viewer(layer):
         assert await page.open()
         assert 'id="pulse"' in await page.frame()
         await page.leave()
+
+
+async def show_to_somebody(run: SagaRun, cookie: str, send) -> None:
+    """Show the run over a connection of the test's own making until a frame was tried, then leave."""
+    inbox: asyncio.Queue[dict[str, object]] = asyncio.Queue()
+    was_tried = asyncio.Event()
+
+    async def tried(message: dict[str, object]) -> None:
+        try:
+            await send(message)
+        finally:
+            if message["type"] in {"websocket.send", "websocket.close"}:
+                was_tried.set()
+
+    headers = [(b"host", b"localhost"), (b"origin", ORIGIN.encode()), (b"cookie", f"sessionid={cookie}".encode())]
+    scope = {"type": "websocket", "path": path_of(run), "headers": headers, "query_string": b""}
+    inbox.put_nowait({"type": "websocket.connect"})
+    task = asyncio.create_task(routing.application(scope, inbox.get, tried))
+    await was_tried.wait()
+    inbox.put_nowait({"type": "websocket.disconnect", "code": 1006})
+    await task
+
+
+async def test_a_viewer_who_leaves_while_a_frame_is_on_its_way_is_no_fault(layer, caplog):
+    async def gone(message: dict[str, object]) -> None:
+        if message["type"] == "websocket.send":
+            raise ConnectionResetError
+
+    run, cookie = await watched_run()
+    await show_to_somebody(run, cookie, gone)
+    assert not caplog.records
+
+
+async def test_a_real_fault_is_loud_even_when_it_looks_like_a_lost_connection(layer, caplog, monkeypatch):
+    async def broken(self: object) -> str:
+        raise ConnectionResetError
+
+    async def take(message: dict[str, object]) -> None: ...
+
+    monkeypatch.setattr(consumers.RunConsumer, "read_frame", broken)
+    run, cookie = await watched_run()
+    await show_to_somebody(run, cookie, take)
+    assert "a live view broke" in caplog.text

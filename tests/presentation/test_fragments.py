@@ -96,3 +96,8 @@ def test_every_fragment_says_its_context_on_its_first_line():
         if not path.read_text().startswith("{# Context:")
     ]
     assert wrong == []
+
+
+def test_a_rejected_step_says_so_in_the_table_and_stays_failed():
+    html = fragments.render_run_regions(f.compensating(f.frozen_now()).id)["steps"]
+    assert "<span>Failed · rejected</span>" in html

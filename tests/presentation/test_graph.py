@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 def draw(tell):
     detail = find_run_detail(tell(f.frozen_now()).id)
-    return graph.draw(detail, f.frozen_now())
+    return graph.draw_run(detail, f.frozen_now())
 
 
 def with_states(detail, status, compensation_status):
@@ -69,7 +69,7 @@ def test_a_retry_counts_down_on_its_node():
 @pytest.mark.parametrize("compensation_status", [*CompensationStatus, "hovering"])
 def test_every_state_and_a_made_up_one_can_be_drawn(status, compensation_status):
     detail = find_run_detail(f.completed(f.frozen_now()).id)
-    picture = graph.draw(with_states(detail, str(status), str(compensation_status)), f.frozen_now())
+    picture = graph.draw_run(with_states(detail, str(status), str(compensation_status)), f.frozen_now())
     assert len(picture.forward) == 3
     assert all(node.look.label for node in picture.nodes)
 
@@ -83,6 +83,32 @@ def test_the_picture_is_told_in_one_sentence():
 
 def test_a_picture_with_too_many_steps_is_not_drawn():
     detail = find_run_detail(f.completed(f.frozen_now()).id)
-    picture = graph.draw(replace(detail, steps=detail.steps * 21), f.frozen_now())
+    picture = graph.draw_run(replace(detail, steps=detail.steps * 21), f.frozen_now())
     assert picture.is_too_big
     assert picture.forward == ()
+
+
+def test_a_rejected_step_says_so_on_its_node():
+    nodes = draw(f.compensating).forward
+    detail = find_run_detail(f.compensating(f.frozen_now()).id)
+    assert detail.steps[2].last_outcome == "rejected"
+    assert nodes[2].facts[0] == "Failed · rejected"
+    assert nodes[0].facts[0] == "Succeeded"
+
+
+def test_a_definition_is_drawn_before_anything_has_happened():
+    picture = graph.draw_definition(f.BOOK_ORDER)
+    detail = find_run_detail(f.book_compensating(f.frozen_now()).id)
+    run = graph.draw_run(detail, f.frozen_now())
+    assert [(node.x, node.title) for node in picture.nodes] == [(node.x, node.title) for node in run.nodes]
+    assert picture.words == run.words
+    assert picture.pivot_x == run.pivot_x
+    assert not any(node.is_reached or node.is_current or node.url for node in picture.nodes)
+    assert picture.jump_x is None
+    assert picture.forward[-1].facts[0] == "tried until it works"
+    assert "Compensation: Refund payment" in picture.label
+
+
+@pytest.mark.parametrize("document", [{}, {"steps": "no"}, {"steps": [3, {"name": None}]}, {"steps": [{}] * 99}])
+def test_a_document_of_any_form_can_be_drawn(document):
+    assert graph.draw_definition(document).label

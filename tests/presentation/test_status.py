@@ -39,6 +39,7 @@ def test_a_status_nobody_knows_is_grey_and_shows_its_raw_name():
 def test_a_paused_run_looks_paused_until_it_ends():
     assert status.run_look("running", is_paused=True) is status.PAUSED
     assert status.run_look("completed", is_paused=True).value == "completed"
+    assert status.run_look("needs_attention", is_paused=True).value == "needs_attention"
 
 
 def test_every_icon_of_a_status_is_in_the_sprite():

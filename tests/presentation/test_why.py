@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from sagas.core import messages as m
-from sagas.core.vocabulary import Phase
+from sagas.core.vocabulary import Phase, Verb
 from sagas.presentation.fragments import render_regions
 from sagas.presentation.why import why
 from sagas.queries.run_detail import find_run_detail
@@ -36,13 +36,64 @@ def say(tell, now=None):
         (f.compensated, "compensated", ["“Update inventory” and “Process payment” were undone."]),
         (f.cancelled, "compensated", ["Cancelled by ana.", "“Process payment” was undone."]),
         (f.past_pivot, "past_pivot", ["after the point of no return", "(try 13)"]),
-        (f.paused, "paused_run", ["Paused by a person"]),
+        (f.paused, "paused_run", ["Paused by ana: the warehouse is closed.", "until somebody resumes it"]),
+        (f.undo_failed, "compensation_failed", ["and retry it; or undo it by hand and settle it; or give it up"]),
+        (f.asking, "decision", ["Nobody can say whether “Update inventory” happened", "settle it; or retry it"]),
+        (f.failed_past_pivot, "decision", ["no such address.", "retry it; or do it by hand and settle it; or skip it"]),
+        (f.skipped, "completed", ["2 of 3 steps succeeded.", "“Create shipment” was skipped by a person."]),
+        (f.settled, "compensated", ["“Update inventory” was undone.", "“Process payment” was undone by hand."]),
+        (
+            f.partly,
+            "partially_compensated",
+            [
+                "“Create shipment” was rejected",
+                "“Update inventory” was undone.",
+                "Undoing “Process payment” was given up by alice: the account is closed. What it did stays behind.",
+            ],
+        ),
+        (
+            f.terminated,
+            "terminated",
+            [
+                "Terminated by alice: the shop burned down.",
+                "“Process payment” stays behind.",
+                "Nobody knows whether “Update inventory” happened",
+            ],
+        ),
     ],
 )
 def test_every_state_says_why(tell, code, parts):
     found = say(tell)
     assert found.code == code
     assert [part for part in parts if part not in found.text] == []
+
+
+def test_a_paused_run_that_goes_back_says_that_undoing_waits_too():
+    def tell(now):
+        story = f.Story(now - timedelta(seconds=9)).do(f.PAY).order(Verb.PAUSE, by="ana").tell(m.RunPaused())
+        return story.turn(cause="cancel", by="bob").save()
+
+    assert "Paused by ana. Nothing new is sent" in say(tell).text
+    assert "Undoing what was done waits for that too." in say(tell).text
+
+
+def test_a_paused_run_that_needs_a_person_says_both():
+    def tell(now):
+        run = f.undo_failed(now)
+        run.is_paused = True
+        run.save()
+        return run
+
+    assert "The run is paused too" in say(tell).text
+
+
+def test_a_turn_that_a_person_brought_about_by_settling_names_the_reason():
+    def tell(now):
+        story = f.Story(now - timedelta(seconds=9)).do(f.PAY)
+        story.turn(cause="step_failed", step=f.STOCK, outcome="rejected", code="settled", message="the shelf is full")
+        return story.turned(f.PAY).do(f.PAY, phase=Phase.COMPENSATION).tell(m.RunCompensated()).save()
+
+    assert "A person said that “Update inventory” did not happen: the shelf is full." in say(tell).text
 
 
 def test_the_engine_being_silent_is_the_cause_and_comes_before_the_symptom():

@@ -1,4 +1,4 @@
-"""`manage.py sagas`: definitions from and to files."""
+"""`manage.py sagas`: definitions from and to files, and on paper."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from sagas.catalog.apply import apply_file, check_file
 from sagas.catalog.errors import DocumentInvalidError
+from sagas.management import simulate
 from sagas.models import Saga, SagaVersion
 
 if TYPE_CHECKING:
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class Command(BaseCommand):
-    """Publish, check, list and export saga definitions."""
+    """Publish, check, simulate, list and export saga definitions."""
 
-    help = "Publish, check, list and export saga definitions."
+    help = "Publish, check, simulate, list and export saga definitions."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare one sub-command for each thing to do."""
@@ -35,8 +36,7 @@ class Command(BaseCommand):
         export = verbs.add_parser("export", help="print a published document as it was written")
         export.add_argument("name")
         export.add_argument("--number", type=int, help="version (default: the latest)")
-        simulate = verbs.add_parser("simulate", help="not built yet in this version")
-        simulate.add_argument("rest", nargs="*")
+        simulate.add_arguments(verbs.add_parser("simulate", help="say what becomes of a run; nothing is executed"))
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Do what `verb` says."""
@@ -50,8 +50,8 @@ class Command(BaseCommand):
                 self._list()
             case "export":
                 self._export(options["name"], options["number"])
-            case _:
-                raise CommandError("`simulate` is not built yet in this version.")
+            case "simulate":
+                self._each_file([options["file"]], lambda path: self._simulate(path, options))
 
     def _each_file(self, files: list[Path], do: Callable[[Path], None]) -> None:
         failed = 0
@@ -81,6 +81,12 @@ class Command(BaseCommand):
             raise DocumentInvalidError(problems)
         self._say(path, "warning", checked.warnings)
         self.stdout.write(f"{path}: no problems")
+
+    def _simulate(self, path: Path, options: dict[str, Any]) -> None:
+        warnings, lines = simulate.run(options)
+        self._say(path, "warning", warnings)
+        for line in lines:
+            self.stdout.write(line)
 
     def _say(self, path: Path, kind: str, problems: Iterable[Problem]) -> None:
         for problem in problems:

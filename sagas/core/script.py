@@ -1,0 +1,255 @@
+"""What a simulation is told: how each attempt ends, and what people order meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeVar
+
+from sagas.core.limits import DEADLINE_S_MAX, SIMULATED_ATTEMPT_MAX, SIMULATED_ORDERS_MAX
+from sagas.core.problem import Problem, check_payload, found_text, hint, path_text, pointer_text
+from sagas.core.vocabulary import Json, OutcomeKind, Phase, Verb
+
+if TYPE_CHECKING:
+    from sagas.core.definition import Definition
+    from sagas.core.problem import Path
+
+Word = TypeVar("Word", bound=StrEnum)
+
+COMPENSATION_MARK = ".compensation"  # `pay.compensation` in a script is what undoes `pay`
+
+
+class SimulationInvalidError(Exception):
+    """What a simulation was given cannot be used; `problems` lists all that is wrong, with pointers.
+
+    The pointers begin with `/input`, `/faults` or `/orders`.
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+class Ending(StrEnum):
+    """How an attempt ends by the script: the four outcomes, and the loss of its worker."""
+
+    SUCCEEDED = "succeeded"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    WORKER_LOST = "worker_lost"
+
+
+_UNCLEAR = frozenset({Ending.UNKNOWN, Ending.WORKER_LOST})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one attempt comes to.
+
+    `has_happened` is what truly became of an attempt whose outcome the saga does
+    not know: yes, no, or (None) nobody can say, as in life.
+    """
+
+    ending: Ending = Ending.SUCCEEDED
+    output: Json = None
+    has_output: bool = False  # the script says what a success gives back
+    has_happened: bool | None = None
+
+
+SUCCESS = Answer()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The script of one half: some attempts by their number, from 1, and all others."""
+
+    by_attempt: Mapping[int, Answer] = field(default_factory=dict)
+    others: Answer = SUCCESS
+
+    def answer(self, number: int) -> Answer:
+        """Return what the attempt `number` comes to."""
+        return self.by_attempt.get(number, self.others)
+
+    def is_hopeless(self, number: int) -> bool:
+        """Whether every attempt after `number` is one that is tried again."""
+        is_retried = self.others.ending in {Ending.FAILED, Ending.UNKNOWN}
+        return is_retried and max(self.by_attempt, default=0) <= number
+
+
+PLAIN = Part()
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """One order of the script.
+
+    It is given `at_s` seconds after the start, or while an attempt of `during`
+    is in flight, or else when nothing more happens by itself.
+    """
+
+    verb: Verb
+    at_s: float | None = None
+    during: tuple[str, Phase] | None = None
+    step: str | None = None
+    phase: Phase = Phase.ACTION
+    outcome: OutcomeKind = OutcomeKind.SUCCEEDED
+    output: Json = None
+
+
+def read_script(
+    definition: Definition, faults: Json, orders: Json
+) -> tuple[dict[tuple[str, Phase], Part], tuple[Ordered, ...]]:
+    """Read what goes wrong, by step, and what is ordered.
+
+    Args:
+        definition: whose steps are named.
+        faults: a mapping of `step` or `step.compensation` to how its attempts end. A word
+            (`succeeded`, `rejected`, `failed`, `unknown`, `worker_lost`) means every attempt; a list
+            means one attempt after the other, and success afterwards; `{outcome, attempt?, output?, happened?}`
+            means that attempt, or every one.
+        orders: a list of `{verb, at_s | during | neither, step?, phase?, outcome?, output?}`.
+
+    Raises:
+        SimulationInvalidError: with everything that is wrong.
+    """
+    reader = _Reader(definition)
+    parts = reader.faults(faults)
+    found = reader.orders(orders)
+    if reader.problems:
+        raise SimulationInvalidError(reader.problems)
+    return parts, found
+
+
+class _Reader:
+    def __init__(self, definition: Definition) -> None:
+        self.definition = definition
+        self.problems: list[Problem] = []
+
+    def say(self, path: Path, message: str) -> None:
+        self.problems.append(Problem(message, path_text(path), pointer_text(path)))
+
+    def faults(self, faults: Json) -> dict[tuple[str, Phase], Part]:
+        if not isinstance(faults, Mapping):
+            self.say(("faults",), f"Faults are a mapping of steps to what goes wrong; found {found_text(faults)}.")
+            return {}
+        found = {}
+        for name, said in faults.items():
+            path: Path = ("faults", str(name))
+            half = self._half(str(name), path)
+            part = self._part(said, path)
+            if half is not None:
+                found[half] = part
+        return found
+
+    def _half(self, name: str, path: Path) -> tuple[str, Phase] | None:
+        is_undo = name.endswith(COMPENSATION_MARK)
+        step = self.definition.by_name.get(name.removesuffix(COMPENSATION_MARK))
+        if step is None:
+            known = [one.name for one in self.definition.steps]
+            near = hint(name.removesuffix(COMPENSATION_MARK), known)
+            self.say(path, f"The saga has no step `{name[:80]}`.{near}")
+            return None
+        if is_undo and step.compensation is None:
+            self.say(path, f"Step `{step.name}` has no compensation, so none can go wrong.")
+            return None
+        return step.name, Phase.COMPENSATION if is_undo else Phase.ACTION
+
+    def _part(self, said: Json, path: Path) -> Part:
+        if not isinstance(said, list | tuple):
+            number, answer = self._one(said, path)
+            return Part(others=answer) if number is None else Part({number: answer})
+        if len(said) > SIMULATED_ATTEMPT_MAX:
+            self.say(path, f"At most {SIMULATED_ATTEMPT_MAX} attempts can be listed.")
+            return PLAIN
+        found: dict[int, Answer] = {}
+        for place, one in enumerate(said):
+            number, answer = self._one(one, (*path, place))
+            number = place + 1 if number is None else number
+            if number in found:
+                self.say((*path, place), f"Attempt {number} is given twice.")
+            found[number] = answer
+        return Part(found)
+
+    def _one(self, said: Json, path: Path) -> tuple[int | None, Answer]:
+        if isinstance(said, Mapping):
+            return self._whole(said, path)
+        return None, Answer(self._ending(said, path))
+
+    def _whole(self, said: Mapping[str, Json], path: Path) -> tuple[int | None, Answer]:
+        known = ("outcome", "attempt", "output", "happened")
+        for key in said:
+            if key not in known:
+                self.say((*path, str(key)), f"`{str(key)[:80]}` is not known here.{hint(str(key), known)}")
+        if "outcome" not in said:
+            self.say(path, "`outcome` is missing: how the attempt ends.")
+            return None, SUCCESS
+        ending = self._ending(said["outcome"], (*path, "outcome"))
+        number, happened = said.get("attempt"), said.get("happened")
+        if number is not None and (type(number) is not int or not 1 <= number <= SIMULATED_ATTEMPT_MAX):
+            self.say((*path, "attempt"), f"`attempt` is a whole number from 1 to {SIMULATED_ATTEMPT_MAX}.")
+            number = None
+        if happened is not None and not isinstance(happened, bool):
+            self.say((*path, "happened"), f"`happened` is true or false; found {found_text(happened)}.")
+        elif happened is not None and ending not in _UNCLEAR:
+            self.say((*path, "happened"), "`happened` says what truly became of an unknown outcome only.")
+        if "output" in said and ending is not Ending.SUCCEEDED:
+            self.say((*path, "output"), "Only an attempt that succeeded has an output.")
+        for problem in check_payload(said.get("output")):
+            self.say((*path, "output"), problem.message)
+        return number, Answer(ending, said.get("output"), "output" in said, happened)
+
+    def _ending(self, said: Json, path: Path) -> Ending:
+        words = [ending.value for ending in Ending]
+        if isinstance(said, str) and said in words:
+            return Ending(said)
+        near = hint(said, words) if isinstance(said, str) else hint("", words)
+        self.say(path, f"An attempt cannot end as {found_text(said)}.{near}")
+        return Ending.SUCCEEDED
+
+    def orders(self, orders: Json) -> tuple[Ordered, ...]:
+        if not isinstance(orders, list | tuple) or not all(isinstance(one, Mapping) for one in orders):
+            self.say(("orders",), "Orders are a list of mappings with a `verb` each.")
+            return ()
+        if len(orders) > SIMULATED_ORDERS_MAX:
+            self.say(("orders",), f"At most {SIMULATED_ORDERS_MAX} orders can be given.")
+            return ()
+        return tuple(self._order(one, ("orders", place)) for place, one in enumerate(orders))
+
+    def _order(self, said: Mapping[str, Json], path: Path) -> Ordered:
+        known = ("verb", "at_s", "during", "step", "phase", "outcome", "output")
+        for key in said:
+            if key not in known:
+                self.say((*path, str(key)), f"`{str(key)[:80]}` is not known here.{hint(str(key), known)}")
+        at_s, during, step = said.get("at_s"), said.get("during"), said.get("step")
+        if at_s is not None and (
+            isinstance(at_s, bool) or not isinstance(at_s, int | float) or not 0 <= at_s <= DEADLINE_S_MAX
+        ):
+            self.say((*path, "at_s"), "`at_s` is a number of seconds after the start.")
+            at_s = None
+        if at_s is not None and during is not None:
+            self.say(path, "Say either `at_s` or `during`.")
+        if step is not None and step not in self.definition.by_name:
+            names = list(self.definition.by_name)
+            self.say((*path, "step"), f"The saga has no step {found_text(step)}.{hint(str(step), names)}")
+            step = None
+        return Ordered(
+            verb=self._word(said, "verb", Verb, path, None),
+            at_s=None if at_s is None else float(at_s),
+            during=None if during is None else self._half(str(during), (*path, "during")),
+            step=step,
+            phase=self._word(said, "phase", Phase, path, Phase.ACTION),
+            outcome=self._word(said, "outcome", OutcomeKind, path, OutcomeKind.SUCCEEDED),
+            output=said.get("output"),
+        )
+
+    def _word(self, said: Mapping[str, Json], key: str, kind: type[Word], path: Path, otherwise: Word | None) -> Word:
+        """Return one of the words of `kind`; `otherwise` when the key is not there, an error when that is None."""
+        words = [word.value for word in kind if word is not Phase.PROBE]
+        if key in said and said[key] in words:
+            return kind(said[key])
+        if key in said or otherwise is None:
+            found = found_text(said[key]) if key in said else "nothing"
+            self.say((*path, key), f"`{key}` must be one of {', '.join(words)}; found {found}.")
+        return next(iter(kind)) if otherwise is None else otherwise

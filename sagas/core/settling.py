@@ -1,0 +1,174 @@
+"""What only a person can say: this happened, that did not, go on without it, let it stay."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sagas.core import backward, forward
+from sagas.core import messages as m
+from sagas.core.outcome import Error
+from sagas.core.vocabulary import (
+    NO_ITEM,
+    CompensationStatus,
+    Direction,
+    OutcomeKind,
+    Phase,
+    RunStatus,
+    StepKey,
+    StepStatus,
+)
+
+if TYPE_CHECKING:
+    from sagas.core.definition import Definition
+    from sagas.core.draft import Draft
+    from sagas.core.state import RunState
+
+SETTLED = "settled"  # the code of a failure that a person stated
+_SKIPPABLE = frozenset({StepStatus.PENDING, StepStatus.RETRYING, StepStatus.FAILED})
+_NOT_UNDONE_YET = frozenset({CompensationStatus.NONE, CompensationStatus.PENDING, CompensationStatus.NOT_NEEDED})
+
+
+def unknown_step(definition: Definition, step: str | None) -> str | None:
+    """Return why `step` names nothing; None when it does, or when none is named."""
+    if step is not None and step.partition("[")[0] not in definition.by_name:
+        return f"The saga has no step named {step!r}."
+    return None
+
+
+def _key(step: str | None) -> StepKey:
+    """Return the step run that an order names: `pay`, or `pay[3]`."""
+    name, _, item = (step or "").partition("[")
+    return StepKey(name, int(item[:-1]) if item[:-1].isdecimal() else NO_ITEM)
+
+
+def _needs_person(state: RunState, key: StepKey, phase: Phase) -> bool:
+    return any((one.key, one.phase) == (key, phase) for one in state.attention)
+
+
+def _clear(draft: Draft, key: StepKey, phase: Phase) -> None:
+    if _needs_person(draft.state, key, phase):
+        draft.emit(m.AttentionCleared(step=key.step, item=key.item, phase=phase))
+
+
+# ---- skip ------------------------------------------------------------------
+
+
+def skip_refusal(definition: Definition, state: RunState, order: m.TakeOrder) -> str | None:
+    """Return why a step cannot be skipped."""
+    if order.step is None:
+        return "Say which step to skip."
+    if why := unknown_step(definition, order.step):
+        return why
+    key = _key(order.step)
+    step = state.step(key)
+    if state.direction is Direction.BACKWARD or state.is_turning:
+        return "The run is being undone: there is nothing to go on to."
+    if state.status is not RunStatus.NEEDS_ATTENTION and not state.is_paused:
+        return "A step is skipped only while the run is paused or needs a person."
+    if definition.by_name[key.step].is_pivot:
+        return "The point of no return cannot be skipped."
+    if step.status is StepStatus.IN_DOUBT or step.action.is_unsettled:
+        return f"Nobody knows whether {key} happened: settle it instead."
+    if step.status not in _SKIPPABLE:
+        return f"Step {key} is {step.status}: only a step that is pending, retrying or failed can be skipped."
+    return None
+
+
+def skip(draft: Draft, order: m.TakeOrder) -> None:
+    """Go on without a step."""
+    key = _key(order.step)
+    _clear(draft, key, Phase.ACTION)
+    draft.emit(m.StepSkipped(step=key.step, item=key.item, output=order.output))
+    draft.candidates.update(draft.definition.successors[key.step])
+
+
+# ---- settle ----------------------------------------------------------------
+
+
+def settle_refusal(definition: Definition, state: RunState, order: m.TakeOrder) -> str | None:
+    """Return why a half cannot be settled."""
+    if order.step is None:
+        return "Say which step to settle."
+    if why := unknown_step(definition, order.step):
+        return why
+    key = _key(order.step)
+    if order.phase is Phase.COMPENSATION:
+        return _compensation_refusal(state, key, order)
+    step = state.step(key)
+    if step.compensation_status not in _NOT_UNDONE_YET or not step.compensation.is_fresh:
+        return f"Step {key} is being undone: what became of its action cannot be changed any more."
+    if step.status is StepStatus.IN_DOUBT or (step.status is StepStatus.RETRYING and step.action.is_unsettled):
+        return None
+    if step.status is StepStatus.FAILED and _needs_person(state, key, Phase.ACTION):
+        return None if order.outcome is OutcomeKind.SUCCEEDED else f"Step {key} has failed: that is known already."
+    return f"Step {key} is {step.status.replace('_', ' ')}: its outcome is not in question."
+
+
+def _compensation_refusal(state: RunState, key: StepKey, order: m.TakeOrder) -> str | None:
+    status = state.step(key).compensation_status
+    if status is not CompensationStatus.FAILED:
+        return f"The compensation of {key} is {status.replace('_', ' ')}: only a failed one is settled by hand."
+    if order.outcome is not OutcomeKind.SUCCEEDED:
+        return "A compensation is settled only as succeeded; otherwise retry it, or give it up."
+    return None
+
+
+def settle(draft: Draft, order: m.TakeOrder) -> None:
+    """Write down what truly happened, and go on from there."""
+    key = _key(order.step)
+    _clear(draft, key, order.phase)
+    if order.phase is Phase.COMPENSATION:
+        draft.emit(m.CompensationSettled(step=key.step, item=key.item, reference=order.reference))
+        backward.consider_earlier(draft, key)
+        return
+    has_happened = order.outcome is OutcomeKind.SUCCEEDED
+    draft.emit(
+        m.StepSettled(
+            step=key.step,
+            item=key.item,
+            outcome=order.outcome,
+            output=order.output if has_happened else None,
+            reference=order.reference,
+            passes_pivot=has_happened and key.step == draft.definition.pivot,
+        )
+    )
+    if has_happened:
+        forward.after_success(draft, key)
+        return
+    error = Error(SETTLED, order.reason)
+    if draft.state.direction is Direction.FORWARD:
+        forward.fail(draft, key, OutcomeKind.REJECTED, error)
+        return
+    draft.emit(
+        m.StepFailed(step=key.step, item=key.item, outcome=OutcomeKind.REJECTED, code=SETTLED, message=order.reason)
+    )
+    backward.consider_earlier(draft, key)
+
+
+# ---- give up ---------------------------------------------------------------
+
+
+def give_up_refusal(definition: Definition, state: RunState, order: m.TakeOrder) -> str | None:
+    """Return why nothing can be given up."""
+    if why := unknown_step(definition, order.step):
+        return why
+    if not _failed_compensations(state, order.step):
+        about = f" of {order.step}" if order.step else ""
+        return f"No compensation{about} has failed: there is nothing to give up."
+    return None
+
+
+def give_up(draft: Draft, order: m.TakeOrder) -> None:
+    """Let stay behind what could not be undone."""
+    for key in _failed_compensations(draft.state, order.step):
+        _clear(draft, key, Phase.COMPENSATION)
+        draft.emit(m.CompensationGivenUp(step=key.step, item=key.item))
+        backward.consider_earlier(draft, key)
+
+
+def _failed_compensations(state: RunState, step: str | None) -> list[StepKey]:
+    return sorted(
+        one.key
+        for one in state.attention
+        if one.phase is Phase.COMPENSATION and (step is None or step in {one.step, str(one.key)})
+    )

@@ -1,0 +1,320 @@
+"""A run of a saga on paper: the decider with scripted outcomes, on a clock that jumps. Nothing is executed.
+
+Nothing here decides: each entry comes from `decide`, as in a worker. What a
+worker and the participants would add is written in a script (`script.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from sagas.core import messages as m
+from sagas.core.decider import decide
+from sagas.core.definition import Definition
+from sagas.core.due import due_at
+from sagas.core.evolve import evolve
+from sagas.core.facts import Facts, facts_of
+from sagas.core.limits import SIMULATED_ENTRIES_MAX, SIMULATED_FOREVER_MAX, SIMULATED_RENDERINGS_MAX
+from sagas.core.outcome import TIMED_OUT, WORKER_LOST, Error, Failed, Outcome, Rejected, Succeeded, Unknown
+from sagas.core.problem import Problem
+from sagas.core.schema import check_input
+from sagas.core.script import PLAIN, Ending, Ordered, Part, SimulationInvalidError, read_script
+from sagas.core.simulation import Note, SimulatedStatus, Simulation
+from sagas.core.state import RunState
+from sagas.core.supposed import suppose
+from sagas.core.vocabulary import AttemptKey, Direction, Json, Phase, RunStatus, StepKey
+
+STARTED_AT = datetime(2026, 1, 1, tzinfo=UTC)  # any moment would do; this one is easy to subtract
+RUN_ID = "00000000-0000-7000-8000-000000000000"
+BY = "simulation"
+LOST_AFTER_S = 5.0  # until a lost worker is noticed: the lease, as it is by default
+LONGEST = 1.0 - 2**-53  # dice that make every wait as long as its jitter allows
+
+
+class _CutShortError(Exception):
+    """The simulation is over before the run is; `args[0]` says which bound ended it."""
+
+
+def simulate(
+    definition: Definition,
+    input: Json,  # noqa: A002 - the word of the law
+    faults: Mapping[str, Json] | None = None,
+    *,
+    orders: Sequence[Mapping[str, Json]] = (),
+    is_slow: bool = False,
+    is_over: Callable[[], bool] | None = None,
+) -> Simulation:
+    """Say what becomes of a run when its attempts end as scripted; those that `faults` does not name succeed.
+
+    A refusal, a failure and a success take no time; an unknown outcome takes the
+    time-out, a lost worker five seconds; waits between attempts are those of the
+    policy, without jitter. A saga that waits for a person stops there, once the
+    orders of the script are given.
+
+    Args:
+        definition: the saga, compiled.
+        input: as for a start: it must fit the definition's schema.
+        faults: how attempts end, by `step` or `step.compensation` (see `read_script`).
+        orders: what people order, oldest first (see `read_script`).
+        is_slow: every attempt takes its whole time-out and every wait is as long as it can be.
+        is_over: asked between entries; true cuts the simulation short.
+
+    Raises:
+        SimulationInvalidError: input, faults or orders cannot be used.
+    """
+    parts, ordered = read_script(definition, {} if faults is None else faults, orders)
+    if problems := check_input(definition, input):
+        raise SimulationInvalidError([_within("/input", problem) for problem in problems])
+    return _Simulator(definition, input, parts, ordered, is_slow=is_slow, is_over=is_over).run()
+
+
+def _within(pointer: str, problem: Problem) -> Problem:
+    path = f"input{'' if problem.path.startswith('[') or not problem.path else '.'}{problem.path}"
+    return Problem(problem.message, path, pointer + problem.pointer, code=problem.code)
+
+
+class _Simulator:
+    """One simulation under way."""
+
+    def __init__(
+        self,
+        definition: Definition,
+        value: Json,
+        parts: Mapping[tuple[str, Phase], Part],
+        orders: tuple[Ordered, ...],
+        *,
+        is_slow: bool,
+        is_over: Callable[[], bool] | None,
+    ) -> None:
+        self.told = definition
+        self.definition = suppose(definition, self)
+        self.value = value
+        self.parts = parts
+        self.orders = list(orders)
+        self.orders_given = 0
+        self.is_slow = is_slow
+        self.is_over = is_over
+        self.now = STARTED_AT
+        self.waited_s = 0.0
+        self.renderings = 0
+        self.state = RunState()
+        self.journal: list[tuple[m.Event, datetime]] = []
+        self.notes: dict[Note, None] = {}  # in the order in which they were made, each once
+        self.made_up: set[str] = set()  # steps that succeeded without an output in the script
+        self.has_happened: dict[tuple[str, Phase], bool | None] = {}  # what truly became of unknown outcomes
+
+    # ---- what `suppose` asks for ---------------------------------------------
+
+    def count(self, expressions: int) -> None:
+        """Count expressions before they are evaluated.
+
+        Raises:
+            _CutShortError: they are too many, or the time is over.
+        """
+        self.renderings += expressions
+        if self.renderings > SIMULATED_RENDERINGS_MAX:
+            raise _CutShortError("expressions")
+        if self.is_over is not None and self.is_over():
+            raise _CutShortError("time")
+
+    def note(self, note: Note) -> None:
+        """Keep a remark for the reader."""
+        self.notes[note] = None
+
+    # ---- from the start to the end -------------------------------------------
+
+    def run(self) -> Simulation:
+        """Drive the run until nothing happens by itself and nothing is ordered any more."""
+        cut_short = ""
+        facts = Facts()
+        try:
+            facts = facts_of(self.definition, RUN_ID, self.value)
+        except _CutShortError as error:
+            cut_short = str(error)
+        if facts.problems:
+            raise SimulationInvalidError(facts.problems)
+        self._start(facts)
+        try:
+            self._decide(m.Look(self.now, self._dice))
+            while (step := self._next()) is not None:
+                step()
+        except _CutShortError as error:
+            cut_short = str(error)
+        self._note_what_was_not_reached()
+        return Simulation(
+            definition=self.told,
+            status=self._status(cut_short),
+            state=self.state,
+            journal=tuple(self.journal),
+            notes=tuple(self.notes),
+            took_s=(self.now - STARTED_AT).total_seconds(),
+            waited_s=self.waited_s,
+            has_happened=dict(self.has_happened),
+            cut_short=cut_short,
+        )
+
+    def _note_what_was_not_reached(self) -> None:
+        for step, phase in self.parts:
+            if self.state.step(StepKey(step)).half(phase).is_fresh:
+                what = f"The compensation of `{step}`" if phase is Phase.COMPENSATION else f"`{step}`"
+                self.note(Note("not_reached", f"{what} was never tried, so its script changed nothing.", step, phase))
+        for order in self.orders:
+            self.note(Note("not_reached", f"The order {order.verb} was never given: its moment did not come."))
+
+    def _start(self, facts: Facts) -> None:
+        deadline_s = self.told.deadline_s
+        started = m.RunStarted(
+            run=RUN_ID,
+            saga=self.told.saga,
+            version=0,
+            input=self.value,
+            by=BY,
+            key=facts.key,
+            labels=facts.labels,
+            amount=facts.amount,
+            deadline_at=None if deadline_s is None else STARTED_AT + timedelta(seconds=deadline_s),
+            steps=len(self.told.steps),
+        )
+        self.state = evolve(self.state, started, STARTED_AT)
+        self.journal.append((started, STARTED_AT))
+
+    def _decide(self, command: m.Command) -> None:
+        if len(self.journal) >= SIMULATED_ENTRIES_MAX:
+            raise _CutShortError("entries")
+        if self.is_over is not None and self.is_over():
+            raise _CutShortError("time")
+        decision = decide(self.definition, self.state, command)
+        self.journal += [(event, command.now) for event in decision.events]
+        self.state = decision.state
+
+    # ---- what happens next -----------------------------------------------------
+
+    def _next(self) -> Callable[[], None] | None:
+        """Return what happens next: an order, the end of an attempt, or a moment that has come; None at rest."""
+        if self.state.status.is_final:
+            return None
+        reports = [(self._ends_at(key, phase), key, phase) for key, phase in self.state.awaiting]
+        report = min(reports, default=None)
+        look_at = self._look_at()
+        order = self.orders[0] if self.orders else None
+        if order is not None and order.at_s is not None:
+            order_at = max(self.now, STARTED_AT + timedelta(seconds=order.at_s))
+            if all(order_at <= at for at in (report and report[0], look_at) if at is not None):
+                return lambda: self._order(order_at)
+        if report is not None and (look_at is None or report[0] <= look_at):
+            at, key, phase = report
+            if order is not None and order.during == (key.step, phase):
+                return lambda: self._order(at)
+            return lambda: self._report(key, phase, at)
+        if look_at is not None and not (report is None and self._retries_for_ever()):
+            return lambda: self._look(look_at)
+        if order is not None and order.during is None:
+            return lambda: self._order(self.now)
+        return None
+
+    def _look_at(self) -> datetime | None:
+        """Return when time alone moves the run on; None also when only the deadline of a resting run is left."""
+        is_waiting = any(self.state.step(key).half(phase).due_at is not None for key, phase in self.state.open)
+        is_resting = not self.state.awaiting and (self.state.is_paused or (self.state.attention and not is_waiting))
+        due = None if is_resting else due_at(self.state)
+        return None if due is None else max(due, self.now)
+
+    def _retries_for_ever(self) -> bool:
+        """Whether all that is left to happen are attempts that never succeed and never end."""
+        state = self.state
+        goes_forward = state.direction is Direction.FORWARD and not state.is_past_pivot
+        if state.deadline_at is not None and not state.is_overdue and goes_forward:
+            return False  # the deadline will turn it round
+        return bool(state.open) and all(self._is_hopeless(key, phase) for key, phase in state.open)
+
+    def _is_hopeless(self, key: StepKey, phase: Phase) -> bool:
+        step = self.told.by_name[key.step]
+        half = step.compensation if phase is Phase.COMPENSATION else step.action
+        number = self.state.step(key).half(phase).number
+        is_endless = half is not None and half.retry.attempts is None
+        return is_endless and number >= SIMULATED_FOREVER_MAX and self._part(key, phase).is_hopeless(number)
+
+    def _status(self, cut_short: str) -> SimulatedStatus:
+        status = self.state.status
+        if status.is_final or status is RunStatus.NEEDS_ATTENTION:
+            return SimulatedStatus(status.value)
+        if self.state.is_paused:
+            return SimulatedStatus.PAUSED
+        return SimulatedStatus.STILL_RETRYING if not cut_short else SimulatedStatus.CUT_SHORT
+
+    # ---- the three kinds of moves ----------------------------------------------
+
+    def _look(self, at: datetime) -> None:
+        if not self.state.awaiting:
+            self.waited_s += (at - self.now).total_seconds()
+        self.now = at
+        self._decide(m.Look(at, self._dice))
+
+    def _report(self, key: StepKey, phase: Phase, at: datetime) -> None:
+        self.now = at
+        half = self.state.step(key).half(phase)
+        attempt = AttemptKey(key.step, key.item, phase, half.number)
+        outcome = self._outcome(key, phase)
+        self._decide(m.ReportOutcome(attempt, outcome, at, self._dice))
+
+    def _order(self, at: datetime) -> None:
+        self.now = at
+        order = self.orders.pop(0)
+        self.orders_given += 1
+        self._decide(
+            m.TakeOrder(
+                number=self.orders_given,
+                verb=order.verb,
+                by=BY,
+                now=at,
+                step=order.step,
+                phase=order.phase,
+                outcome=order.outcome,
+                output=order.output,
+                dice=self._dice,
+            )
+        )
+
+    # ---- what the script says of an attempt --------------------------------------
+
+    @property
+    def _dice(self) -> float:
+        return LONGEST if self.is_slow else 0.5
+
+    def _part(self, key: StepKey, phase: Phase) -> Part:
+        return self.parts.get((key.step, phase), PLAIN)
+
+    def _ends_at(self, key: StepKey, phase: Phase) -> datetime:
+        half = self.state.step(key).half(phase)
+        ending = self._part(key, phase).answer(half.number).ending
+        lasts_s = half.timeout_s if self.is_slow or ending is Ending.UNKNOWN else 0.0
+        if ending is Ending.WORKER_LOST:
+            lasts_s += LOST_AFTER_S
+        return max(self.now, (half.started_at or self.now) + timedelta(seconds=lasts_s))
+
+    def _outcome(self, key: StepKey, phase: Phase) -> Outcome:
+        half = self.state.step(key).half(phase)
+        answer = self._part(key, phase).answer(half.number)
+        match answer.ending:
+            case Ending.SUCCEEDED if phase is Phase.COMPENSATION or answer.has_output:
+                self.made_up.discard(key.step) if phase is Phase.ACTION else None
+                return Succeeded(answer.output)
+            case Ending.SUCCEEDED:
+                self.made_up.add(key.step)
+                return Succeeded({})
+            case Ending.REJECTED:
+                return Rejected(Error("rejected", "Rejected by the script."))
+            case Ending.FAILED:
+                return Failed(Error("failed", "Failed by the script, without effect."))
+        code = WORKER_LOST if answer.ending is Ending.WORKER_LOST else TIMED_OUT
+        is_counted = answer.ending is Ending.UNKNOWN
+        if half.is_atomic:
+            message = "An atomic action that does not answer is rolled back: it certainly did not happen."
+            self.note(Note("atomic", message, key.step, phase))
+            return Failed(Error(code, message), is_counted=is_counted)
+        known = self.has_happened.get((key.step, phase), False)
+        truly = True if known or answer.has_happened else known if answer.has_happened is False else None
+        self.has_happened[key.step, phase] = truly
+        what = "The worker was lost" if answer.ending is Ending.WORKER_LOST else "No answer came in time"
+        return Unknown(Error(code, f"{what}; nobody knows whether it happened."), is_counted=is_counted)

@@ -1,0 +1,227 @@
+"""What a simulation came to: the end, every entry, what was undone, what stays behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sagas.core import messages as m
+from sagas.core.backward import DONE_UNDOING
+from sagas.core.codec import encode
+from sagas.core.limits import PAYLOAD_BYTES_MAX
+from sagas.core.script import COMPENSATION_MARK
+from sagas.core.vocabulary import NO_ITEM, CompensationStatus, Json, OutcomeKind, Phase, RunStatus, StepKey, StepStatus
+
+if TYPE_CHECKING:
+    from sagas.core.definition import Definition, Step
+    from sagas.core.state import RunState
+
+
+class SimulatedStatus(StrEnum):
+    """How a simulation ends: as a run ends or rests, or because there is no end to it."""
+
+    COMPLETED = "completed"
+    COMPENSATED = "compensated"
+    PARTIALLY_COMPENSATED = "partially_compensated"
+    TERMINATED = "terminated"
+    NEEDS_ATTENTION = "needs_attention"
+    PAUSED = "paused"
+    STILL_RETRYING = "still_retrying"  # for ever, by its policy: no script would end it
+    CUT_SHORT = "cut_short"  # a limit of the simulation, not of the saga
+
+
+class Why(StrEnum):
+    """Why something stays behind."""
+
+    NO_COMPENSATION = "no_compensation"  # `compensation: none`
+    COMPENSATION_FAILED = "compensation_failed"
+    GIVEN_UP = "given_up"
+    NOT_UNDONE_YET = "not_undone_yet"  # its compensation waits, or is being tried
+    PAST_PIVOT = "past_pivot"
+    TERMINATED = "terminated"
+    UNDECIDED = "undecided"  # the run may still go either way
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """What a step did (or may have done) that is not undone at the end."""
+
+    step: str
+    why: Why
+    is_certain: bool = True  # false: nobody knows whether it is there
+
+    def as_json(self) -> dict[str, Json]:
+        """Return it as JSON."""
+        return {"step": self.step, "why": self.why.value, "is_certain": self.is_certain}
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a reader of the result should know: a stable code and a sentence."""
+
+    code: str
+    message: str
+    step: str = ""
+    phase: Phase | None = None
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """One run on paper. Times are seconds from its start."""
+
+    definition: Definition
+    status: SimulatedStatus
+    state: RunState
+    journal: tuple[tuple[m.Event, datetime], ...]
+    notes: tuple[Note, ...]
+    took_s: float  # until the end, or until it rests
+    waited_s: float  # of these, with nothing in flight
+    has_happened: Mapping[tuple[str, Phase], bool | None]
+    cut_short: str = ""  # which limit ended it: entries, expressions or time
+
+    @property
+    def reason(self) -> Json:
+        """Why the run turned round or stopped: `{cause, step?, outcome?, code?, message?}`; None when it did not."""
+        return self.state.reason
+
+    @property
+    def output(self) -> Json:
+        """What the run gives back."""
+        return self.state.output
+
+    @property
+    def attention(self) -> list[str]:
+        """Halves that wait for a person: `ship`, `pay.compensation`."""
+        return [_half_name(one.step, one.phase) for one in self.state.attention]
+
+    @property
+    def undone(self) -> list[str]:
+        """Steps whose compensation succeeded or was settled, in that order."""
+        return [
+            event.step
+            for event, _ in self.journal
+            if isinstance(event, m.CompensationSettled)
+            or (
+                isinstance(event, m.AttemptEnded)
+                and event.phase is Phase.COMPENSATION
+                and event.outcome is OutcomeKind.SUCCEEDED
+            )
+        ]
+
+    @property
+    def leftovers(self) -> list[Leftover]:
+        """What stays behind, in the order of the steps; nothing when the run completed, as it was meant to."""
+        if self.state.status is RunStatus.COMPLETED:
+            return []
+        found = (self._leftover(step) for step in self.definition.steps if step.writes)
+        return [one for one in found if one is not None]
+
+    def _leftover(self, step: Step) -> Leftover | None:
+        state = self.state.step(StepKey(step.name))
+        is_open_question = state.status is StepStatus.IN_DOUBT or (
+            state.status is not StepStatus.SUCCEEDED and state.action.is_unsettled
+        )
+        if state.compensation_status in DONE_UNDOING or not (state.status is StepStatus.SUCCEEDED or is_open_question):
+            return None
+        happened = self.has_happened.get((step.name, Phase.ACTION)) if is_open_question else True
+        is_undone: bool | None = False
+        if state.compensation.is_unsettled:
+            is_undone = self.has_happened.get((step.name, Phase.COMPENSATION), False)
+        if happened is False or is_undone is True:
+            return None
+        return Leftover(step.name, self._why(state.compensation_status), happened is True and is_undone is False)
+
+    def _why(self, status: CompensationStatus) -> Why:
+        match status:
+            case CompensationStatus.NOT_NEEDED:
+                return Why.NO_COMPENSATION
+            case CompensationStatus.FAILED:
+                return Why.COMPENSATION_FAILED
+            case CompensationStatus.GIVEN_UP:
+                return Why.GIVEN_UP
+            case CompensationStatus.NONE if self.state.is_past_pivot:
+                return Why.PAST_PIVOT
+            case CompensationStatus.NONE if self.state.status is not RunStatus.TERMINATED:
+                return Why.UNDECIDED
+        return Why.TERMINATED if self.state.status is RunStatus.TERMINATED else Why.NOT_UNDONE_YET
+
+    @property
+    def trace(self) -> list[dict[str, Json]]:
+        """The journal: `{sequence, at_s, kind, …}` with the members of journal format 1, payloads up to 256 KiB in all.
+
+        What no longer fits is named in `left_out` instead. The input of the run is not repeated.
+        """
+        return list(self._lines())
+
+    def _lines(self) -> Iterator[dict[str, Json]]:
+        left = PAYLOAD_BYTES_MAX
+        for sequence, (event, at) in enumerate(self.journal, start=1):
+            kind, data = encode(event)
+            line = {"sequence": sequence, "at_s": self._seconds(at), "kind": kind, **data}
+            if isinstance(event, m.RunStarted):
+                line = {key: line[key] for key in line if key not in {"run", "version", "input", "by"}}
+            if isinstance(event, m.RetryScheduled):
+                line["next_at_s"] = self._seconds(event.at)
+                del line["at"]
+            if "deadline_at" in line and isinstance(event, m.RunStarted) and event.deadline_at is not None:
+                line["deadline_s"] = self._seconds(event.deadline_at)
+                del line["deadline_at"]
+            for name in ("input", "output"):
+                if line.get(name) is None:
+                    continue
+                left -= len(json.dumps(line[name]))
+                if left < 0:
+                    del line[name]
+                    line["left_out"] = [*line.get("left_out", []), name]
+            yield line
+
+    def _seconds(self, at: datetime) -> float:
+        return round((at - self.journal[0][1]).total_seconds(), 6)
+
+    @property
+    def steps(self) -> list[dict[str, Json]]:
+        """Each step with both statuses and the number of attempts of both halves."""
+        return [self._step(step) for step in self.definition.steps]
+
+    def _step(self, step: Step) -> dict[str, Json]:
+        state = self.state.step(StepKey(step.name, NO_ITEM))
+        return {
+            "step": step.name,
+            "title": step.title,
+            "status": state.status.value,
+            "compensation_status": state.compensation_status.value,
+            "is_pivot": step.is_pivot,
+            "attempts_made": state.action.number,
+            "compensation_attempts_made": state.compensation.number,
+            "error": state.error,
+        }
+
+    def as_json(self) -> dict[str, Json]:
+        """Return all of it as JSON: what the API and `--json` give."""
+        return {
+            "saga": self.definition.saga,
+            "status": self.status.value,
+            "reason": self.reason,
+            "attention": self.attention,
+            "input": self.state.input,
+            "output": self.output,
+            "took_s": round(self.took_s, 6),
+            "waited_s": round(self.waited_s, 6),
+            "undone": self.undone,
+            "leftovers": [one.as_json() for one in self.leftovers],
+            "steps": self.steps,
+            "notes": [
+                {"code": one.code, "message": one.message, "step": one.step, "phase": one.phase and one.phase.value}
+                for one in self.notes
+            ],
+            "cut_short": self.cut_short,
+            "trace": self.trace,
+        }
+
+
+def _half_name(step: str, phase: Phase) -> str:
+    return step + COMPENSATION_MARK if phase is Phase.COMPENSATION else step

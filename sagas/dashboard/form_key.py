@@ -1,0 +1,51 @@
+"""A form that starts a run carries a key of its own, so that pressing its button twice starts one run."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from typing import TYPE_CHECKING
+
+from sagas.engine.idempotency import starting_once
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.http import HttpRequest
+
+    from sagas.core.vocabulary import Json
+    from sagas.engine.commands import Started
+    from sagas.engine.idempotency import Replay
+
+NAME = "form_key"
+_MADE_HERE = re.compile(r"[0-9a-f]{32}")
+
+
+def make_form_key() -> str:
+    """Return the key of a form that is about to be shown."""
+    return secrets.token_hex(16)
+
+
+def start_once(request: HttpRequest, asked: str, start: Callable[[], Started]) -> Replay:
+    """Start a run, or give the one that this form has started with the same fields.
+
+    Fields changed after going back make another run: that is what the person
+    asked for. So the fields are part of the key. A form without a key of ours
+    (written by hand) starts each time.
+
+    Args:
+        request: the POST of the form.
+        asked: what is started, beside the fields: the saga's name.
+        start: what starts the run.
+    """
+    sent = request.POST.get(NAME, "")
+    if _MADE_HERE.fullmatch(sent) is None:
+        return starting_once("", None, None, start)
+    fields: Json = [asked, *sorted([name, value] for name, value in request.POST.items() if not _is_ours(name))]
+    digest = hashlib.sha256(repr(fields).encode("utf-8", "surrogatepass")).hexdigest()
+    return starting_once(f"user:{request.user.pk}", f"form:{sent}:{digest}", asked, start)
+
+
+def _is_ours(name: str) -> bool:
+    return name in {NAME, "csrfmiddlewaretoken"}

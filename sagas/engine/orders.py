@@ -1,0 +1,259 @@
+"""Orders to a run: checked, stored and answered in one short transaction; whoever drives the run applies them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.db.models import F
+
+from sagas import wakeups
+from sagas.catalog.load import load_version
+from sagas.core import messages as m
+from sagas.core.decider import decide
+from sagas.core.evolve import replay
+from sagas.core.orders import refusal
+from sagas.core.preview import CancelPlan, plan_cancel
+from sagas.core.problem import Problem, check_payload
+from sagas.core.vocabulary import Json, OutcomeKind, Phase, Verb
+from sagas.engine import journal, stored
+from sagas.engine.clock import Clock
+from sagas.engine.errors import InputInvalidError, OrderRefusedError, RevisionStaleError, RunUnknownError
+from sagas.models import Order, SagaRun
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from sagas.core.definition import Definition
+    from sagas.core.state import RunState
+
+NEEDS_REASON = frozenset({Verb.SKIP, Verb.SETTLE, Verb.GIVE_UP, Verb.TERMINATE})
+NEEDS_STEP = frozenset({Verb.SKIP, Verb.SETTLE})
+REFERENCE_LENGTH_MAX = 200  # a ticket's number or an address, shown on one line
+
+_clock = Clock()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is asked of a run, beside the verb.
+
+    Attributes:
+        reason: why; required to skip, settle, give up and terminate.
+        step: which step, `pay` or `pay[3]`; required to skip and settle; all that apply when None.
+        arguments: the edited input of that step (retry), with `has_arguments`.
+        phase: which half is settled.
+        outcome: what became of it: succeeded, or rejected (it did not happen).
+        output: what a settled or skipped step gives to those after it.
+        reference: where the evidence is; required to settle a compensation.
+    """
+
+    reason: str = ""
+    step: str | None = None
+    arguments: Json = None
+    has_arguments: bool = False
+    phase: Phase = Phase.ACTION
+    outcome: OutcomeKind = OutcomeKind.SUCCEEDED
+    output: Json = None
+    reference: str = ""
+
+
+NOTHING_MORE = Ask()
+
+
+def give_order(run_id: UUID, verb: Verb, *, by: str, ask: Ask = NOTHING_MORE, revision: int | None = None) -> SagaRun:
+    """Store an order for a run, and return the run; whoever drives it applies the order.
+
+    The order is checked against the stored state with the orders that came
+    before it, so that two people never both win. *Terminate* is not left to
+    others: it ends the run here, and whoever drives it finds its token old.
+
+    Args:
+        run_id: the run.
+        verb: what to do.
+        by: who asks, for the journal.
+        ask: to what, and why.
+        revision: what the caller saw; refused when the run has moved since.
+
+    Raises:
+        RunUnknownError, RevisionStaleError, OrderRefusedError, InputInvalidError.
+    """
+    if problems := _problems(verb, ask):
+        raise InputInvalidError(problems)
+    with transaction.atomic():
+        run = _lock(run_id)
+        if revision is not None and revision != run.revision:
+            raise RevisionStaleError(revision, run.revision)
+        definition, waiting = load_version(run.version_id), _waiting(run)
+        now = _clock.now()
+        order = m.TakeOrder(
+            number=run.inbox_last + 1,
+            verb=verb,
+            by=by,
+            now=now,
+            reason=ask.reason,
+            step=ask.step,
+            arguments=ask.arguments,
+            has_arguments=ask.has_arguments,
+            phase=ask.phase,
+            outcome=ask.outcome,
+            output=ask.output,
+            reference=ask.reference,
+        )
+        state = _foreseen(run, definition, waiting)
+        why = refusal(definition, state, order)
+        if why is not None:
+            raise OrderRefusedError(why, status=run.status, allowed=_allowed(definition, state, now))
+        _store(run, order, now)
+        if verb is Verb.TERMINATE:
+            _end_here(run, definition, order, waiting)
+        else:
+            wakeups.ring()
+    return run
+
+
+def _problems(verb: Verb, ask: Ask) -> tuple[Problem, ...]:
+    said = {
+        "with": ask.arguments, "output": ask.output, "reason": ask.reason, "step": ask.step, "reference": ask.reference,
+    }  # fmt: skip
+    problems = [
+        Problem(problem.message, path=problem.path, pointer=f"/{name}{problem.pointer}", code=problem.code)
+        for name, value in said.items()
+        for problem in check_payload(value)
+    ]
+    is_undo = verb is Verb.SETTLE and ask.phase is Phase.COMPENSATION
+    required = (
+        ("step", ask.step, verb in NEEDS_STEP, "Say which step."),
+        ("reason", ask.reason, verb in NEEDS_REASON, "Say why: it is written down."),
+        ("reference", ask.reference, is_undo, "Say where the evidence is: a ticket, a booking, an address."),
+    )
+    problems += [
+        Problem(message, pointer=f"/{name}", code="required")
+        for name, value, is_needed, message in required
+        if is_needed and not (value or "").strip()
+    ]
+    if len(ask.reference) > REFERENCE_LENGTH_MAX:
+        message = f"A reference has at most {REFERENCE_LENGTH_MAX} characters."
+        problems.append(Problem(message, pointer="/reference", code="too_long"))
+    if verb is Verb.SETTLE and ask.outcome not in {OutcomeKind.SUCCEEDED, OutcomeKind.REJECTED}:
+        problems.append(Problem("An outcome is settled as `succeeded` or `rejected`.", pointer="/outcome"))
+    return tuple(problems)
+
+
+def _store(run: SagaRun, order: m.TakeOrder, now: datetime) -> None:
+    details: dict[str, Json] = {}
+    if order.step is not None:
+        details["step"] = order.step
+    if order.has_arguments:
+        details["with"] = order.arguments
+    if order.verb is Verb.SETTLE:
+        details |= {"phase": str(order.phase), "outcome": str(order.outcome), "reference": order.reference}
+    if order.verb in {Verb.SETTLE, Verb.SKIP} and order.output is not None:
+        details["output"] = order.output
+    Order.objects.create(
+        run=run, number=order.number, verb=order.verb, details=details, by=order.by, reason=order.reason, at=now
+    )
+    has_live_lease = run.lease_until is not None and run.lease_until > now
+    run.inbox_last = order.number
+    run.revision += 1
+    run.updated_at = now
+    changes = {"inbox_last": F("inbox_last") + 1, "revision": F("revision") + 1, "updated_at": now}
+    if not has_live_lease:
+        changes["due_at"] = run.due_at = now
+    SagaRun.objects.filter(id=run.id).update(**changes)
+
+
+def _end_here(run: SagaRun, definition: Definition, order: m.TakeOrder, waiting: list[Order]) -> None:
+    """Terminate: take the run from whoever drives it, and write its end."""
+    before = stored.load_one(run)
+    refused: list[m.Event] = [
+        m.OrderRefused(
+            number=one.number,
+            verb=Verb(one.verb),
+            by=one.by,
+            why="The run was terminated.",
+            reason=one.reason,
+            step=one.details.get("step") or "",
+        )
+        for one in waiting
+    ]
+    decision = decide(definition, replay(((event, order.now) for event in refused), before), order)
+    token = run.token + 1
+    SagaRun.objects.filter(id=run.id).update(token=token)
+    written = journal.write(
+        [
+            journal.Append(
+                run_id=run.id,
+                token=token,
+                before=before,
+                after=decision.state,
+                events=tuple((event, order.now) for event in (*refused, *decision.events)),
+                at=order.now,
+                keeps_lease=False,
+            )
+        ]
+    )
+    if not written:
+        raise AssertionError(f"The journal of run {run.id} does not end where its row says")
+    run.refresh_from_db(fields=["status", "revision", "sequence", "finished_at", "due_at", "lease_until", "token"])
+
+
+def allowed_orders(run: SagaRun) -> tuple[Verb, ...]:
+    """Return the orders that the run's stored state allows now, for some step. `run` needs `saga` and `version`."""
+    definition = load_version(run.version_id)
+    return _allowed(definition, _foreseen(run, definition, _waiting(run)), _clock.now())
+
+
+def find_refusal(run: SagaRun, verb: Verb) -> str | None:
+    """Return why the run's stored state does not allow an order now; None when it does."""
+    definition = load_version(run.version_id)
+    order = m.TakeOrder(number=0, verb=verb, by="", now=_clock.now())
+    return refusal(definition, _foreseen(run, definition, _waiting(run)), order)
+
+
+def foresee_cancel(run: SagaRun) -> CancelPlan:
+    """Return what a cancel would do now. `run` needs `saga` and `version`; nothing is changed."""
+    definition = load_version(run.version_id)
+    return plan_cancel(definition, _foreseen(run, definition, _waiting(run)), _clock.now())
+
+
+def _allowed(definition: Definition, state: RunState, now: datetime) -> tuple[Verb, ...]:
+    return tuple(verb for verb in Verb if _is_allowed(definition, state, verb, now))
+
+
+def _is_allowed(definition: Definition, state: RunState, verb: Verb, now: datetime) -> bool:
+    """Whether the verb applies, to the run or to any one step of it."""
+    asks = [m.TakeOrder(number=0, verb=verb, by="", now=now)]
+    if verb is Verb.SKIP:
+        asks = [m.TakeOrder(number=0, verb=verb, by="", now=now, step=name) for name in definition.by_name]
+    elif verb is Verb.SETTLE:
+        asks = [
+            m.TakeOrder(number=0, verb=verb, by="", now=now, step=str(key), phase=phase)
+            for key in state.steps
+            for phase in (Phase.ACTION, Phase.COMPENSATION)
+        ]
+    return any(refusal(definition, state, one) is None for one in asks)
+
+
+def _lock(run_id: UUID) -> SagaRun:
+    run = SagaRun.objects.select_related("saga", "version").select_for_update(of=("self",)).filter(id=run_id).first()
+    if run is None:
+        raise RunUnknownError(f"There is no run {run_id}.")
+    return run
+
+
+def _waiting(run: SagaRun) -> list[Order]:
+    """Return the orders that nobody has applied yet."""
+    if run.inbox_last == run.inbox_done:
+        return []
+    return stored.load_orders([run.id], {run.id: run.inbox_done})[run.id]
+
+
+def _foreseen(run: SagaRun, definition: Definition, waiting: list[Order]) -> RunState:
+    """Return the state once the orders that wait in the inbox are applied."""
+    state = stored.load_one(run)
+    for order in waiting:
+        state = decide(definition, state, stored.as_command(order, order.at)).state
+    return state

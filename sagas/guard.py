@@ -1,0 +1,105 @@
+"""What is looked at before anybody reads a request: its session cookie and the charset of its body.
+
+Django hands these on as they came. The database or the page then breaks on
+them, and the sender is told 500 instead of what was wrong.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.core.validators import MaxLengthValidator
+from django.http import HttpResponse
+from django.utils.deprecation import MiddlewareMixin
+from django.utils.http import parse_header_parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from django.contrib.auth.forms import AuthenticationForm
+    from django.http import HttpRequest
+
+    Message = dict[str, Any]
+    Application = Callable[[Message, Any, Any], Awaitable[None]]
+
+UNREADABLE = {
+    "type": "urn:sagaweb:problem:malformed",
+    "title": "The request cannot be read",
+    "status": int(HTTPStatus.BAD_REQUEST),
+    "detail": "The header Content-Type cannot be read.",
+}
+CHARSET_LENGTH_MAX = 40  # of what is said back
+_PRINTABLE = re.compile(r"[!-~]+")  # keys of every session store; the database's are 32 of a-z and 0-9
+
+
+class RequestGuard(MiddlewareMixin):
+    """Stands before the session and CSRF middlewares. Views that read their body themselves are left to do so."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        """Drop a session cookie that cannot be anybody's: the sender is a stranger."""
+        if settings.SESSION_COOKIE_NAME in request.COOKIES and session_key(request.COOKIES) is None:
+            del request.COOKIES[settings.SESSION_COOKIE_NAME]
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], _args: Any, _options: Any
+    ) -> HttpResponse | None:
+        """Refuse a form that is not UTF-8. Other codecs fail, or give text that cannot be stored or sent."""
+        charset = (request.content_params or {}).get("charset", "utf-8")
+        if request.method != "POST" or getattr(view, "csrf_exempt", False) or _is_utf8(charset):
+            return None
+        text = f"A form is read as UTF-8, not as {charset[:CHARSET_LENGTH_MAX]!a}."
+        status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+        return HttpResponse(text, status=status, content_type="text/plain; charset=utf-8")
+
+
+def session_key(cookies: Mapping[str, str]) -> str | None:
+    """Return the key in the session's cookie; None where there is none that a session could have.
+
+    A cookie can carry any character, escaped, and PostgreSQL takes no NUL.
+    """
+    key = cookies.get(settings.SESSION_COOKIE_NAME)
+    return key if key is not None and _PRINTABLE.fullmatch(key) else None
+
+
+def bound_user_name(form: AuthenticationForm) -> None:
+    """Refuse a longer name than a person can have; Django tells the browser its bound and checks nothing.
+
+    Whoever writes down failed attempts would break on it.
+    """
+    field = form.fields["username"]
+    field.validators.append(MaxLengthValidator(field.max_length))  # type: ignore[attr-defined]
+
+
+def with_readable_headers(app: Application) -> Application:
+    """Wrap an ASGI application: a `Content-Type` that Django breaks on before any middleware is answered 400."""
+
+    async def application(scope: Message, receive: Any, send: Any) -> None:
+        found = b",".join(value for name, value in scope.get("headers", ()) if name == b"content-type")
+        if b";" not in found or _is_readable(found.decode("latin1")):
+            await app(scope, receive, send)
+            return
+        headers = [(b"content-type", b"application/problem+json"), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": UNREADABLE["status"], "headers": headers})
+        await send({"type": "http.response.body", "body": json.dumps(UNREADABLE).encode()})
+
+    return application
+
+
+def _is_readable(content_type: str) -> bool:
+    try:
+        _is_utf8(parse_header_parameters(content_type)[1].get("charset", ""))
+    except ValueError:
+        return False
+    return True
+
+
+def _is_utf8(charset: str) -> bool:
+    try:
+        return codecs.lookup(charset).name == "utf-8"
+    except LookupError:
+        return False

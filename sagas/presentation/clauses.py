@@ -1,0 +1,136 @@
+"""Parts that several answers of `why.py` share: why a run turned, what was undone, what stays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from sagas.core.vocabulary import CompensationStatus, StepStatus, Verb
+from sagas.presentation.sentence import Sentence, listed, message_in, say
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from sagas.queries.run_detail import RunDetail, StepDetail
+
+_UNDONE = {CompensationStatus.SUCCEEDED.value, CompensationStatus.SETTLED.value}
+_DECIDED = _UNDONE | {CompensationStatus.GIVEN_UP.value}
+
+
+def cause(detail: RunDetail) -> Sentence:
+    """Say why the run turned round."""
+    reason = detail.run.reason if isinstance(detail.run.reason, dict) else {}
+    step = next((step for step in detail.steps if step.plan.name == reason.get("step")), None)
+    title = step.plan.title if step else str(reason.get("step", ""))
+    match reason.get("cause"):
+        case "cancel":
+            return say(_("Cancelled by %(by)s."), by=reason.get("by", "?"))
+        case "deadline":
+            return say(_("The deadline of the run passed."))
+        case "in_doubt":
+            return say(_("Nobody could say whether “%(step)s” happened."), step=title)
+        case "terminate":
+            return say(_("Terminated by %(by)s."), by=reason.get("by") or "?")
+        case "step_failed" if reason.get("code") == "settled":
+            return say(_("A person said that “%(step)s” did not happen: %(message)s."), step=title,
+                       message=message_in(reason))  # fmt: skip
+        case "step_failed" if reason.get("outcome") == "rejected":
+            return say(_("“%(step)s” was rejected: %(message)s."), step=title, message=message_in(reason))
+        case "step_failed":
+            return say(_("“%(step)s” failed: %(message)s."), step=title, message=message_in(reason))
+        case _:
+            return say(_("The run turned round."))
+
+
+def undone(detail: RunDetail, *, says_nothing: bool = True) -> tuple[Sentence, ...]:
+    """Say what was undone, in the order of undoing; that it was nothing, unless `says_nothing` is false."""
+    found = [step for step in detail.steps if step.compensation_status in _UNDONE]
+    found.sort(key=lambda step: step.compensations[-1].started_at if step.compensations else detail.run.created_at)
+    by_hand = [step.plan.title for step in found if step.compensation_status == CompensationStatus.SETTLED.value]
+    by_us = [step.plan.title for step in found if step.compensation_status == CompensationStatus.SUCCEEDED.value]
+    sentences = []
+    if by_us:
+        template = ngettext("%(steps)s was undone.", "%(steps)s were undone.", len(by_us))
+        sentences.append(say(template, steps=listed(by_us)))
+    if by_hand:
+        template = ngettext("%(steps)s was undone by hand.", "%(steps)s were undone by hand.", len(by_hand))
+        sentences.append(say(template, steps=listed(by_hand)))
+    if not found and says_nothing:
+        sentences.append(say(_("Nothing had been done, so nothing was left to undo.")))
+    return tuple(sentences)
+
+
+def given_up(detail: RunDetail) -> Sentence:
+    """Say what stays because a person gave up undoing it, and who."""
+    steps = [step for step in detail.steps if step.compensation_status == CompensationStatus.GIVEN_UP.value]
+    titles = listed([step.plan.title for step in steps])
+    order = _last_order(detail, Verb.GIVE_UP)
+    template = _("Undoing %(steps)s was given up by %(by)s: %(message)s. What it did stays behind.")
+    if not order.get("reason"):
+        template = _("Undoing %(steps)s was given up by %(by)s. What it did stays behind.")
+    return say(
+        template,
+        steps=titles,
+        by=order.get("by") or _("a person"),
+        message=message_in({"message": order.get("reason")}),
+    )
+
+
+def stays(detail: RunDetail) -> tuple[Sentence, ...]:
+    """Say what stays in place because nothing undoes it."""
+    kept = [step for step in detail.steps if step.compensation_status not in _DECIDED]
+    certain, perhaps = _by_certainty(kept)
+    sentences = []
+    if certain:
+        template = ngettext(
+            "%(steps)s has no compensation and stays.", "%(steps)s have no compensation and stay.", len(certain)
+        )
+        sentences.append(say(template, steps=listed(certain)))
+    if perhaps:
+        template = _("If %(steps)s happened after all, it stays: it has no compensation.")
+        sentences.append(say(template, steps=listed(perhaps)))
+    return tuple(sentences)
+
+
+def left_behind(detail: RunDetail) -> tuple[Sentence, ...]:
+    """Say what stays in place because the run was stopped."""
+    certain, perhaps = _by_certainty([step for step in detail.steps if step.compensation_status not in _UNDONE])
+    sentences = []
+    if certain:
+        template = ngettext("%(steps)s stays behind.", "%(steps)s stay behind.", len(certain))
+        sentences.append(say(template, steps=listed(certain)))
+    if perhaps:
+        template = _("Nobody knows whether %(steps)s happened; if so, it stays behind too.")
+        sentences.append(say(template, steps=listed(perhaps)))
+    return tuple(sentences) or (say(_("Nothing stays behind.")),)
+
+
+def paused_by(detail: RunDetail) -> Sentence:
+    """Say who paused the run, and why."""
+    order = _last_order(detail, Verb.PAUSE)
+    if not order.get("by"):
+        return say(_("Paused by a person."))
+    if not order.get("reason"):
+        return say(_("Paused by %(by)s."), by=order["by"])
+    return say(_("Paused by %(by)s: %(message)s."), by=order["by"], message=message_in({"message": order["reason"]}))
+
+
+def also_paused(detail: RunDetail) -> tuple[Sentence, ...]:
+    """Say of a run that needs a person that it is paused too."""
+    if not detail.run.is_paused:
+        return ()
+    return (say(_("The run is paused too: nothing is sent before it is resumed.")),)
+
+
+def _by_certainty(steps: list[StepDetail]) -> tuple[list[str], list[str]]:
+    certain = [step.plan.title for step in steps if step.status == StepStatus.SUCCEEDED.value]
+    return certain, [step.plan.title for step in steps if step.status == StepStatus.IN_DOUBT.value]
+
+
+def _last_order(detail: RunDetail, verb: Verb) -> Mapping[str, Any]:
+    """Return the newest order of this kind that was taken, from the journal."""
+    taken = (entry.data for entry in reversed(detail.journal) if entry.kind == "order_taken")
+    return next((data for data in taken if data.get("verb") == verb.value), {})

@@ -1,0 +1,156 @@
+"""Orders in words, and which of them a page offers at one half of one step.
+
+An offer is a hint, drawn from what a page has read anyway; whether an order
+applies is decided by `sagas.core.orders`. A test holds the two together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from sagas.core.vocabulary import (
+    NO_ITEM,
+    CompensationStatus,
+    Direction,
+    OutcomeKind,
+    Phase,
+    RunStatus,
+    StepStatus,
+    Verb,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sagas.queries.run_detail import Attempt, RunDetail, StepDetail
+
+WORDS = {
+    Verb.CANCEL: gettext_lazy("cancel"),
+    Verb.RETRY: gettext_lazy("retry"),
+    Verb.SKIP: gettext_lazy("skip"),
+    Verb.SETTLE: gettext_lazy("settle"),
+    Verb.GIVE_UP: gettext_lazy("give up"),
+    Verb.PAUSE: gettext_lazy("pause"),
+    Verb.RESUME: gettext_lazy("resume"),
+    Verb.TERMINATE: gettext_lazy("terminate"),
+}
+ADDRESS_WORDS = {verb: verb.value.replace("_", "-") for verb in Verb}
+_FINAL = {status.value for status in RunStatus if status.is_final}
+_NOT_UNDONE_YET = {
+    CompensationStatus.NONE.value,
+    CompensationStatus.PENDING.value,
+    CompensationStatus.NOT_NEEDED.value,
+}
+_SKIPPABLE = {StepStatus.PENDING.value, StepStatus.FAILED.value, StepStatus.RETRYING.value}
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A button: what it says, where it leads."""
+
+    verb: Verb
+    phase: Phase
+    label: str
+    url: str
+
+
+def verb_words(verb: object) -> str:
+    """Name an order as people do; one of a later release is shown by its raw name."""
+    text = str(verb)
+    return str(WORDS[Verb(text)]) if text in set(Verb) else text.replace("_", " ")
+
+
+def likeliest(detail: RunDetail, allowed: Sequence[Verb]) -> str:
+    """Return the one order that most likely helps, as its address has it; empty when the run needs no help."""
+    is_unknown = any(step.status == StepStatus.IN_DOUBT.value for step in detail.steps if _is_open(detail, step))
+    by_need = (Verb.SETTLE, Verb.RESUME, Verb.RETRY) if is_unknown else (Verb.RESUME, Verb.RETRY, Verb.SETTLE)
+    return next((ADDRESS_WORDS[verb] for verb in by_need if verb in allowed), "")
+
+
+def offers_of(detail: RunDetail, step: StepDetail) -> tuple[Offer, ...]:
+    """Return what a person may order for this step alone, the likeliest first."""
+    labels = {
+        Verb.RETRY: _("Retry now"),
+        Verb.SETTLE: _("Settle…"),
+        Verb.SKIP: _("Skip…"),
+        Verb.GIVE_UP: _("Give up…"),
+    }
+    found: list[Offer] = []
+    for phase in (Phase.ACTION, Phase.COMPENSATION):
+        for verb, label in labels.items():
+            if applies(detail, step, verb, phase):
+                query = {"step": step.key} | ({"phase": phase.value} if verb is Verb.SETTLE else {})
+                url = f"{reverse('sagas:run-action', args=[detail.run.id, ADDRESS_WORDS[verb]])}?{urlencode(query)}"
+                found.append(Offer(verb, phase, label, url))
+    return tuple(found)
+
+
+def applies(detail: RunDetail, step: StepDetail, verb: Verb, phase: Phase = Phase.ACTION) -> bool:
+    """Whether an order about one half of one step seems to apply."""
+    if detail.run.status in _FINAL:
+        return False
+    is_undo = phase is Phase.COMPENSATION
+    match verb:
+        case Verb.RETRY:
+            return not detail.run.is_paused and (_waits_for_undo(step) if is_undo else _waits(detail, step))
+        case Verb.SETTLE:
+            return step.compensation_status == CompensationStatus.FAILED.value if is_undo else _is_open(detail, step)
+        case Verb.SKIP:
+            return not is_undo and _can_skip(detail, step)
+        case Verb.GIVE_UP:
+            return is_undo and _needs_person(detail, step, phase)
+    return False
+
+
+def _waits(detail: RunDetail, step: StepDetail) -> bool:
+    if detail.run.is_turning:
+        return False
+    is_retrying = step.status == StepStatus.RETRYING.value and detail.run.direction == Direction.FORWARD.value
+    return is_retrying or _needs_person(detail, step, Phase.ACTION)
+
+
+def _waits_for_undo(step: StepDetail) -> bool:
+    return step.compensation_status in {CompensationStatus.RETRYING.value, CompensationStatus.FAILED.value}
+
+
+def _is_open(detail: RunDetail, step: StepDetail) -> bool:
+    """Whether only a person can say what became of the action."""
+    if step.compensation_status not in _NOT_UNDONE_YET or step.compensations:
+        return False
+    return (
+        step.status == StepStatus.IN_DOUBT.value
+        or (step.status == StepStatus.RETRYING.value and is_unsettled(step.actions))
+        or (step.status == StepStatus.FAILED.value and _needs_person(detail, step, Phase.ACTION))
+    )
+
+
+def _can_skip(detail: RunDetail, step: StepDetail) -> bool:
+    run = detail.run
+    if run.is_turning or run.direction != Direction.FORWARD.value or step.plan.is_pivot:
+        return False
+    if run.status != RunStatus.NEEDS_ATTENTION.value and not run.is_paused:
+        return False
+    is_unknown = step.status == StepStatus.RETRYING.value and is_unsettled(step.actions)
+    return step.status in _SKIPPABLE and not is_unknown
+
+
+def is_unsettled(attempts: Sequence[Attempt]) -> bool:
+    """Whether a try under the present key ended with nobody knowing what became of it."""
+    present = attempts[-1].edition if attempts else 0
+    return any(one.outcome == OutcomeKind.UNKNOWN.value for one in attempts if one.edition == present)
+
+
+def _needs_person(detail: RunDetail, step: StepDetail, phase: Phase) -> bool:
+    name, _bracket, item = step.key.partition("[")
+    number = int(item[:-1]) if item else NO_ITEM
+    return any(
+        (one.get("step"), one.get("item", NO_ITEM), one.get("phase")) == (name, number, phase.value)
+        for one in detail.run.attention or ()
+        if isinstance(one, dict)
+    )

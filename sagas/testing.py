@@ -1,0 +1,82 @@
+"""Simulations for tests: `from sagas.testing import simulate`. No database, no workers, no Django needed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sagas.core.definition import ActionFacts, Definition
+from sagas.core.document import Checked, check_source, compile_document
+from sagas.core.example import example_of
+from sagas.core.script import SimulationInvalidError
+from sagas.core.simulate import simulate as simulate_definition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sagas.core.simulation import Simulation
+    from sagas.core.vocabulary import Json
+
+__all__ = ["DocumentWrongError", "SimulationInvalidError", "simulate"]
+
+_MISSING: Any = object()
+
+
+class DocumentWrongError(Exception):
+    """The document has problems; the text lists all of them."""
+
+
+def simulate(
+    saga: str | Path | Definition,
+    input: Json = _MISSING,  # noqa: A002 - the word of the definition and of the API
+    faults: Mapping[str, Json] | None = None,
+    *,
+    orders: Sequence[Mapping[str, Json]] = (),
+    atomic: Iterable[str] | None = None,
+    reads_only: Iterable[str] | None = None,
+) -> Simulation:
+    """Say what becomes of a run of `saga` when its attempts end as `faults` says.
+
+    Args:
+        saga: the path of a document, its text (more than one line), or a compiled definition.
+        input: made from the document's schema when not given.
+        faults: by `step` or `step.compensation`: one of succeeded, rejected, failed, unknown and
+            worker_lost for every attempt; a list for one attempt after the other; or
+            `{"outcome": …, "attempt"?: n, "output"?: …, "happened"?: bool}`.
+        orders: what people order: `{"verb": "cancel", "at_s": 3}`, `{"verb": "cancel", "during": "pay"}`;
+            without a time, when nothing more happens by itself.
+        atomic: names of actions that are atomic; None asks Django's registry of actions, if Django is up.
+        reads_only: names of actions that change nothing; None likewise.
+
+    Raises:
+        DocumentWrongError: the document cannot be read, or has problems.
+        SimulationInvalidError: input, faults or orders cannot be used.
+    """
+    definition = saga if isinstance(saga, Definition) else _read(saga, atomic, reads_only)
+    value = example_of(definition.input_schema or {"type": "object"}) if input is _MISSING else input
+    return simulate_definition(definition, value, faults, orders=orders)
+
+
+def _read(saga: str | Path, atomic: Iterable[str] | None, reads_only: Iterable[str] | None) -> Definition:
+    try:
+        text = saga if isinstance(saga, str) and "\n" in saga else Path(saga).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DocumentWrongError(f"{saga} cannot be read (from {Path.cwd()}): {error}") from None
+    facts = _facts(atomic, reads_only)
+    checked: Checked = check_source(text, facts)
+    if checked.document is None:
+        raise DocumentWrongError("\n".join(str(problem) for problem in checked.problems))
+    return compile_document(checked.document, facts)
+
+
+def _facts(atomic: Iterable[str] | None, reads_only: Iterable[str] | None) -> Mapping[str, ActionFacts]:
+    if atomic is None and reads_only is None:
+        apps = getattr(sys.modules.get("django.apps"), "apps", None)
+        if apps is None or not apps.ready:
+            return {}
+        from sagas.participants import registry
+
+        return registry.facts()
+    atomic, reads_only = frozenset(atomic or ()), frozenset(reads_only or ())
+    return {name: ActionFacts(name in atomic, name in reads_only) for name in atomic | reads_only}

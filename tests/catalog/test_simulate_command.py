@@ -1,0 +1,168 @@
+"""`manage.py sagas simulate`: what becomes of a saga, on paper."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from sagas.models import Saga, SagaRun
+from sagas.testing import DocumentWrongError, simulate
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SHOP = ROOT / "examples/shop"
+SOURCE = """\
+saga: buy
+input:
+  type: object
+  required: [order]
+  properties: {order: {type: string, maxLength: 20}}
+steps:
+  - {name: pay, action: a.pay, with: {order: "${input.order}"}, compensation: {action: a.refund}}
+  - {name: ship, action: a.ship, compensation: none, retry: {attempts: 2}}
+"""
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    code = 0
+    try:
+        call_command("sagas", "simulate", *map(str, arguments), stdout=out, stderr=err, no_color=True)
+    except CommandError as error:
+        err.write(f"{error}\n")
+        code = error.returncode
+    return code, out.getvalue(), err.getvalue()
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "buy.yaml"
+    path.write_text(SOURCE)
+    return path
+
+
+def test_a_saga_is_told_with_an_input_made_from_its_schema(file):
+    code, out, _ = run(file, "--fault", "ship=unknown")
+    assert code == 0
+    assert out.splitlines() == [
+        'Input (made from the schema): {"order": "example"}',
+        "buy: compensated after 1 m 01 s on the simulated clock",
+        "because nobody knows whether ship happened",
+        "",
+        "        0 s  pay: attempt 1 succeeded",
+        "       30 s  ship: attempt 1 unknown",
+        "       30 s  ship: again in 1.0 s",
+        "   1 m 01 s  ship: attempt 2 unknown",
+        "   1 m 01 s  ship: in doubt",
+        "   1 m 01 s  the run turns round (in doubt)",
+        "   1 m 01 s  undo pay: attempt 1 succeeded",
+        "",
+        "Undone, in this order:  pay",
+        "Stays behind:           ship (perhaps; nothing undoes it)",
+    ]
+
+
+def test_input_and_faults_come_as_json_or_words(file, tmp_path):
+    given = tmp_path / "input.json"
+    given.write_text('{"order": "7"}')
+    faults = ["--fault", "ship=failed@1", "--fault", 'pay={"outcome": "succeeded", "output": {"id": 1}}']
+    for value in (given, '{"order": "7"}'):
+        code, out, _ = run(file, "--input", value, "--json", *faults)
+        found = json.loads(out)
+        assert (code, found["status"], found["input"], found["waited_s"]) == (0, "completed", {"order": "7"}, 1.0)
+
+
+def test_a_wrong_document_is_told_as_validate_tells_it(tmp_path):
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(SOURCE.replace("retry:", "rety:").replace("action: a.pay", "action: 5"))
+    code, out, err = run(bad)
+    assert (code, out) == (1, "")
+    assert f"{bad}:8:54: error: steps[1].rety: `rety` is not a key of a step. Did you mean `retry`?\n" in err
+    assert err.count(": error: ") == 2
+    assert run(tmp_path / "missing.yaml")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--fault", "shp=failed"], "faults.shp: The saga has no step `shp`. Did you mean `ship`?"),
+        (["--fault", "ship=exploded"], "faults.ship: An attempt cannot end as"),
+        (["--fault", "ship"], "--fault takes STEP=HOW"),
+        (["--fault", "ship=failed@x"], "after @ stands the number of an attempt"),
+        (["--fault", "ship={"], "--fault takes a word or JSON"),
+        (["--fault", "ship=failed", "--fault", "ship=unknown"], "--fault ship is given twice"),
+        (["--input", "{"], "--input takes JSON or the path of a file with JSON"),
+        (["--input", "[" * 5000], "--input takes JSON"),
+        (["--input", "nowhere.json"], "--input takes JSON or the path of a file with JSON"),
+        (["--input", '{"order": 7}'], "input.order: "),
+        (["--input", "{}"], "input.order: `order` is missing."),
+        (["--input", '{"order": NaN}'], "finite"),
+        (["--pytest"], "add --matrix"),
+        (["--matrix", "--pytest", "--json"], "either --pytest or --json"),
+        (["--matrix", "--fault", "ship=failed"], "leave --fault out"),
+    ],
+)
+def test_what_cannot_be_simulated_is_refused_in_words(file, arguments, said):
+    code, out, err = run(file, *arguments)
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+def test_a_schema_that_no_small_input_fits_asks_for_one(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text(SOURCE.replace("maxLength: 20", 'pattern: "^[0-9]+$"'))
+    code, _, err = run(path)
+    assert (code, "give one with --input" in err) == (2, True)
+    assert run(path, "--input", '{"order": "7"}')[0] == 0
+
+
+def test_the_matrix_is_a_table_or_json(file):
+    code, out, _ = run(file, "--matrix")
+    lines = out.splitlines()
+    assert (code, lines[0].split("  ")[0], len(lines)) == (0, "step", 2 + 1 + 7 + 6 + 2)
+    assert any(line.startswith("ship  no answer, but happened") and "pay" in line for line in lines)
+    rows = json.loads(run(file, "--matrix", "--json")[1])
+    assert {row["case"] for row in rows} >= {"nothing", "unknown_after_effect", "compensation_fails"}
+
+
+@pytest.mark.django_db
+def test_nothing_is_stored(file, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        run(file, "--matrix")
+    assert not Saga.objects.exists()
+    assert not SagaRun.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["create-order", "prepaid-order"])
+def test_the_matrix_as_a_file_of_tests_passes_without_django(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(ROOT)
+    code, source, _ = run(f"examples/shop/{name}.yaml", "--matrix", "--pytest")
+    assert code == 0
+    assert max(map(len, source.splitlines())) <= 120
+    written = tmp_path / "test_matrix.py"
+    written.write_text(source)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:django", "-p", "no:cacheprovider"]
+    command += ["-c", str(tmp_path / "none.ini"), "--rootdir", str(tmp_path), str(written)]
+    (tmp_path / "none.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    written.write_text(source.replace('"compensated"', '"completed"'))
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 1
+
+
+def test_a_test_reads_the_actions_of_django_when_it_is_up():
+    run = simulate(SHOP / "create-order.yaml", faults={"process_payment": "unknown"})
+    assert [note.code for note in run.notes] == ["atomic"]
+    assert run.undone == []
+
+
+def test_a_document_that_is_wrong_or_not_there_is_said():
+    with pytest.raises(DocumentWrongError, match="cannot be read"):
+        simulate("nowhere.yaml")
+    with pytest.raises(DocumentWrongError, match="timeuot"):
+        simulate("saga: a\ntimeuot: 5s\nsteps: []\n")
