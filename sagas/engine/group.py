@@ -60,7 +60,7 @@ class GroupCommit:
             await self._has_work.wait()
             if self._held_count() > QUIET_RUNS and len(self._waiting) < GROUP_MAX:
                 await asyncio.sleep(min(LINGER_S_MAX, 5 * self._commit_s))
-            group, self._waiting = self._waiting[:GROUP_MAX], self._waiting[GROUP_MAX:]
+            group = self._take_group()
             if not self._waiting:
                 self._has_work.clear()
             began = time.monotonic()
@@ -71,6 +71,9 @@ class GroupCommit:
                 # the rows tell when the runs are claimed anew.
                 logger.exception("A commit of %d runs broke; they will be claimed anew", len(group))
                 written, refused = set(), set()
+            except Exception:  # whatever it is: without this thread of work every run in hand would wait for ever
+                logger.exception("A commit of %d runs failed; they will be claimed anew", len(group))
+                written, refused = set(), set()
             self._commit_s = time.monotonic() - began
             self.written += len(written)
             for item, done in group:
@@ -80,6 +83,25 @@ class GroupCommit:
                     done.set_exception(Refused())
                 else:
                     done.set_result(item.run_id in written)
+
+    def _take_group(self) -> list[tuple[Append, asyncio.Future[bool]]]:
+        """Take what waits, each run once.
+
+        A pump that slept past its lease may have claimed a run anew while its
+        older driver still writes: two transitions of one run, under two tokens.
+        In one statement they would be mistaken for each other.
+        """
+        group: list[tuple[Append, asyncio.Future[bool]]] = []
+        later: list[tuple[Append, asyncio.Future[bool]]] = []
+        seen: set[UUID] = set()
+        for item, done in self._waiting:
+            if len(group) < GROUP_MAX and item.run_id not in seen:
+                seen.add(item.run_id)
+                group.append((item, done))
+            else:
+                later.append((item, done))
+        self._waiting = later
+        return group
 
 
 def _write(batch: list[Append]) -> tuple[set[UUID], set[UUID]]:

@@ -212,6 +212,8 @@ class Pump:
         return claimed
 
     def _take(self, driver: Driver, orders: list[Order]) -> None:
+        if (older := self._drivers.get(driver.run_id)) is not None:
+            self.drop(older)  # we slept past its lease and have claimed the run anew: its token is old
         self._drivers[driver.run_id] = driver
         task = asyncio.create_task(driver.drive(orders))
         self._tasks[driver.run_id] = task
@@ -301,11 +303,10 @@ class Pump:
                 break
             try:
                 now = self.clock.read()
-                held = [(run_id, driver.token) for run_id, driver in list(self._drivers.items())]
+                drivers = dict(self._drivers)
+                held = [(run_id, driver.token) for run_id, driver in drivers.items()]
                 for run_id in lease.renew(held, now=now) if held else ():
-                    driver = self._drivers.get(run_id)
-                    if driver is not None:
-                        driver.forget_from_thread()
+                    drivers[run_id].forget_from_thread()  # that one, not one that has claimed the run meanwhile
                 if self._is_slot_ours:
                     self._beat(now, len(held))
             except (DatabaseError, InterfaceError):

@@ -10,7 +10,9 @@ from collections import Counter
 
 from django.db.models import Sum
 
+from sagas.core.vocabulary import Verb
 from sagas.engine.commands import start_run
+from sagas.engine.orders import give_order
 from sagas.models import SagaRun
 from tests.engine.stored_run import faults_of
 
@@ -44,6 +46,12 @@ def start() -> None:
             },
             by="tests",
         )
+
+
+def retry() -> None:
+    """Order a retry of each run that needs a person."""
+    for run in SagaRun.objects.filter(status="needs_attention"):
+        give_order(run.id, Verb.RETRY, by="tests")
 
 
 def judge() -> None:
