@@ -34,6 +34,7 @@ if ENV.demo and str(EXAMPLES_DIR) not in sys.path:
 
 INSTALLED_APPS = [
     "sagas",
+    "sagas.barrier",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
