@@ -137,7 +137,7 @@ def once(call: Keyed, *, using: str = DEFAULT_DB_ALIAS) -> Iterator[Turn]:
         is_noted = _has_ended(mark, phase)
         yield turn
         if not is_noted:
-            _note(mark, phase, call.idempotency_key, turn, using)
+            _note(mark, phase, call.idempotency_key, turn)
 
 
 def purge(older_than: timedelta, *, using: str = DEFAULT_DB_ALIAS, rows_max: int = PURGED_AT_ONCE_MAX) -> int:
@@ -208,7 +208,7 @@ def _has_ended(mark: Mark, phase: Phase) -> bool:
     return (mark.action_at if phase is Phase.ACTION else mark.compensated_at) is not None
 
 
-def _note(mark: Mark, phase: Phase, key: str, turn: Turn, using: str) -> None:
+def _note(mark: Mark, phase: Phase, key: str, turn: Turn) -> None:
     """Write down that this half was done; the turn's output becomes what a repeat will get."""
     text = _text_of(turn.output)
     turn.output = json.loads(text)
@@ -217,7 +217,7 @@ def _note(mark: Mark, phase: Phase, key: str, turn: Turn, using: str) -> None:
         mark.action_at, mark.action_output = mark.changed_at, text
     else:
         mark.compensated_at, mark.compensation_key, mark.compensation_output = mark.changed_at, key, text
-    mark.save(using=using, force_update=True)
+    mark.save(force_update=True)  # in the database it was read from
 
 
 def _text_of(output: Json) -> str:

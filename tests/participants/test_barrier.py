@@ -216,9 +216,9 @@ def test_an_output_is_given_back_as_it_was_the_first_time(output):
         barrier.Delivery(idempotency_key="x" * 256),
         barrier.Delivery(idempotency_key="a\0b"),
         barrier.Delivery(idempotency_key="a\ud800"),
-        barrier.Delivery(idempotency_key="a", phase="probe"),
-        barrier.Delivery(idempotency_key="a", phase="undo"),
-        barrier.Delivery(idempotency_key="a", phase=""),
+        barrier.Delivery(idempotency_key="a", phase="probe", action_key="b"),
+        barrier.Delivery(idempotency_key="a", phase="undo", action_key="b"),
+        barrier.Delivery(idempotency_key="a", phase="", action_key="b"),
         barrier.Delivery(idempotency_key="a", phase="compensation"),
     ],
 )
