@@ -15,6 +15,7 @@ from sagas.participants.errors import NotAwaitedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Executor
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -35,8 +36,8 @@ class _Pool:
     the others: not before `LATE_MAX` of them.
     """
 
-    def __init__(self, size: int, name: str, open_thread: Callable[[], None]) -> None:
-        self.executor = ThreadPoolExecutor(size + LATE_MAX, name, initializer=open_thread)
+    def __init__(self, size: int, executor: Executor) -> None:
+        self.executor = executor
         self.late = 0
         self._free = asyncio.Semaphore(size)
 
@@ -63,12 +64,19 @@ class _Pool:
 class Performer:
     """The threads of one pump, and the time-outs."""
 
-    def __init__(self) -> None:
-        """Make the pools; their threads start when they are needed."""
+    def __init__(self, make_executor: Callable[[int, str, Callable[[], None]], Executor] = ThreadPoolExecutor) -> None:
+        """Make the pools; their threads start when they are needed.
+
+        `make_executor` is given how many threads at most, their name, and what each does first.
+        """
         self.is_single_writer = connection.vendor == "sqlite"
         self._connections: list[BaseDatabaseWrapper] = []
-        self._plain = _Pool(THREADS, "action", self._open_thread)
-        self._atomic = _Pool(1 if self.is_single_writer else ATOMIC_THREADS, "atomic", self._open_thread)
+
+        def pool(size: int, name: str) -> _Pool:
+            return _Pool(size, make_executor(size + LATE_MAX, name, self._open_thread))
+
+        self._plain = pool(THREADS, "action")
+        self._atomic = pool(1 if self.is_single_writer else ATOMIC_THREADS, "atomic")
 
     @property
     def late(self) -> int:

@@ -31,6 +31,7 @@ from sagas.models import Order, SagaRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Executor
     from datetime import datetime
     from uuid import UUID
 
@@ -100,12 +101,30 @@ async def _work(  # the loop must run before a pump is made
 class Pump:
     """One shift of one pump."""
 
-    def __init__(self, group: str, number: int, token: int, clock: Clock) -> None:
-        """Hold slot `number` of worker group `group` under `token`."""
+    def __init__(
+        self,
+        group: str,
+        number: int,
+        token: int,
+        clock: Clock,
+        *,
+        database: Executor | None = None,
+        performer: Performer | None = None,
+    ) -> None:
+        """Hold slot `number` of worker group `group` under `token`.
+
+        Args:
+            group: the worker group.
+            number: the slot.
+            token: what `slot.take` returned.
+            clock: the time.
+            database: a single thread that claims and writes; one of its own when None.
+            performer: carries attempts out; one of its own when None.
+        """
         self.clock = clock
-        self.performer = Performer()
+        self.performer = performer or Performer()
         self._slot = (group, number, token)
-        self._database = JournalThread()
+        self._database = database or JournalThread()
         self.group = GroupCommit(self._database, lambda: len(self._drivers))
         self._drivers: dict[UUID, Driver] = {}
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
@@ -122,18 +141,13 @@ class Pump:
     ) -> None:
         """Claim and drive until the shift is over, then drain."""
         loop = asyncio.get_running_loop()
-        threads = [
-            threading.Thread(target=self._keep_leases, name="lease", daemon=True),
-            threading.Thread(target=self._listen, args=(loop,), name="bell", daemon=True),
-        ]
-        for thread in threads:
-            thread.start()
+        self._start_threads(loop)
         background = [
             asyncio.create_task(work) for work in (self.group.work(), self._watch_inboxes(), self._keep_turning())
         ]
-        ends_at = time.monotonic() + length_s
+        ends_at = loop.time() + length_s
         try:
-            while time.monotonic() < ends_at and not should_stop() and self._is_slot_ours and not self._is_worn_out():
+            while loop.time() < ends_at and not should_stop() and self._is_slot_ours and not self._is_worn_out():
                 await self._claim_once(should_stop, ends_at)
             is_stop = should_stop() or not self._is_slot_ours
             if not is_stop:
@@ -150,6 +164,11 @@ class Pump:
             await loop.run_in_executor(self._database, connections.close_all)
             self._database.shutdown(wait=False)
 
+    def _start_threads(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Renew leases and listen for the bell beside the loop, so that user code that holds it does no harm."""
+        threading.Thread(target=self._keep_leases, name="lease", daemon=True).start()
+        threading.Thread(target=self._listen, args=(loop,), name="bell", daemon=True).start()
+
     def _is_worn_out(self) -> bool:
         """Whether so many actions have not come back that others may wait for ever."""
         return self.performer.late >= LATE_MAX
@@ -158,12 +177,13 @@ class Pump:
 
     async def _claim_once(self, should_stop: Callable[[], bool], ends_at: float) -> None:
         """Claim a batch, or wait until something may be due."""
+        loop = asyncio.get_running_loop()
         self._bell.clear()
         room = min(CLAIM_MAX, HELD_MAX - len(self._drivers))
         claimed: Sequence[Claimed] = ()
         if room > 0:
             try:
-                claimed = await asyncio.get_running_loop().run_in_executor(self._database, self._claim, room)
+                claimed = await loop.run_in_executor(self._database, self._claim, room)
             except (DatabaseError, InterfaceError):
                 logger.warning("A claim broke; trying again", exc_info=True)
         for run_id, token, definition, state, orders in claimed:
@@ -173,9 +193,9 @@ class Pump:
             return
         wait_s = self._poll_s()
         rung = asyncio.create_task(self._bell.wait())
-        until = min(time.monotonic() + wait_s, ends_at)
-        while not rung.done() and time.monotonic() < until and not should_stop():
-            await asyncio.wait([rung], timeout=min(0.1, max(0.0, until - time.monotonic())))
+        until = min(loop.time() + wait_s, ends_at)
+        while not rung.done() and loop.time() < until and not should_stop():
+            await asyncio.wait([rung], timeout=min(0.1, max(0.0, until - loop.time())))
         rung.cancel()
 
     def _poll_s(self) -> float:
@@ -239,12 +259,13 @@ class Pump:
     # ---- ending ----------------------------------------------------------------
 
     async def _drain(self, grace_s: float, should_stop: Callable[[], bool]) -> None:
-        until = time.monotonic() + grace_s
+        loop = asyncio.get_running_loop()
+        until = loop.time() + grace_s
         is_stopping = should_stop()
-        while self._tasks and time.monotonic() < until:
+        while self._tasks and loop.time() < until:
             await asyncio.wait(list(self._tasks.values()), timeout=0.1)
             if should_stop() and not is_stopping:
-                is_stopping, until = True, min(until, time.monotonic() + STOP_GRACE_S)
+                is_stopping, until = True, min(until, loop.time() + STOP_GRACE_S)
 
     async def _let_go_of_all(self) -> None:
         await asyncio.gather(*(driver.let_go() for driver in list(self._drivers.values())), return_exceptions=True)
@@ -292,7 +313,7 @@ class Pump:
 
     def _keep_leases(self) -> None:
         """In the lease thread: renew what is held and beat, several times in a lease."""
-        every_s = min(1.0, lease.length() / timedelta(seconds=5))
+        every_s = _renew_every_s()
         while not self._is_over.wait(every_s):
             if time.monotonic() - self._turned > LOOP_STILL_S_MAX:
                 logger.error(
@@ -302,17 +323,21 @@ class Pump:
                 self._is_slot_ours = False
                 break
             try:
-                now = self.clock.read()
-                drivers = dict(self._drivers)
-                held = [(run_id, driver.token) for run_id, driver in drivers.items()]
-                for run_id in lease.renew(held, now=now) if held else ():
-                    drivers[run_id].forget_from_thread()  # that one, not one that has claimed the run meanwhile
-                if self._is_slot_ours:
-                    self._beat(now, len(held))
+                self._renew()
             except (DatabaseError, InterfaceError):
                 logger.warning("A renewal of leases broke; again in %.1f s", every_s, exc_info=True)
                 connections.close_all()
         connections.close_all()
+
+    def _renew(self) -> None:
+        """Renew all leases in one statement, forget what somebody else has claimed, and beat."""
+        now = self.clock.read()
+        drivers = dict(self._drivers)
+        held = [(run_id, driver.token) for run_id, driver in drivers.items()]
+        for run_id in lease.renew(held, now=now) if held else ():
+            drivers[run_id].forget_from_thread()  # that one, not one that has claimed the run meanwhile
+        if self._is_slot_ours:
+            self._beat(now, len(held))
 
     def _beat(self, now: datetime, held: int) -> None:
         written = self.group.written
@@ -322,6 +347,11 @@ class Pump:
         elif self._is_slot_ours:
             logger.warning("The slot of pump %s of %s was taken by another pump", self._slot[1], self._slot[0])
             self._is_slot_ours = False
+
+
+def _renew_every_s() -> float:
+    """Several times in a lease, in seconds."""
+    return min(1.0, lease.length() / timedelta(seconds=5))
 
 
 def _new_orders(seen: dict[UUID, int]) -> dict[UUID, list[Order]]:
