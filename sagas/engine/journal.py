@@ -31,7 +31,8 @@ class Append:
     """One run's transition, to be written or refused as a whole.
 
     `keeps_lease` is false when the writer lets the run go: the lease ends and
-    the next look is at `due_at(after)`, or now when an order has come meanwhile.
+    the next look is at `due_at(after)`, or now when an order has come meanwhile:
+    also when the run has ended, since whoever gave the order is told that it came too late.
     """
 
     run_id: UUID
@@ -211,8 +212,8 @@ def _update(now: str, due: str, assignments: str, source: str) -> str:
             revision = {_RUN}.revision + d.revised,
             lease_until = CASE WHEN d.keeps_lease THEN {_RUN}.lease_until END,
             due_at = CASE WHEN d.keeps_lease THEN {_RUN}.due_at
-                          WHEN d.is_final THEN NULL
                           WHEN {_RUN}.inbox_last > d.inbox_done THEN {now}
+                          WHEN d.is_final THEN NULL
                           ELSE {due} END
         FROM {source} AS d
         WHERE {_RUN}.id = d.id AND {_RUN}.token = d.token AND {_RUN}.sequence = d.was

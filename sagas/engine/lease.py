@@ -28,7 +28,8 @@ def claim(limit: int, *, now: datetime) -> dict[UUID, int]:
     token by one, and every later write carries it (`journal.append`): a worker
     that slept past its lease can still run, but can no longer write. Until it is
     renewed or let go, the run becomes due again when the lease ends, so a dead
-    worker's runs need no sweeper.
+    worker's runs need no sweeper. A run that has ended is due only for an order
+    that came too late; it gets a token to write that with, and no lease.
     """
     until = now + length()
     with connection.cursor() as cursor:
@@ -72,11 +73,12 @@ _CLAIM_POSTGRESQL = f"""
         SELECT id FROM {_RUN} WHERE due_at IS NOT NULL AND due_at <= %s
         ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
     )
-    UPDATE {_RUN} AS run SET token = token + 1, lease_until = %s, due_at = %s
+    UPDATE {_RUN} AS run SET token = token + 1,
+        lease_until = CASE WHEN run.finished_at IS NULL THEN %s END, due_at = %s
     FROM due WHERE run.id = due.id RETURNING run.id, run.token"""  # noqa: S608 - our own table's name
 
 _CLAIM_SQLITE = f"""
-    UPDATE {_RUN} SET token = token + 1, lease_until = %s, due_at = %s
+    UPDATE {_RUN} SET token = token + 1, lease_until = CASE WHEN finished_at IS NULL THEN %s END, due_at = %s
     WHERE id IN (
         SELECT id FROM {_RUN} WHERE due_at IS NOT NULL AND due_at <= %s ORDER BY due_at LIMIT %s
     ) RETURNING id, token"""  # noqa: S608 - our own table's name

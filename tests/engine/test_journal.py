@@ -21,13 +21,20 @@ from tests.engine.actions import count
 from tests.engine.conftest import drive
 from tests.engine.stored_run import faults_of, fetch, kinds, state_of
 
+ONE_STEP = """
+saga: one-step
+title: One step
+steps:
+  - {name: pay, action: engine.plain, compensation: none}
+"""
+
 
 def step_on(run, token, *, keeps_lease=True, command=None):
     """The append that follows from a look at the stored run, under `token`."""
-    before, now = state_of(run), Clock().now()
-    decision = decide(load_version(fetch(run).version_id), before, command or m.Look(now))
-    events = tuple((event, now) for event in decision.events)
-    return journal.Append(fetch(run).id, token, before, decision.state, events, now, keeps_lease)
+    before, command = state_of(run), command or m.Look(Clock().now())
+    decision = decide(load_version(fetch(run).version_id), before, command)
+    events = tuple((event, command.now) for event in decision.events)
+    return journal.Append(fetch(run).id, token, before, decision.state, events, command.now, keeps_lease)
 
 
 def claim_all():
@@ -134,6 +141,25 @@ def test_an_order_does_not_steal_a_run_from_a_live_holder(saga):
     ended = step_on(run, token, keeps_lease=False)
     journal.append([ended])
     assert fetch(run).due_at <= Clock().now(), "let go with an order unread: due at once"
+
+
+def test_an_order_that_came_as_the_run_ended_is_refused_in_its_journal(saga):
+    """Nobody had looked into the inbox before the end was written: whoever ordered was never told."""
+    from sagas.core.vocabulary import Verb
+    from sagas.engine.orders import give_order
+
+    run = start_run(saga(source=ONE_STEP), {}).run
+    token = claim_all()[run.id]
+    journal.append([step_on(run, token)])
+    give_order(run.id, Verb.CANCEL, by="alice")
+    report = m.ReportOutcome(AttemptKey("pay", -1, Phase.ACTION, 1), Succeeded(), Clock().now())
+    journal.append([step_on(run, token, keeps_lease=False, command=report)])
+    assert fetch(run).status == "completed"
+    drive()
+    row = fetch(run)
+    assert kinds(run)[-2:] == ["run_completed", "order_refused"]
+    assert (row.inbox_done, row.due_at, row.lease_until) == (1, None, None)
+    assert faults_of(run) == []
 
 
 def test_a_commit_of_which_nobody_knows_is_found_out_from_the_rows(saga, monkeypatch):
