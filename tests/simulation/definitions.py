@@ -1,0 +1,89 @@
+"""The sagas that are crashed at every point. Times are short: each look of a waiting pump is a point as well."""
+
+from __future__ import annotations
+
+DEFAULTS = """
+key: "${input.order}"
+defaults:
+  timeout: 500ms
+  retry: {attempts: 2, initial: 10ms, factor: 1, jitter: 0}
+  compensation_retry: {attempts: 2, initial: 10ms, factor: 1, jitter: 0}
+"""
+
+SOURCES = {
+    "order": """
+steps:
+  - {name: pay, action: simulated.atomic, compensation: {action: simulated.atomic}}
+  - {name: stock, action: simulated.plain, with: {paid: "${steps.pay.output.did}"},
+     compensation: {action: simulated.plain}}
+  - {name: ship, action: simulated.plain, compensation: none}
+output: {parcel: "${steps.ship.output.did}"}
+""",
+    "pivot": """
+steps:
+  - {name: reserve, action: simulated.plain, compensation: {action: simulated.atomic}}
+  - {name: charge, action: simulated.plain, pivot: true}
+  - {name: tell, action: simulated.atomic, compensation: none}
+""",
+    "patient": """
+steps:
+  - {name: ask, action: simulated.plain, retry: {attempts: 4}, compensation: {action: simulated.plain}}
+  - {name: note, action: simulated.atomic, retry: {attempts: 3}, compensation: {action: simulated.atomic}}
+  - {name: send, action: simulated.slow, retry: {attempts: 3}, compensation: {action: simulated.slow}}
+""",
+    "looking": """
+steps:
+  - {name: look, action: simulated.look}
+  - {name: book, action: simulated.plain, with: {seen: "${steps.look.output.did}"},
+     compensation: {action: simulated.plain}}
+  - {name: again, action: simulated.look}
+""",
+    "asking": """
+in_doubt: ask
+steps:
+  - {name: hold, action: simulated.plain, compensation: {action: simulated.plain}}
+  - {name: move, action: simulated.plain, compensation: {action: simulated.plain}}
+""",
+    "carrying-on": """
+on_compensation_failure: continue
+steps:
+  - {name: one, action: simulated.plain, compensation: {action: simulated.plain}}
+  - {name: two, action: simulated.atomic, compensation: {action: simulated.atomic}}
+  - {name: three, action: simulated.plain, compensation: {action: simulated.plain}}
+""",
+    "hurried": """
+deadline: 450ms
+steps:
+  - {name: first, action: simulated.slow, compensation: {action: simulated.plain}}
+  - {name: second, action: simulated.slow, compensation: {action: simulated.plain}}
+""",
+    "single": """
+steps:
+  - {name: only, action: simulated.plain, compensation: {action: simulated.plain}}
+""",
+    "single-atomic": """
+steps:
+  - {name: only, action: simulated.atomic, compensation: {action: simulated.atomic}}
+""",
+    "guided": """
+steps:
+  - {name: begin, action: simulated.slow, with: {takes_s: 0.3}, compensation: {action: simulated.plain}}
+  - {name: middle, action: simulated.slow, with: {takes_s: 0.3},
+     compensation: {action: simulated.slow, with: {takes_s: 0.3}}}
+  - {name: last, action: simulated.plain, compensation: none}
+""",
+    "long": """
+steps:
+  - {name: a, action: simulated.plain, compensation: {action: simulated.plain}}
+  - {name: b, action: simulated.atomic, compensation: {action: simulated.atomic}}
+  - {name: c, action: simulated.look}
+  - {name: d, action: simulated.slow, compensation: {action: simulated.plain}}
+  - {name: e, action: simulated.atomic, compensation: none}
+  - {name: f, action: simulated.plain, compensation: {action: simulated.plain}}
+""",
+}
+
+
+def source(name: str) -> str:
+    """Return the whole document of one of them."""
+    return f"saga: {name}\ntitle: {name.title()}\n{DEFAULTS}{SOURCES[name]}"

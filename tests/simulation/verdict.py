@@ -1,0 +1,129 @@
+"""Whether all is well with a run that has ended, whatever crashed: its journal, its effects, what was promised."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sagas.core import messages as m
+from sagas.core.codec import decode
+from sagas.core.definition import Definition
+from sagas.core.outcome import WORKER_LOST
+from sagas.core.vocabulary import OutcomeKind, Phase
+from sagas.models import JournalEntry, SagaRun, StepRun
+from tests.engine.stored_run import faults_of
+from tests.simulation.script import BROKEN, FAILED
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+READING = "simulated.look"
+Steps = dict[str, tuple[str, str]]  # step -> status, compensation status
+
+
+@dataclass(frozen=True)
+class End:
+    """How a run ended."""
+
+    status: str
+    steps: Steps
+
+
+def end_of(world: World) -> End:
+    """Return how the one run ended."""
+    rows = StepRun.objects.values_list("step", "status", "compensation_status")
+    return End(SagaRun.objects.get().status, {step: (status, undoing) for step, status, undoing in rows})
+
+
+def judge(world: World, definition: Definition, deaths: int, calm: End | None) -> list[str]:
+    """Return what is wrong with the ended run, one sentence each.
+
+    Args:
+        world: where it ended.
+        definition: of its saga.
+        deaths: how often the machine died.
+        calm: how the same run ends when nothing crashes.
+    """
+    if SagaRun.objects.count() != 1:
+        return [f"{SagaRun.objects.count()} runs, of one start"]
+    run = SagaRun.objects.get()
+    events = [decode(entry.kind, entry.data) for entry in JournalEntry.objects.order_by("sequence")]
+    found = [*world.faults, *faults_of(run)]
+    if run.due_at is not None:
+        found.append(f"the run is {run.status}, and still due")
+    if run.status not in world.script.ends:
+        found.append(f"the run ended {run.status}, not {' or '.join(world.script.ends)}")
+    end = end_of(world)
+    found += _orders(world, run, events)
+    found += _effects(world, definition, end, events)
+    lost = sum(isinstance(event, m.AttemptEnded) and event.code == WORKER_LOST for event in events)
+    if lost > deaths:
+        found.append(f"{lost} attempts were lost in {deaths} crashes")
+    if calm is not None and calm.status == end.status:
+        found += _unlike(world, definition, calm, end)
+    return found
+
+
+def _orders(world: World, run: SagaRun, events: list[m.Event]) -> list[str]:
+    """Each accepted order is journaled once, as taken or as refused."""
+    told = Counter(event.number for event in events if isinstance(event, m.OrderTaken | m.OrderRefused))
+    stored = {number for (number,) in world.machine.rows("SELECT number FROM sagas_order")}
+    found = []
+    if stored != set(range(1, run.inbox_last + 1)):
+        found.append(f"the row says {run.inbox_last} orders, stored are {sorted(stored)}")
+    if not set(world.memory.acknowledged) <= stored:
+        found.append(f"acknowledged {world.memory.acknowledged}, stored {sorted(stored)}")
+    if dict(told) != dict.fromkeys(stored, 1):
+        found.append(f"orders {sorted(stored)} were accepted, and the journal tells of {dict(told)}")
+    if run.inbox_done != run.inbox_last:
+        found.append(f"orders up to {run.inbox_last} were accepted, and only those up to {run.inbox_done} consumed")
+    return found
+
+
+def _effects(world: World, definition: Definition, end: End, events: list[m.Event]) -> list[str]:
+    """What happened outside is what the journal says, once each; and nothing is left behind in silence."""
+    happened: Counter[tuple[str, str]] = Counter()
+    for key, times in world.effects().items():
+        step, _, phase = key.partition("#")[0].partition(":")
+        happened[step, phase] += times
+    found = [f"{half} had its effect {times} times" for half, times in happened.items() if times > 1]
+    told = {
+        (event.step, str(event.phase))
+        for event in events
+        if isinstance(event, m.AttemptEnded) and event.outcome is OutcomeKind.SUCCEEDED
+    }
+    stays = {key.step for event in events if isinstance(event, m.RunTerminated) for key in event.stays}
+    for step in definition.steps:
+        did, undid = happened[step.name, "action"], happened[step.name, "compensation"]
+        status, undoing = end.steps.get(step.name, ("pending", "none"))
+        is_reading = step.action.action.name == READING
+        for phase in (Phase.ACTION, Phase.COMPENSATION):
+            if (step.name, phase) in told and not happened[step.name, phase] and not is_reading:
+                found.append(f"the {phase} of {step.name} succeeded, says the journal, but had no effect")
+        if status in {"pending", "failed", "skipped"} and did and not undid:
+            found.append(f"{step.name} is {status}, but it happened")
+        if end.status == "completed" and (undid or not (did or is_reading)):
+            found.append(f"completed, but {step.name} happened {did} times and was undone {undid} times")
+        if end.status.endswith("compensated") and step.compensation and did and not undid and undoing != "given_up":
+            found.append(f"{end.status}, but {step.name} happened and was not undone")
+        if end.status == "terminated" and did and not undid and step.name not in stays:
+            found.append(f"terminated, but {step.name} happened and is not among what stays behind")
+        if undid and not did and status != "in_doubt":
+            found.append(f"{step.name} is {status} and never happened, but it was undone")
+    return found
+
+
+def _unlike(world: World, definition: Definition, calm: End, end: End) -> list[str]:
+    """Steps end as they do when nothing crashes; only a failure that a crash made unknown may be one in doubt."""
+    found = []
+    for step in definition.steps:
+        was, now = (one.steps.get(step.name, ("pending", "none")) for one in (calm, end))
+        may_doubt = {FAILED, BROKEN} if step.action.action.name == READING else {FAILED}
+        is_doubt = (was[0], now[0]) == ("failed", "in_doubt")
+        if was == now or (is_doubt and world.script.answers.get((step.name, "action"), ("",))[0] in may_doubt):
+            continue
+        if world.script.during or definition.deadline_s is not None:
+            continue  # when an order or the deadline came, before or after which step, is a matter of time
+        found.append(f"{step.name} ended {now}, and without a crash {was}")
+    return found

@@ -1,0 +1,314 @@
+"""What outlives a crash: the database, what participants did, what people know; and how a life is lived."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+from uuid import UUID
+
+from django.core.management import call_command
+from django.db import connection
+
+from sagas.catalog.publish import publish
+from sagas.engine import commands, journal, lease, orders, slot
+from sagas.engine.perform import Performer
+from sagas.models import JournalEntry, Order, PumpSlot, SagaRun, StepRun
+from tests.simulation import participants
+from tests.simulation.client import Client
+from tests.simulation.definitions import SOURCES, source
+from tests.simulation.machine import Died, InlineExecutor, InlinePump, Machine, VirtualClock, in_its_place
+from tests.simulation.script import ALWAYS, OK, Half, Script
+
+if TYPE_CHECKING:
+    from sagas.engine.journal import Append
+    from sagas.participants.base import Call
+
+REST_S_MAX = 600.0
+SHIFTS_MAX = 2  # until the run rests: one, or another one when its slot was taken from it
+BURIAL_S = 0.1  # over the lease, until the next machine is up
+_TABLES = [model._meta.db_table for model in (Order, JournalEntry, StepRun, SagaRun, PumpSlot)]
+
+
+Rows = tuple[tuple[tuple[Any, ...], ...], ...]  # by table
+
+
+@dataclass
+class Memory:
+    """What the world outside of the database remembers."""
+
+    effects: dict[str, int] = field(default_factory=dict)  # of plain participants, by key
+    barred: set[str] = field(default_factory=set)
+    answered: dict[Half, int] = field(default_factory=dict)
+    healed: set[Half] = field(default_factory=set)
+    calls: list[tuple[str, int]] = field(default_factory=list)
+    run_id: UUID | None = None  # as the client was told
+    acknowledged: dict[int, str] = field(default_factory=dict)  # orders, by number
+    interrupted: set[Half] = field(default_factory=set)
+
+    def copy(self) -> Memory:
+        return Memory(
+            **{
+                name: value.copy() if isinstance(value, (dict, set, list)) else value
+                for name, value in vars(self).items()
+            }
+        )
+
+    def key(self) -> tuple[Any, ...]:
+        return tuple(
+            tuple(sorted(value.items())) if isinstance(value, dict)
+            else frozenset(value) if isinstance(value, set)
+            else tuple(value) if isinstance(value, list)
+            else value
+            for name, value in vars(self).items()
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The durable state at one moment."""
+
+    now_s: float  # the dead machine's lease has ended by then
+    memory: Memory
+    rows: Rows
+
+    def key(self, *, is_timed: bool) -> tuple[Any, ...]:
+        """Return all that what comes depends on: two crashes that leave the same are one.
+
+        The time is part of it only where there is a deadline: every lease and every
+        wait for a retry is over when the next machine comes up.
+        """
+        return (self.now_s if is_timed else None, self.memory.key(), self.rows)
+
+
+class World:
+    """One world; its database lives as long as it does."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.clock = VirtualClock(machine)
+        self.memory = Memory()
+        self.client = Client()
+        self.script = Script("", "", ())
+        self.faults = machine.faults
+        raw = machine.connection.connection
+        self._tables = {
+            table: ", ".join("?" * len(raw.execute(f"PRAGMA table_info({table})").fetchall()))
+            for table in (*_TABLES, participants.EFFECTS)
+        }
+        self.nothing = self.snapshot()
+
+    # ---- what is kept ----------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """Return the durable state."""
+        return Snapshot(self.machine.now_s, self.memory.copy(), self._rows())
+
+    def _rows(self) -> Rows:
+        return tuple(tuple(self.machine.rows(f"SELECT * FROM {table}")) for table in self._tables)
+
+    def restore(self, kept: Snapshot) -> None:
+        """Go back to a durable state."""
+        raw = self.machine.connection.connection
+        raw.execute("BEGIN")
+        raw.execute("PRAGMA defer_foreign_keys = ON")
+        raw.execute("DELETE FROM sqlite_sequence WHERE name <> 'django_migrations'")
+        for (table, marks), rows in zip(self._tables.items(), kept.rows, strict=True):
+            raw.execute(f"DELETE FROM {table}")
+            if rows:
+                raw.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+        raw.execute("COMMIT")
+        self.memory = kept.memory.copy()
+        self.machine.now_s = kept.now_s
+        self.faults.clear()
+
+    def watch(self) -> list[Snapshot]:
+        """Live to the end, and return what a crash at each point would have left."""
+        raw, seen = self.machine.connection.connection, list[Snapshot]()
+        rows, version = self._rows(), raw.total_changes
+
+        def look(_point: int, _what: str) -> None:
+            nonlocal rows, version
+            if not raw.in_transaction and raw.total_changes != version:
+                rows, version = self._rows(), raw.total_changes
+            seen.append(Snapshot(self.machine.now_s + _burial_s(), self.memory.copy(), rows))
+
+        self.machine.on_point = look
+        try:
+            self.live()
+        finally:
+            self.machine.on_point = None
+        return seen
+
+    def freeze(self, at: int, meanwhile: Callable[[], None]) -> None:
+        """Live to the end, but stand still at point `at` past the lease, while somebody else does `meanwhile`.
+
+        In a thread, since the loop that stands still is in this one. Not within a
+        transaction, where SQLite's write lock keeps everybody else out, and not right
+        after a statement, whose rows may not be fetched yet: both share one connection.
+        """
+        wrapper = self.machine.connection
+
+        def look(point: int, what: str) -> None:
+            if point != at or what.startswith("after "):
+                return
+            if wrapper.autocommit and not wrapper.connection.in_transaction:
+                self.machine.now_s += _burial_s()
+                other = threading.Thread(target=meanwhile)
+                other.start()
+                other.join()
+
+        self.machine.on_point = look
+        try:
+            self.live()
+        finally:
+            self.machine.on_point = None
+
+    def take_over(self) -> None:
+        """Be another pump that drives the run to its rest."""
+        self.machine.run(self._shift)
+
+    def claim_only(self) -> None:
+        """Be another pump that claims the run and dies before it writes anything."""
+        lease.claim(1, now=self.clock.now())
+
+    # ---- what participants and people meet ----------------------------------------
+
+    def note_call(self, call: Call) -> None:
+        """An attempt is written down before anybody is called, and each is sent once."""
+        key, attempt = call.idempotency_key.partition(":")[2], call.attempt
+        half = (call.step, str(call.phase), attempt)
+        if (key, attempt) in self.memory.calls:
+            self.faults.append(f"{half} was sent twice")
+        self.memory.calls.append((key, attempt))
+        found = self.machine.rows(
+            "SELECT 1 FROM sagas_journalentry WHERE kind = 'attempt_started' AND data->>'step' = ?"
+            " AND data->>'phase' = ? AND data->>'number' = ?", *half,
+        )  # fmt: skip
+        if not found:
+            self.faults.append(f"{half} was sent before it was written down")
+
+    def next_answer(self, half: Half) -> str:
+        """Return how a half answers now."""
+        answer, times = self.script.answers.get(half, (OK, 0))
+        number = self.memory.answered[half] = self.memory.answered.get(half, 0) + 1
+        return OK if half in self.memory.healed or number > times else answer
+
+    def heal(self, half: Half) -> None:
+        """What never worked works from now on."""
+        if self.script.answers.get(half, (OK, 0))[1] == ALWAYS:
+            self.memory.healed.add(half)
+
+    def effects(self) -> dict[str, int]:
+        """Return how often each half had its effect, by key."""
+        found = dict(self.memory.effects)
+        for (effect,) in self.machine.rows(f"SELECT effect FROM {participants.EFFECTS}"):
+            found[effect] = found.get(effect, 0) + 1
+        return found
+
+    # ---- a life ----------------------------------------------------------------
+
+    def live(self, dies_at: int = 0) -> bool:
+        """Live from the durable state to the run's end; return whether it was reached before the machine died."""
+        machine = self.machine
+        random.seed(0)
+        machine.live(dies_at)
+        try:
+            self.client.start(self)
+            while True:
+                for _ in range(SHIFTS_MAX):
+                    machine.run(self._shift)
+                    if self._is_at_rest():
+                        break
+                if not self.client.act_at_rest(self):
+                    return True
+        except Died:
+            return False
+        finally:
+            is_dead = machine.is_dead
+            machine.bury()
+            if is_dead:
+                machine.now_s += _burial_s()
+
+    async def _shift(self) -> None:
+        token = slot.take("simulated", 0, self.clock.now())
+        if token is None:
+            return  # it was taken while this pump stood still
+        performer = Performer(lambda *_: InlineExecutor())
+        pump = InlinePump("simulated", 0, token, self.clock, database=InlineExecutor(), performer=performer)
+        await pump.work(REST_S_MAX, self._is_at_rest, None)
+
+    def _is_at_rest(self) -> bool:
+        return not self.machine.rows("SELECT 1 FROM sagas_sagarun WHERE due_at IS NOT NULL")
+
+
+def _burial_s() -> float:
+    return lease.length().total_seconds() + BURIAL_S
+
+
+class _Heard(logging.Handler):
+    """What the engine calls an error is one: nothing breaks in these worlds but the machine."""
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__(logging.ERROR)
+        self._machine = machine
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._machine.faults.append(f"the engine logged: {record.getMessage()} {record.exc_info}")
+
+
+@contextmanager
+def a_world() -> Iterator[World]:
+    """Make a world in which every saga is published; the default database is its own meanwhile."""
+    machine = Machine()
+    with in_its_place(machine), patch.dict("os.environ", {"DJANGO_ALLOW_ASYNC_UNSAFE": "1"}):
+        call_command("migrate", verbosity=0)
+        with connection.cursor() as cursor:
+            cursor.execute(f"CREATE TABLE {participants.EFFECTS} (effect TEXT NOT NULL)")
+        for name in SOURCES:
+            publish(source(name), by="tests")
+        world = World(machine)
+        heard, log = _Heard(machine), logging.getLogger("sagas")
+        log.addHandler(heard)
+        log.setLevel(logging.ERROR)  # a lost answer is scripted, and said with its traceback each time
+        numbers = _numbers(machine, SagaRun)
+        participants.here.append(world)
+        try:
+            with (
+                patch.object(commands, "_clock", world.clock),
+                patch.object(orders, "_clock", world.clock),
+                patch.object(commands, "uuid7", numbers),
+                patch.object(Order._meta.get_field("id"), "_get_default", _numbers(machine, Order)),
+                patch.object(journal, "write", _fenced(machine, journal.write)),
+            ):
+                yield world
+        finally:
+            participants.here.remove(world)
+            log.removeHandler(heard)
+            log.setLevel(logging.NOTSET)
+            machine.connection.connection.close()
+
+
+def _fenced(machine: Machine, write: Callable[[Sequence[Append]], set[UUID]]) -> Callable[..., set[UUID]]:
+    """Watch the one writer: who holds an old token writes nothing (S5)."""
+
+    def watched(batch: Sequence[Append]) -> set[UUID]:
+        tokens = {UUID(run): token for run, token in machine.rows("SELECT id, token FROM sagas_sagarun")}
+        written = write(batch)
+        for one in batch:
+            if one.run_id in written and one.token != tokens[one.run_id]:
+                machine.faults.append(f"S5 written under token {one.token}, when {tokens[one.run_id]} was granted")
+        return written
+
+    return watched
+
+
+def _numbers(machine: Machine, model: type[SagaRun | Order]) -> Callable[[], UUID]:
+    """Return ids that are the same each time: by how many rows there are."""
+    table = model._meta.db_table
+    return lambda: UUID(int=0x7000_8000_0000_0000_0000 + len(machine.rows(f"SELECT id FROM {table}")))
