@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.acceptance.browsing import Product, Visitor, chromium
+from tests.acceptance.mixed import Mixed
+from tests.running import new_place
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +49,10 @@ def visit(browser: Any, product: Product) -> Iterator[Callable[..., Visitor]]:
     for visitor in visitors:
         visitor.context.close()
     assert not complaints
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Iterator[Mixed]:
+    """Make a database with the mixed sagas; every process of the test is ended before it goes away."""
+    with new_place(tmp_path) as place, ExitStack() as stack:
+        yield Mixed(place, stack)
