@@ -26,6 +26,8 @@ THREADS = 16  # plain actions at once in one pump; each may hold a database conn
 ATOMIC_THREADS = 4
 LATE_MAX = 48  # threads beside these that never came back: no thread can be stopped, and each holds memory
 SQLITE_ATOMIC_S_MAX = 2.0  # an atomic action holds the only write lock there is
+SQLITE_LONG_S = 0.05  # an atomic action that took longer leaves the lock alone for a moment:
+SQLITE_GAP_S = 0.12  # who waits for it looks again each 100 ms at the latest (SQLite's own pauses)
 
 
 class _Pool:
@@ -75,6 +77,7 @@ class Performer:
         def pool(size: int, name: str) -> _Pool:
             return _Pool(size, make_executor(size + LATE_MAX, name, self._open_thread))
 
+        self._gap_until = 0.0
         self._plain = pool(THREADS, "action")
         self._atomic = pool(1 if self.is_single_writer else ATOMIC_THREADS, "atomic")
 
@@ -162,10 +165,18 @@ class Performer:
 
         late = Failed(Error(TIMED_OUT, f"Not done within {timeout_s:g} s; rolled back."))
         await self._atomic.take_place()
+        await self._leave_gap()
         on_sent()
+        began = asyncio.get_running_loop().time()
         done = asyncio.wrap_future(self._atomic.executor.submit(local.perform_atomic, action, call, commit_in_time))
         has_lost_place = False
-        done.add_done_callback(lambda _: self._atomic.come_back(is_late=has_lost_place))
+
+        def come_back(_: object) -> None:
+            now = asyncio.get_running_loop().time()
+            self._gap_until = now + SQLITE_GAP_S if self.is_single_writer and now - began > SQLITE_LONG_S else 0.0
+            self._atomic.come_back(is_late=has_lost_place)
+
+        done.add_done_callback(come_back)
         try:
             return await asyncio.wait_for(asyncio.shield(done), timeout_s)
         except TimeoutError:
@@ -175,3 +186,17 @@ class Performer:
                 return late
         outcome = await done  # a commit that had begun in time may still have won
         return None if outcome is None else late
+
+    async def _leave_gap(self) -> None:
+        """Keep off SQLite's write lock for a moment after an action that held it long.
+
+        The lock is not fair: without a gap one atomic action after the other takes
+        it, and leases, journal and web wait until they lapse.
+        """
+        wait_s = self._gap_until - asyncio.get_running_loop().time()
+        if wait_s > 0:
+            try:
+                await asyncio.sleep(wait_s)
+            except BaseException:
+                self._atomic.come_back(is_late=False)
+                raise
