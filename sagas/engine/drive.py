@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sagas.core import messages as m
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DATA_REFUSED = "data_refused"
+LOOP_LOOK_S = 1.0  # between two looks of a waiting thread whether the loop still runs
+SUSPECT_AFTER = 2  # deaths of a worker in a row with an attempt of the run in flight
 
 
 class LetGo(Exception):  # noqa: N818 - not an error: somebody else drives the run now, or will
@@ -52,11 +57,14 @@ class Driver:
         self._inbox: asyncio.Queue[m.Command | None] = asyncio.Queue()  # None: only look again
         self._loop = asyncio.get_running_loop()
         self._writing = asyncio.Lock()  # one append of a run is in flight at a time
-        self._attempts: set[asyncio.Task[None]] = set()
+        self._attempts: dict[AttemptKey, asyncio.Task[None]] = {}
         self._is_unsent: set[AttemptKey] = set()
 
     async def drive(self, orders: Sequence[Order]) -> None:
         """Drive the run until nothing of it is in flight here."""
+        is_alone = self._is_suspect()
+        if is_alone:
+            await self.pump.one_suspect.acquire()
         try:
             now = self.pump.clock.carried()
             commands: list[m.Command] = [self._lost(key, phase, now) for key, phase in sorted(self.state.awaiting)]
@@ -64,6 +72,9 @@ class Driver:
             commands.append(m.Look(now, random.random()))
             await self.apply(commands)
             while self.state.awaiting:
+                if is_alone and not self._is_suspect():
+                    is_alone = False
+                    self.pump.one_suspect.release()
                 if commands := await self._next_commands():
                     await self.apply(commands)
         except LetGo:
@@ -71,8 +82,19 @@ class Driver:
         except Refused:
             logger.exception("The database refuses the data of run %s", self.run_id)
         finally:
-            for attempt in self._attempts:
+            if is_alone:
+                self.pump.one_suspect.release()
+            for attempt in self._attempts.values():
                 attempt.cancel()
+
+    def _is_suspect(self) -> bool:
+        """Whether an attempt of the run was in flight at the death of its worker, twice in a row.
+
+        Perhaps it was what ended the worker, perhaps it only stood beside. One
+        suspect at a time is tried in a pump, so the next death accuses one run alone.
+        """
+        halves = (self.state.step(key).half(phase) for key, phase in self.state.open)
+        return any(half.lost_in_a_row + half.is_awaiting >= SUSPECT_AFTER and half.lost_in_a_row for half in halves)
 
     def _lost(self, key: StepKey, phase: Phase, now: datetime) -> m.ReportOutcome:
         """An attempt that was in flight when its worker lost the run."""
@@ -152,9 +174,11 @@ class Driver:
             half = self.state.step(key.step_key).half(key.phase)
             if half.is_awaiting and half.number == key.number:
                 self._is_unsent.add(key)
-                attempt = asyncio.create_task(self._attempt(key))
-                self._attempts.add(attempt)
-                attempt.add_done_callback(self._attempts.discard)
+                self._attempts[key] = attempt = asyncio.create_task(self._attempt(key))
+                attempt.add_done_callback(partial(self._forget_attempt, key))
+
+    def _forget_attempt(self, key: AttemptKey, _attempt: asyncio.Task[None]) -> None:
+        self._attempts.pop(key, None)
 
     async def _attempt(self, key: AttemptKey) -> None:
         """Carry out one attempt that is written down, and put what it came to into the run's turn."""
@@ -170,6 +194,10 @@ class Driver:
                 outcome = await self._plain(name, key)
         except CommitUncertainError:
             logger.warning("The commit of an atomic action of run %s broke; the run is claimed anew", self.run_id)
+            self.pump.drop(self)
+            return
+        except Exception:  # a fault of ours: without a report the run would wait for ever under a live lease
+            logger.exception("Attempt %s of run %s broke; the run is claimed anew", key, self.run_id)
             self.pump.drop(self)
             return
         if outcome is not None:
@@ -215,12 +243,13 @@ class Driver:
 
         def commit(outcome: Succeeded) -> None:
             if not takes_slot_first:
-                asyncio.run_coroutine_threadsafe(self._writing.acquire(), loop).result()
+                _acquire_from_thread(self._writing, loop)
             try:
                 written.append(self._write_atomic(key, outcome))
             except BaseException:
                 if not takes_slot_first:
-                    loop.call_soon_threadsafe(self._writing.release)
+                    with suppress(RuntimeError):  # the shift is over, and its loop with it
+                        loop.call_soon_threadsafe(self._writing.release)
                 raise
 
         if takes_slot_first:
@@ -255,7 +284,15 @@ class Driver:
         self._loop.call_soon_threadsafe(self.pump.drop, self)
 
     async def let_go(self) -> None:
-        """Give the run back before its attempts have ended: an orderly stop whose grace is over."""
+        """Give the run back before its attempts have ended: an orderly stop whose grace is over.
+
+        What still waits for a thread is not sent any more: behind a queue of
+        actions a stop would take as long as all of them.
+        """
+        queued = [attempt for key, attempt in self._attempts.items() if key in self._is_unsent]
+        for attempt in queued:
+            attempt.cancel()
+        await asyncio.gather(*queued, return_exceptions=True)
         now = self.pump.clock.carried()
         commands: list[m.Command] = []
         for key, phase in sorted(self.state.awaiting):
@@ -269,6 +306,30 @@ class Driver:
                 await self.apply(commands)
             except (LetGo, Refused):
                 logger.info("Run %s could not be given back; its lease will end", self.run_id)
+
+
+def _acquire_from_thread(lock: asyncio.Lock, loop: asyncio.AbstractEventLoop) -> None:
+    """Take a lock of the loop's from another thread.
+
+    Raises:
+        NotAwaitedError: the shift is over, and its loop with it.
+    """
+    acquiring = lock.acquire()
+    try:
+        taken = asyncio.run_coroutine_threadsafe(acquiring, loop)
+    except RuntimeError:
+        acquiring.close()
+        raise NotAwaitedError from None
+    while True:
+        try:
+            taken.result(LOOP_LOOK_S)
+        except TimeoutError:
+            if loop.is_closed():
+                raise NotAwaitedError from None
+        except CancelledError:
+            raise NotAwaitedError from None
+        else:
+            return
 
 
 def _without_data(command: m.Command) -> m.Command:

@@ -12,7 +12,6 @@ import asyncio
 import logging
 import threading
 import time
-from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -125,6 +124,7 @@ class Pump:
         self.performer = performer or Performer()
         self._slot = (group, number, token)
         self._database = database or JournalThread()
+        self.one_suspect = asyncio.Lock()  # held by the one run that may be what ends workers (`Driver._is_suspect`)
         self.group = GroupCommit(self._database, lambda: len(self._drivers))
         self._drivers: dict[UUID, Driver] = {}
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
@@ -284,12 +284,15 @@ class Pump:
         loop = asyncio.get_running_loop()
         while True:
             seen = {run_id: driver.orders_seen for run_id, driver in self._drivers.items()}
+            found: dict[UUID, list[Order]] = {}
             if seen:
-                with suppress(DatabaseError, InterfaceError):
+                try:
                     found = await loop.run_in_executor(self._database, _new_orders, seen)
-                    for run_id, orders in found.items():
-                        if run_id in self._drivers:
-                            self._drivers[run_id].take_orders(orders)
+                except Exception:  # whatever it is: the next look comes soon, and nobody else looks
+                    logger.warning("A look at the inboxes broke; looking again", exc_info=True)
+            for run_id, orders in found.items():
+                if run_id in self._drivers:
+                    self._drivers[run_id].take_orders(orders)
             await asyncio.sleep(INBOX_EVERY_S)
 
     async def _keep_turning(self) -> None:
@@ -324,7 +327,7 @@ class Pump:
                 break
             try:
                 self._renew()
-            except (DatabaseError, InterfaceError):
+            except Exception:  # whatever it is: a thread that ended here would cost every run in hand its lease
                 logger.warning("A renewal of leases broke; again in %.1f s", every_s, exc_info=True)
                 connections.close_all()
         connections.close_all()

@@ -9,12 +9,17 @@ import time
 import pytest
 from django.db import connection
 
-from sagas.engine import perform, pump
+from sagas.core import messages as m
+from sagas.core.outcome import WORKER_LOST, Error, Unknown
+from sagas.core.vocabulary import NO_ITEM, AttemptKey, Phase
+from sagas.engine import journal, perform, pump
+from sagas.engine.clock import Clock
 from sagas.engine.commands import start_run
 from sagas.models import SagaRun, StepRun
 from tests.engine.actions import BEHAVIOUR, refuse
 from tests.engine.conftest import drive
 from tests.engine.stored_run import faults_of, fetch
+from tests.engine.test_journal import claim_all, make_due, step_on
 
 postgresql_only = pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has no server to lose")
 several_writers_only = pytest.mark.skipif(
@@ -153,3 +158,58 @@ def test_a_run_whose_rows_cannot_be_read_does_not_stop_the_others(saga):
     drive(completes(run))
     assert completes(run)()
     assert fetch(broken).status == "needs_attention"
+
+
+def _lose_its_worker(run, times):
+    """Leave the run as it is when its worker died `times` times in a row with its first attempt in flight."""
+    for number in range(1, times + 1):
+        make_due(run)
+        token = claim_all()[run.id]
+        if number == 1:
+            journal.append([step_on(run, token)])
+        else:
+            attempt = AttemptKey("pay", NO_ITEM, Phase.ACTION, number - 1)
+            lost = Unknown(Error(WORKER_LOST, "lost"), is_counted=False)
+            journal.append([step_on(run, token, command=m.ReportOutcome(attempt, lost, Clock().now()))])
+            journal.append([step_on(run, token, command=m.Look(Clock().now()))])
+
+
+@pytest.mark.parametrize(("deaths", "at_once"), [(1, 3), (2, 1)])
+def test_runs_whose_worker_died_twice_are_tried_one_at_a_time(saga, deaths, at_once):
+    """One of them may be what ends workers; together, all would be taken for it."""
+    name, lock, now, most = saga(), threading.Lock(), [0], [0]
+
+    def stay(_call):
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.3)
+        with lock:
+            now[0] -= 1
+
+    BEHAVIOUR["pay:action"] = stay
+    runs = [start_run(name, {}).run for _ in range(3)]
+    for run in runs:
+        _lose_its_worker(run, deaths)
+    make_due(*runs)
+    drive()
+    assert [fetch(run).status for run in runs] == ["completed"] * 3
+    assert most[0] == at_once
+    assert [faults_of(run) for run in runs] == [[]] * 3
+
+
+@pytest.mark.parametrize("kind", ["plain", pytest.param("atomic", marks=several_writers_only)])
+def test_a_stop_does_not_wait_for_actions_that_were_not_sent_yet(saga, monkeypatch, kind):
+    """Behind a queue of slow actions a stop would take as long as all of them."""
+    monkeypatch.setattr(perform, "THREADS", 1)
+    monkeypatch.setattr(perform, "ATOMIC_THREADS", 1)
+    has_begun, over = threading.Event(), threading.Event()
+    BEHAVIOUR["pay:action"] = lambda _call: has_begun.set() or over.wait(30)
+    name = saga(kind)
+    runs = [start_run(name, {}).run for _ in range(3)]
+    drive(until=has_begun.is_set)
+    over.set()
+    errors = [(fetch(run).steps.get(step="pay").error or {}).get("code") for run in runs]
+    assert sorted(map(str, errors)) == ["not_sent", "not_sent", "worker_lost"]
+    assert all(fetch(run).lease_until is None for run in runs)
+    assert [faults_of(run) for run in runs] == [[]] * 3
