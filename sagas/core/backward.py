@@ -37,17 +37,16 @@ def turn_round_when_drained(draft: Draft) -> None:
 
 def happened(state: RunState, definition: Definition) -> list[StepKey]:
     """Return what happened or may have, in the order of starting."""
-    by_name = definition.by_name
     return sorted(
         (key for key, step in state.steps.items() if step.status in {StepStatus.SUCCEEDED, StepStatus.IN_DOUBT}),
-        key=lambda key: (state.step(key).started_at or _LONG_AGO, by_name[key.step].position, key.item),
+        key=lambda key: (state.step(key).started_at or _LONG_AGO, definition.rank[key.step], key.item),
     )
 
 
 def start_ready(draft: Draft) -> None:
     """Start every compensation that nothing is left to be undone before, newest step first."""
-    by_name = draft.definition.by_name
-    for key in sorted(draft.undo_candidates, key=lambda one: (-by_name[one.step].position, -one.item)):
+    rank = draft.definition.rank
+    for key in sorted(draft.undo_candidates, key=lambda one: (-rank[one.step], -one.item)):
         if draft.step(key).compensation_status is CompensationStatus.PENDING and not _is_held(draft, key):
             start(draft, key)
 

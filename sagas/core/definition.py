@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
+from sagas.core import dag
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -78,6 +80,7 @@ class Step:
     compensation: Half | None
     writes: bool = True
     after: tuple[str, ...] = ()
+    when: Template | None = None  # false: the step is skipped
     is_pivot: bool = False
 
 
@@ -117,6 +120,22 @@ class Definition:
     def predecessors(self) -> dict[str, tuple[str, ...]]:
         """For each step, those that come directly before it."""
         return {step.name: step.after for step in self.steps}
+
+    @cached_property
+    def ancestors(self) -> dict[str, frozenset[str]]:
+        """For each step, all those that come before it."""
+        return dag.ancestors(self.predecessors)
+
+    @cached_property
+    def rank(self) -> dict[str, int]:
+        """For each step a number that is higher than those of all before it; the document decides between equals."""
+        ordered = sorted(self.steps, key=lambda step: (len(self.ancestors[step.name]), step.position))
+        return {step.name: place for place, step in enumerate(ordered)}
+
+    @cached_property
+    def past_pivot(self) -> frozenset[str]:
+        """Steps that come after the point of no return."""
+        return frozenset(name for name, before in self.ancestors.items() if self.pivot in before)
 
     @cached_property
     def roots(self) -> tuple[str, ...]:

@@ -16,24 +16,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sagas.core import rules
-from sagas.core.definition import ActionFacts, Definition, Half, PythonAction, RetryPolicy, Step
-from sagas.core.expressions import CompiledTemplate, compile_template
+from sagas.core.definition import ActionFacts, Definition
+from sagas.core.expressions import CompiledTemplate
 from sagas.core.fields import NOT_BUILT, Fields, template
 from sagas.core.limits import (
-    ACTION_NAME_LENGTH_MAX,
     DEADLINE_S_MAX,
     DESCRIPTION_LENGTH_MAX,
     LABELS_MAX,
     NAME_LENGTH_MAX,
     PROBLEMS_MAX,
-    STEPS_MAX,
     TITLE_LENGTH_MAX,
     UNIT_LENGTH_MAX,
 )
 from sagas.core.names import Names
-from sagas.core.problem import Path, Problem, Report, check_payload, few_guesses, found_text, hint
+from sagas.core.problem import Problem, Report, check_payload, few_guesses, found_text
 from sagas.core.schema import check_input, check_schema
 from sagas.core.source import read_source
+from sagas.core.steps import RUN_NAMES, STEP_NAME, read_steps, readable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,30 +51,14 @@ __all__ = [
     "content_hash",
 ]
 
-TIMEOUT_S = 30.0
-RETRY = RetryPolicy()
-COMPENSATION_RETRY = RetryPolicy(attempts=10, wait_s_max=300.0)
-
 SAGA_KEYS = (
     "saga", "title", "style", "description", "input", "key", "labels", "amount", "unit", "output", "deadline",
     "on_compensation_failure", "in_doubt", "defaults", "steps",
 )  # fmt: skip
 SAGA_KEYS_LATER = ("starts_on", "correlate", "completes_on", "compensated_on", "publishes", "early", "reactions")
-STEP_KEYS = ("name", "title", "action", "with", "compensation", "pivot", "timeout", "retry")
-STEP_KEYS_LATER = (
-    "after", "when", "for_each", "max_parallel", "sleep", "sleep_until", "wait_for", "approval", "run", "probe",
-    "redact",
-)  # fmt: skip
 
 _SAGA_NAME = re.compile(rf"(?=.{{1,{NAME_LENGTH_MAX}}}$)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
-_STEP_NAME = re.compile(rf"[a-z][a-z0-9_]{{0,{NAME_LENGTH_MAX - 1}}}", re.ASCII)
-_ACTION_NAME = re.compile(rf"(?=.{{1,{ACTION_NAME_LENGTH_MAX}}}$)[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
-_RESERVED = frozenset((  # words of the expression language: `steps.in.output` could not be said
-    "as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let", "loop",
-    "namespace", "null", "package", "return", "true", "var", "void", "while",
-))  # fmt: skip
 _SAGA_RESERVED = frozenset(("actions", "new", "publish", "simulate", "start", "validate", "versions"))  # of addresses
-_RUN = Names(values=("input", "run.key", "run.labels"), texts=("run.id", "run.started_at"))
 _START = Names(values=("input",))
 
 
@@ -165,7 +148,7 @@ def _read(document: Json, actions: Mapping[str, ActionFacts], report: Report) ->
     fields.text("description", length_max=DESCRIPTION_LENGTH_MAX)
     if "input" in fields:
         check_schema(fields.raw("input"), ("input",), report)
-    steps = _steps(fields, _Defaults.read(fields), actions)
+    steps = read_steps(fields, actions)
     deadline_s = fields.duration_s("deadline", 0.0, 0.001, DEADLINE_S_MAX)
     return Definition(
         saga=saga,
@@ -176,38 +159,12 @@ def _read(document: Json, actions: Mapping[str, ActionFacts], report: Report) ->
         labels=_labels(fields),
         amount=_amount(fields),
         unit=fields.text("unit", length_max=UNIT_LENGTH_MAX),
-        output=fields.template("output", _readable(_RUN, [step.name for step in steps], ())),
+        output=fields.template("output", readable(RUN_NAMES, [step.name for step in steps], ())),
         deadline_s=deadline_s or None,
         stops_on_compensation_failure=fields.choice("on_compensation_failure", ("stop", "continue")) == "stop",
         asks_when_in_doubt=fields.choice("in_doubt", ("compensate", "ask")) == "ask",
         content_hash=content_hash(document),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Defaults:
-    """What a step is given when it does not say otherwise."""
-
-    timeout_s: float
-    retry: RetryPolicy
-    compensation_retry: RetryPolicy
-
-    @classmethod
-    def read(cls, fields: Fields) -> _Defaults:
-        if "defaults" not in fields:
-            return cls(TIMEOUT_S, RETRY, COMPENSATION_RETRY)
-        known = ("timeout", "retry", "compensation_retry")
-        said = Fields(fields.raw("defaults"), ("defaults",), fields.report, what="`defaults`", known=known)
-        return cls(
-            said.timeout_s(TIMEOUT_S),
-            said.retry("retry", RETRY),
-            said.retry("compensation_retry", COMPENSATION_RETRY),
-        )
-
-
-def _readable(base: Names, before: list[str], later: tuple[str, ...]) -> Names:
-    usable = tuple(name for name in before if _STEP_NAME.fullmatch(name) and name not in _RESERVED)
-    return Names(values=base.values, texts=base.texts, steps=usable, later_steps=frozenset(later))
 
 
 def _text_template(fields: Fields, key: str) -> CompiledTemplate | None:
@@ -239,7 +196,7 @@ def _labels(fields: Fields) -> dict[str, CompiledTemplate]:
         fields.error("labels", "too_many", f"a saga has at most {LABELS_MAX} labels; found {len(value)}.")
     found = {}
     for name, source in value.items():
-        if not _STEP_NAME.fullmatch(name):
+        if not STEP_NAME.fullmatch(name):
             message = f"a label's name must be small letters, digits and underscores; found {found_text(name)}."
             fields.report.error((*path, name), "wrong_value", message, at_key=True)
         if isinstance(source, list | dict) or source is None:
@@ -248,146 +205,3 @@ def _labels(fields: Fields) -> dict[str, CompiledTemplate]:
         elif compiled := template(source, (*path, name), _START, fields.report):
             found[name] = compiled
     return found
-
-
-def _steps(fields: Fields, defaults: _Defaults, actions: Mapping[str, ActionFacts]) -> tuple[Step, ...]:
-    value = fields.raw("steps")
-    if "steps" not in fields:
-        fields.missing("steps", "a saga is a list of steps.")
-        return ()
-    if not isinstance(value, list) or not value:
-        found = "an empty list" if value == [] else found_text(value)
-        fields.error("steps", "wrong_type", f"`steps` must be a list of at least one step; found {found}.")
-        return ()
-    if len(value) > STEPS_MAX:
-        fields.error("steps", "too_many", f"a saga has at most {STEPS_MAX} steps; found {len(value)}.")
-        return ()
-    names = [str(each.get("name", "")) if isinstance(each, dict) else "" for each in value]
-    return tuple(
-        _StepReader(each, position, names, defaults, actions, fields.report).read()
-        for position, each in enumerate(value)
-    )
-
-
-class _StepReader:
-    """Reads one step."""
-
-    def __init__(
-        self,
-        value: Json,
-        position: int,
-        names: list[str],
-        defaults: _Defaults,
-        actions: Mapping[str, ActionFacts],
-        report: Report,
-    ) -> None:
-        path: Path = ("steps", position)
-        self.fields = Fields(value, path, report, what="a step", known=STEP_KEYS, later=STEP_KEYS_LATER)
-        self.position = position
-        self.names = names
-        self.defaults = defaults
-        self.actions = actions
-        self.report = report
-        self.scope = _readable(_RUN, names[:position], tuple(names[position:]))
-
-    def read(self) -> Step:
-        fields = self.fields
-        name = self._name() if fields.is_mapping else ""
-        action, facts = self._action(fields)
-        timeout_s = fields.timeout_s(self.defaults.timeout_s)
-        return Step(
-            name=name,
-            title=fields.text("title", name.replace("_", " ").capitalize(), length_max=TITLE_LENGTH_MAX),
-            position=self.position,
-            action=Half(
-                action=action,
-                arguments=self._arguments(fields, self.scope),
-                timeout_s=timeout_s,
-                retry=fields.retry("retry", self.defaults.retry),
-                is_atomic=facts.is_atomic,
-            ),
-            compensation=self._compensation(timeout_s),
-            writes=not facts.reads_only,
-            after=tuple(self.names[self.position - 1 : self.position]),
-            is_pivot=fields.flag("pivot"),
-        )
-
-    def _name(self) -> str:
-        name = self.fields.name(
-            "name", _STEP_NAME, f"small letters, digits and underscores, a letter first, at most {NAME_LENGTH_MAX}",
-            "expressions call a step by its name, such as process_payment.",
-        )  # fmt: skip
-        if name in _RESERVED:
-            self.fields.error("name", "reserved", f"`{name}` is a word of the expression language.")
-        elif name and name in self.names[: self.position]:
-            first = self.names.index(name) + 1
-            self.fields.error("name", "duplicate_name", f"two steps are called `{name}`; the first is step {first}.")
-        return name
-
-    def _action(self, fields: Fields) -> tuple[PythonAction, ActionFacts]:
-        value = fields.raw("action")
-        if "action" not in fields:
-            if fields.is_mapping and not any(key in fields for key in STEP_KEYS_LATER):
-                fields.missing("action", "a step says what to call, such as shop.process_payment.")
-            return PythonAction(""), ActionFacts()
-        if isinstance(value, dict):
-            later = ("http", "command")
-            form = Fields(value, fields.at("action"), self.report, what="an action", known=("python",), later=later)
-            if "python" not in form:
-                if not any(key in form for key in later):
-                    form.missing("python", "an action is a name, or {python: name}.")
-                return PythonAction(""), ActionFacts()
-            fields, key, value = form, "python", form.raw("python")
-        else:
-            key = "action"
-        if not isinstance(value, str) or not _ACTION_NAME.fullmatch(value):
-            message = f"`{key}` must be the dotted name of an action, such as shop.process_payment; "
-            fields.error(key, "wrong_value", message + f"found {found_text(value)}.")
-            return PythonAction(""), ActionFacts()
-        if value not in self.actions:
-            message = f"no action called `{value}` is registered here.{hint(value, self.actions)}"
-            self.report.warning(fields.at(key), "action_unknown", message)
-        return PythonAction(value), self.actions.get(value, ActionFacts())
-
-    def _arguments(self, fields: Fields, names: Names) -> CompiledTemplate:
-        value = fields.raw("with")
-        if "with" in fields and not isinstance(value, dict):
-            message = f"`with` must be a mapping of arguments to values; found {found_text(value)}."
-            fields.error("with", "wrong_type", message)
-            return _NO_ARGUMENTS
-        return fields.template("with", names) or _NO_ARGUMENTS
-
-    def _compensation(self, timeout_s: float) -> Half | None:
-        value = self.fields.raw("compensation")
-        if "compensation" not in self.fields or value == "none":
-            return None
-        path = self.fields.at("compensation")
-        if not isinstance(value, dict):
-            message = f"`compensation` must be a mapping with an action, or `none`; found {found_text(value)}."
-            self.report.error(path, "wrong_type", message)
-            return None
-        known = ("action", "with", "timeout", "retry")
-        fields = Fields(
-            {key: part for key, part in value.items() if key != "when"},
-            path, self.report, what="a compensation", known=known,
-        )  # fmt: skip
-        if "when" in value:
-            message = "a compensation never has `when`: what was done is undone."
-            self.report.error((*path, "when"), "unknown_key", message, at_key=True)
-        action, facts = self._action(fields)
-        names = Names(
-            values=(*self.scope.values, "step.output", "step.input", "reason"),
-            texts=(*self.scope.texts, "step.outcome"),
-            steps=self.scope.steps,
-            later_steps=self.scope.later_steps,
-        )
-        return Half(
-            action=action,
-            arguments=self._arguments(fields, names),
-            timeout_s=fields.timeout_s(timeout_s),
-            retry=fields.retry("retry", self.defaults.compensation_retry),
-            is_atomic=facts.is_atomic,
-        )
-
-
-_NO_ARGUMENTS = compile_template({}, Names())

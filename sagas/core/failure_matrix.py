@@ -80,7 +80,6 @@ _Case = tuple[str, Case, dict[str, "Json"], tuple[dict[str, "Json"], ...]]
 
 def _cases(definition: Definition) -> Iterator[_Case]:
     yield "", Case.NOTHING, {}, ()
-    is_past_pivot = False
     for step in definition.steps:
         name = step.name
         yield name, Case.REJECTED, {name: "rejected"}, ()
@@ -90,14 +89,13 @@ def _cases(definition: Definition) -> Iterator[_Case]:
             yield name, Case.UNKNOWN_AFTER, {name: {"outcome": "unknown", "happened": True}}, ()
         yield name, Case.WORKER_LOST, {name: ["worker_lost"]}, ()
         yield name, Case.WORKER_LOST_ALWAYS, {name: "worker_lost"}, ()
-        if step.compensation is not None and not is_past_pivot:
+        if step.compensation is not None and name not in definition.past_pivot:
             yield _compensation_fails(definition, step)
-        is_past_pivot |= step.is_pivot
 
 
 def _compensation_fails(definition: Definition, step: Step) -> _Case:
     faults: dict[str, Json] = {f"{step.name}.compensation": "failed"}
-    after = definition.successors[step.name]
+    after = [name for name in definition.successors[step.name] if definition.by_name[name].when is None]
     if after:
         return step.name, Case.COMPENSATION_FAILS, {after[0]: "rejected", **faults}, ()
     return step.name, Case.COMPENSATION_FAILS, faults, ({"verb": "cancel", "during": step.name},)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sagas.core import messages as m
 from sagas.core.expressions import ExpressionError
 from sagas.core.outcome import EXPRESSION_ERROR, Error, Failed, Outcome, Rejected, Succeeded, Unknown
+from sagas.core.problem import found_text
 from sagas.core.retry import is_spent, wait_s
 from sagas.core.scope import Scope
 from sagas.core.vocabulary import Direction, OutcomeKind, Phase, StepKey, StepStatus
@@ -23,18 +24,39 @@ PAST_PIVOT = "failed_past_pivot"
 
 
 def start_ready(draft: Draft) -> None:
-    """Start every candidate whose predecessors are all satisfied."""
+    """Start every candidate whose predecessors are all satisfied; a skipped one makes way for those after it."""
     definition = draft.definition
-    todo, seen = set(draft.candidates), set(draft.candidates)
+    todo = set(draft.candidates)
     while todo and not draft.state.is_turning:
-        name = min(todo, key=lambda one: definition.by_name[one].position)
+        name = min(todo, key=definition.rank.__getitem__)
         todo.discard(name)
-        status = draft.step(StepKey(name)).status
-        if status is StepStatus.SKIPPED:  # perhaps skipped before its turn came: what follows may be ready now
-            todo.update(set(definition.successors[name]) - seen)
-            seen.update(definition.successors[name])
-        if status is StepStatus.PENDING and all(_is_satisfied(draft, one) for one in definition.by_name[name].after):
-            start(draft, StepKey(name))
+        key = StepKey(name)
+        if draft.step(key).status is StepStatus.PENDING and all(
+            _is_satisfied(draft, one) for one in definition.by_name[name].after
+        ):
+            _begin(draft, key)
+        if draft.step(key).status is StepStatus.SKIPPED:
+            todo.update(definition.successors[name])
+
+
+def _begin(draft: Draft, key: StepKey) -> None:
+    """Start a step for the first time, unless its condition says to go on without it."""
+    when = draft.definition.by_name[key.step].when
+    if when is None:
+        start(draft, key)
+        return
+    try:
+        value = when.render(draft.scope(key, Phase.ACTION))
+    except ExpressionError as error:
+        fail(draft, key, OutcomeKind.FAILED, Error(EXPRESSION_ERROR, f"`when`: {error}"))
+        return
+    if value is True:
+        start(draft, key)
+    elif value is False:
+        draft.emit(m.StepSkipped(step=key.step, item=key.item, is_condition=True))
+    else:
+        message = f"`when` must be true or false; it is {found_text(value)}."
+        fail(draft, key, OutcomeKind.FAILED, Error(EXPRESSION_ERROR, message))
 
 
 def _is_satisfied(draft: Draft, name: str) -> bool:

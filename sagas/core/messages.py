@@ -256,11 +256,12 @@ class StepSettled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepSkipped:
-    """A person decided to go on without this step."""
+    """The run goes on without this step: a person decided so, or its condition is false."""
 
     step: str
     item: int = NO_ITEM
     output: Json = None
+    is_condition: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

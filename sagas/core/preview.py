@@ -59,7 +59,7 @@ def plan_cancel(definition: Definition, state: RunState, now: datetime) -> Cance
         happened = set(backward.happened(turned, definition))
     draft = Draft(definition, turned, now, 0.5)
     by_name = definition.by_name
-    ordered = sorted(happened | set(in_flight), key=lambda key: (-by_name[key.step].position, -key.item))
+    ordered = sorted(happened | set(in_flight), key=lambda key: (-definition.rank[key.step], -key.item))
     undo = tuple(_planned(draft, key, is_certain=key in happened) for key in ordered if by_name[key.step].compensation)
     stays = tuple(key for key in reversed(ordered) if by_name[key.step].compensation is None)
     return CancelPlan(in_flight=in_flight, undo=undo, stays=stays)

@@ -29,6 +29,7 @@ def check(definition: Definition, document: Json, actions: Mapping[str, ActionFa
     _compensations(definition, document, report)
     _endless_retries(definition, document, report)
     _missing_outputs(definition, report, actions)
+    _joins(definition, report)
     _time_budget(definition, report)
     _inputs(definition, report)
     if definition.key is not None and not _expressions(definition.key):
@@ -46,7 +47,19 @@ def _pivot(definition: Definition, document: Json, report: Report) -> None:
     if first.compensation is not None:
         message = "the pivot is the point of no return: it cannot have a compensation."
         report.error(("steps", first.position, "compensation"), "pivot_compensated", message, at_key=True)
-    for step in definition.steps[first.position + 1 :]:
+    if first.when is not None:
+        message = "the pivot is the point of no return: it cannot depend on a condition."
+        report.error(("steps", first.position, "when"), "pivot_conditional", message, at_key=True)
+    ancestors = definition.ancestors
+    for step in definition.steps:
+        if not step.is_pivot and step.name not in ancestors[first.name] and step.name not in definition.past_pivot:
+            message = (
+                f"`{step.name}` runs beside the pivot `{first.name}`: nobody could say whether it is undone. "
+                "Let it come before the pivot or after it."
+            )
+            report.error(("steps", step.position, "after"), "beside_pivot", message)
+        if step.name not in definition.past_pivot:
+            continue
         if "compensation" in document["steps"][step.position] and step.compensation is not None:
             message = f"this compensation never runs: `{step.name}` comes after the pivot `{first.name}`."
             report.warning(("steps", step.position, "compensation"), "compensation_after_pivot", message)
@@ -65,8 +78,15 @@ def _compensations(definition: Definition, document: Json, report: Report) -> No
 
 
 def _before_pivot(definition: Definition) -> tuple[Step, ...]:
-    pivot = next((step.position for step in definition.steps if step.is_pivot), len(definition.steps))
-    return definition.steps[:pivot]
+    return tuple(step for step in definition.steps if not step.is_pivot and step.name not in definition.past_pivot)
+
+
+def _joins(definition: Definition, report: Report) -> None:
+    for step in definition.steps:
+        before = [definition.by_name[name] for name in step.after]
+        if len(before) > 1 and all(one.when is not None for one in before):
+            message = f"all that `{step.name}` comes after may be skipped; then it starts although nothing was done."
+            report.warning(("steps", step.position, "after"), "join_may_be_empty", message)
 
 
 def _endless_retries(definition: Definition, document: Json, report: Report) -> None:
@@ -98,10 +118,16 @@ def _missing_outputs(definition: Definition, report: Report, actions: Mapping[st
 def _time_budget(definition: Definition, report: Report) -> None:
     if definition.deadline_s is None:
         return
-    budget_s = sum(_half_budget_s(step.action.timeout_s, step.action.retry) for step in definition.steps)
+    until_s: dict[str, float] = {}
+    for name in definition.rank:
+        step = definition.by_name[name]
+        until_s[name] = _half_budget_s(step.action.timeout_s, step.action.retry) + max(
+            (until_s[one] for one in step.after if one in until_s), default=0.0
+        )
+    budget_s = max(until_s.values(), default=0.0)
     if budget_s > definition.deadline_s:
         message = (
-            f"time-outs, attempts and waits of the steps add up to {budget_s:.0f} s, "
+            f"time-outs, attempts and waits of the steps add up to {budget_s:.0f} s on the longest way, "
             f"which is more than the deadline of {definition.deadline_s:.0f} s."
         )
         report.warning(("deadline",), "deadline_short", message)
@@ -157,6 +183,8 @@ def _templates(definition: Definition) -> Iterator[tuple[Path, Template]]:
     yield from ((("labels", name), template) for name, template in definition.labels.items())
     for step in definition.steps:
         place = ("steps", step.position)
+        if step.when is not None:
+            yield (*place, "when"), step.when
         yield (*place, "with"), step.action.arguments
         if step.compensation is not None:
             yield (*place, "compensation", "with"), step.compensation.arguments

@@ -65,6 +65,7 @@ class _Supposed:
     step: str  # whose input it is; empty for the output of the run
     phase: Phase | None
     by: Supposing
+    otherwise: Json = None  # the value that is supposed
 
     @property
     def source(self) -> Json:
@@ -72,16 +73,21 @@ class _Supposed:
 
     def render(self, scope: Mapping[str, Json]) -> Json:
         self.by.count(0)
+        missing = sorted(self.reads & self.by.made_up)
+        error: object = "it is null"
         try:
-            return self.template.render(_Ticking(scope, self.by))
-        except ExpressionError as error:
-            missing = sorted(self.reads & self.by.made_up)
+            value = self.template.render(_Ticking(scope, self.by))
+            if not missing or value is not None or self.otherwise is None:
+                return value
+        except ExpressionError as broken:
             if not missing:
                 raise
+            error = broken
+        if missing:
             named = ", ".join(f"`{name}`" for name in missing)
             message = f"The script gives no output of {named}, so this was supposed to have a value: {error}."
             self.by.note(Note("output_missing", message, self.step, self.phase))
-            return None
+        return self.otherwise
 
 
 def suppose(definition: Definition, by: Supposing) -> Definition:
@@ -93,6 +99,7 @@ def suppose(definition: Definition, by: Supposing) -> Definition:
     steps = tuple(
         replace(
             step,
+            when=None if step.when is None else _supposed(step.when, step.name, Phase.ACTION, by, otherwise=True),
             action=half(step.action, step.name, Phase.ACTION),
             compensation=None if step.compensation is None else half(step.compensation, step.name, Phase.COMPENSATION),
         )
@@ -112,10 +119,10 @@ def suppose(definition: Definition, by: Supposing) -> Definition:
     )
 
 
-def _supposed(template: Template, step: str, phase: Phase | None, by: Supposing) -> Template:
+def _supposed(template: Template, step: str, phase: Phase | None, by: Supposing, *, otherwise: Json = None) -> Template:
     if not isinstance(template, CompiledTemplate) or not template.expressions:
         return template
     reads = {name for text in template.expressions for name in _STEP_OUTPUT.findall(text)}
     if any(_OWN_OUTPUT.search(text) for text in template.expressions):
         reads.add(step)
-    return _Supposed(template, frozenset(reads), step, phase, by)
+    return _Supposed(template, frozenset(reads), step, phase, by, otherwise)

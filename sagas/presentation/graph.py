@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from django.urls import reverse
@@ -17,6 +16,20 @@ from django.utils.translation import ngettext
 
 from sagas.core.vocabulary import CompensationStatus, StepStatus
 from sagas.presentation.format import duration, whole
+from sagas.presentation.layout import (
+    GAP,
+    MARGIN,
+    MIDDLE_Y,
+    NODE_HEIGHT,
+    NODE_WIDTH,
+    PICTURE_HEIGHT,
+    Edge,
+    Layout,
+    Node,
+    backward_edges,
+    forward_edges,
+    pairs,
+)
 from sagas.presentation.sentence import Left
 from sagas.presentation.status import Look, compensation_look, step_look
 from sagas.queries.plan import Undo, step_plans
@@ -28,59 +41,12 @@ if TYPE_CHECKING:
     from sagas.core.vocabulary import Json
     from sagas.queries.run_detail import Attempt, RunDetail
 
-NODE_WIDTH, NODE_HEIGHT = 188, 60
-MARGIN = 12
-FORWARD_Y = 40
-BACKWARD_Y = 184
-PICTURE_HEIGHT = 284
-MIDDLE_Y = 142  # where the jump from the failed step runs
 TITLE_CHARACTERS_MAX = 20
 FACTS_CHARACTERS_MAX = 26
 NODES_MAX = 60  # morphing more than this costs a viewer tens of milliseconds; the table is the truth
-GAPS = {1: 0, 2: 112, 3: 96, 4: 56}
-GAP = 28
-
 _ENDED = {StepStatus.SUCCEEDED.value, StepStatus.FAILED.value, StepStatus.IN_DOUBT.value, StepStatus.SKIPPED.value}
 _UNREACHED = {CompensationStatus.NONE.value, CompensationStatus.PENDING.value, CompensationStatus.NOT_NEEDED.value}
 _ACTIVE = {"running", "waiting", "retrying"}
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One box: a link to its step."""
-
-    id: str
-    x: int
-    y: int
-    url: str
-    title: str
-    full_title: str
-    look: Look
-    facts: tuple[str, ...]  # second line: state in words, how long, which try
-    left: Left | None  # counts down to the next try
-    is_reached: bool
-    is_current: bool
-
-    @property
-    def bottom(self) -> int:
-        """Where it ends below."""
-        return self.y + NODE_HEIGHT
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """One line. `kind` is forward, backward, pair or jump."""
-
-    kind: str
-    path: str
-    is_reached: bool = True
-
-    @property
-    def arrow(self) -> str:
-        """Which arrow head it ends in; empty for none."""
-        if self.kind == "pair":
-            return ""
-        return "forward" if self.kind == "backward" and not self.is_reached else self.kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,31 +107,41 @@ def _draw(subject: _Subject, now: datetime) -> Graph:
     steps = subject.steps
     if len(steps) > NODES_MAX:
         return Graph(0, 0, subject.label, is_too_big=True)
-    gap = GAPS.get(len(steps), GAP)
-    places = [MARGIN + place * (NODE_WIDTH + gap) for place in range(len(steps))]
-    width = (places[-1] if places else 0) + NODE_WIDTH + MARGIN + (gap if _ends_in_pivot(steps) else 0)
-    forward = tuple(_forward(subject, step, x, now) for step, x in zip(steps, places, strict=True))
+    layout = Layout.of(steps)
+    width = max((layout.x(place) for place in range(len(steps))), default=0) + NODE_WIDTH + MARGIN
+    pivot = next((place for place, step in enumerate(steps) if step.plan.is_pivot), None)
+    width += layout.gap if pivot is not None and layout.columns[pivot] == max(layout.columns) else 0
+    forward = tuple(
+        _forward(subject, step, layout.x(place), layout.forward_y(place), now) for place, step in enumerate(steps)
+    )
     backward = {
-        place: _backward(subject, step, x, now)
-        for place, (step, x) in enumerate(zip(steps, places, strict=True))
+        place: _backward(subject, step, layout.x(place), layout.backward_y(place), now)
+        for place, step in enumerate(steps)
         if step.plan.undo is Undo.DECLARED or step.is_undoing
     }
-    jump, jump_x = _jump(subject, forward, backward)
-    pivot = next((place for place, step in enumerate(steps) if step.plan.is_pivot), None)
+    jump, jump_x = _jump(subject, forward, backward, layout)
     return Graph(
         width,
-        PICTURE_HEIGHT,
+        PICTURE_HEIGHT + 2 * layout.lower,
         subject.label,
         forward,
-        tuple(reversed(backward.values())),
-        (*_forward_edges(forward), *_pairs(forward, backward), *_backward_edges(backward), *jump),
+        tuple(backward[place] for place in sorted(backward, key=lambda one: (-layout.columns[one], -one))),
+        (
+            *forward_edges(steps, forward, layout),
+            *pairs(forward, backward, layout),
+            *backward_edges(steps, backward, layout),
+            *jump,
+        ),
         tuple(
-            Words(x + NODE_WIDTH // 2, BACKWARD_Y + NODE_HEIGHT // 2, _no_compensation(step))
-            for place, (step, x) in enumerate(zip(steps, places, strict=True))
+            Words(
+                layout.x(place) + NODE_WIDTH // 2, layout.backward_y(place) + NODE_HEIGHT // 2, _no_compensation(step)
+            )
+            for place, step in enumerate(steps)
             if place not in backward
         ),
-        None if pivot is None else places[pivot] + NODE_WIDTH + max(gap, GAP) // 2,
+        None if pivot is None else layout.x(pivot) + NODE_WIDTH + max(layout.gap, GAP) // 2,
         jump_x=jump_x,
+        jump_y=MIDDLE_Y + layout.lower - 10,
     )
 
 
@@ -197,7 +173,7 @@ def _definition_label(steps: tuple[StepDetail, ...]) -> str:
     }  # fmt: skip
 
 
-def _forward(subject: _Subject, step: StepDetail, x: int, now: datetime) -> Node:
+def _forward(subject: _Subject, step: StepDetail, x: int, y: int, now: datetime) -> Node:
     look = step_look(step.status, step.last_outcome)
     most = step.plan.attempts_max
     if subject.run_id is None:
@@ -207,7 +183,7 @@ def _forward(subject: _Subject, step: StepDetail, x: int, now: datetime) -> Node
     return Node(
         id=f"node-{_anchor(step.key)}",
         x=x,
-        y=FORWARD_Y,
+        y=y,
         url=_address(subject, step),
         title=_short(step.plan.title),
         full_title=f"{step.plan.title}: {look.label if subject.run_id else step.plan.action}",
@@ -219,7 +195,7 @@ def _forward(subject: _Subject, step: StepDetail, x: int, now: datetime) -> Node
     )
 
 
-def _backward(subject: _Subject, step: StepDetail, x: int, now: datetime) -> Node:
+def _backward(subject: _Subject, step: StepDetail, x: int, y: int, now: datetime) -> Node:
     status, most = step.compensation_status, step.plan.compensation_attempts_max
     look = compensation_look(status, step.last_undo_outcome)
     if subject.run_id is None:
@@ -229,7 +205,7 @@ def _backward(subject: _Subject, step: StepDetail, x: int, now: datetime) -> Nod
     return Node(
         id=f"node-{_anchor(step.key)}-undo",
         x=x,
-        y=BACKWARD_Y,
+        y=y,
         url=_address(subject, step, "#undo"),
         title=_short(step.undo_title),
         full_title=f"{step.undo_title}: {look.label if subject.run_id else step.plan.compensation}",
@@ -287,48 +263,25 @@ def _spent(attempts: tuple[Attempt, ...]) -> timedelta | None:
     return None if last.ended_at is None else last.ended_at - attempts[0].started_at
 
 
-def _forward_edges(nodes: tuple[Node, ...]) -> list[Edge]:
-    y = FORWARD_Y + NODE_HEIGHT // 2
-    return [
-        Edge("forward", f"M{left.x + NODE_WIDTH} {y}H{right.x - 7}", is_reached=right.is_reached)
-        for left, right in pairwise(nodes)
-    ]
-
-
-def _pairs(forward: tuple[Node, ...], backward: dict[int, Node]) -> list[Edge]:
-    return [
-        Edge("pair", f"M{node.x + NODE_WIDTH // 2} {forward[place].bottom}V{node.y}")
-        for place, node in backward.items()
-    ]
-
-
-def _backward_edges(backward: dict[int, Node]) -> list[Edge]:
-    y = BACKWARD_Y + NODE_HEIGHT // 2
-    nodes = list(backward.values())
-    return [
-        Edge("backward", f"M{right.x} {y}H{left.x + NODE_WIDTH + 7}", is_reached=left.is_reached and right.is_reached)
-        for left, right in pairwise(nodes)
-    ]
-
-
 def _jump(
-    subject: _Subject, forward: tuple[Node, ...], backward: dict[int, Node]
+    subject: _Subject, forward: tuple[Node, ...], backward: dict[int, Node], layout: Layout
 ) -> tuple[tuple[Edge, ...], int | None]:
     """Draw the way from where the run turned to the first undo."""
     undoing = [place for place, step in enumerate(subject.steps) if step.is_undoing and place in backward]
     if not undoing:
         return (), None
-    first = backward[max(undoing)]
+    first = backward[max(undoing, key=lambda place: (layout.columns[place], -layout.rows[place]))]
     turned = next((place for place, step in enumerate(subject.steps) if step.plan.name == subject.turned), None)
     if turned is None:
         turned = max(place for place, step in enumerate(subject.steps) if step.status in _ENDED or step.is_undoing)
     start, end = forward[turned].x + NODE_WIDTH // 2 + 24, first.x + NODE_WIDTH // 2 + 24
-    top, bottom = FORWARD_Y + NODE_HEIGHT, BACKWARD_Y - 10
+    top, middle, bottom = forward[turned].bottom, MIDDLE_Y + layout.lower, first.y - 10
     if start == end:
         return (Edge("jump", f"M{start} {top}V{bottom}"),), None
+    way = 1 if start > end else -1
     path = (
-        f"M{start} {top}V{MIDDLE_Y - 10}Q{start} {MIDDLE_Y} {start - 10} {MIDDLE_Y}"
-        f"H{end + 10}Q{end} {MIDDLE_Y} {end} {MIDDLE_Y + 10}V{bottom}"
+        f"M{start} {top}V{middle - 10}Q{start} {middle} {start - 10 * way} {middle}"
+        f"H{end + 10 * way}Q{end} {middle} {end} {middle + 10}V{bottom}"
     )
     return (Edge("jump", path),), (start + end) // 2
 
@@ -343,10 +296,6 @@ def _no_compensation(step: StepDetail) -> tuple[str, ...]:
             return (_("No compensation declared"), _("it changes nothing"))
         case _:
             return (_("No compensation needed"),)
-
-
-def _ends_in_pivot(steps: tuple[StepDetail, ...]) -> bool:
-    return bool(steps) and steps[-1].plan.is_pivot
 
 
 def _short(title: str) -> str:

@@ -53,7 +53,6 @@ _TEMPLATES = {
     "attention_needed": gettext_noop("A person is needed for “%(step)s”"),
     "attention_cleared": gettext_noop("A person has decided about “%(step)s”"),
     "order_refused": gettext_noop("The order “%(verb)s” of %(by)s no longer applied: %(why)s"),
-    "step_skipped": gettext_noop("“%(step)s” is skipped: the run goes on without it"),
     "compensation_settled": gettext_noop("“%(step)s” was undone by hand: %(reference)s"),
     "compensation_given_up": gettext_noop("Undoing “%(step)s” was given up: what it did stays"),
     "run_paused": gettext_noop("Paused: nothing new is sent"),
@@ -149,6 +148,12 @@ def _settled_template(data: Mapping[str, Any]) -> str:
     return _("“%(step)s” was settled by hand: it did not happen")
 
 
+def _skipped_template(data: Mapping[str, Any]) -> str:
+    if data.get("is_condition"):
+        return _("“%(step)s” is skipped: its condition is false")
+    return _("“%(step)s” is skipped: the run goes on without it")
+
+
 def _partly_template(data: Mapping[str, Any]) -> str:
     if not data.get("stays"):
         return _("Partially compensated")
@@ -174,6 +179,7 @@ _CHOSEN: Mapping[str, Callable[[Mapping[str, Any]], str]] = {  # those whose wor
     "turn_requested": _turn_template,
     "order_taken": _order_template,
     "step_settled": _settled_template,
+    "step_skipped": _skipped_template,
     "run_partially_compensated": _partly_template,
     "run_terminated": _terminated_template,
 }

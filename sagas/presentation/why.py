@@ -69,7 +69,7 @@ def _completed(detail: RunDetail, _now: datetime) -> Why | None:
     run = detail.run
     if run.status != RunStatus.COMPLETED.value:
         return None
-    skipped = [step.plan.title for step in detail.steps if step.status == StepStatus.SKIPPED.value]
+    skipped = [step.plan for step in detail.steps if step.status == StepStatus.SKIPPED.value]
     template = ngettext(
         "Completed in %(took)s: the one step succeeded.",
         "Completed in %(took)s: all %(count)s steps succeeded.",
@@ -79,9 +79,14 @@ def _completed(detail: RunDetail, _now: datetime) -> Why | None:
         template = _("Completed in %(took)s: %(done)s of %(count)s steps succeeded.")
     took = duration((run.finished_at or run.updated_at) - run.created_at)
     sentences = [say(template, took=took, count=run.steps_total, done=run.steps_total - len(skipped))]
-    if skipped:
-        skips = ngettext("%(steps)s was skipped by a person.", "%(steps)s were skipped by a person.", len(skipped))
-        sentences.append(say(skips, steps=listed(skipped)))
+    by_person = [plan.title for plan in skipped if not plan.condition]
+    if by_person:
+        skips = ngettext("%(steps)s was skipped by a person.", "%(steps)s were skipped by a person.", len(by_person))
+        sentences.append(say(skips, steps=listed(by_person)))
+    if len(by_person) < len(skipped):
+        titles = [plan.title for plan in skipped if plan.condition]
+        skips = ngettext("%(steps)s was not needed.", "%(steps)s were not needed.", len(titles))
+        sentences.append(say(skips, steps=listed(titles)))
     if (run.reason or {}).get("cause") == "output":
         sentences.append(say(_("Its output could not be made: %(message)s."), message=message_in(run.reason)))
     return Why("completed", tuple(sentences), Tone.SUCCESS, "circle-check")

@@ -6,10 +6,12 @@ so an unknown form becomes a gap in the picture, never an error.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from sagas.core import dag
 from sagas.core.duration import parse_duration_s
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ class StepPlan:
     compensation: str = ""
     compensation_title: str = ""
     is_pivot: bool = False
+    after: tuple[str, ...] = ()
+    condition: str = ""  # `when`, as written
     attempts_max: int | None = _ATTEMPTS_DEFAULT
     compensation_attempts_max: int | None = _COMPENSATION_ATTEMPTS_DEFAULT
     timeout_s: float | None = None
@@ -52,8 +56,36 @@ def step_plans(document: Json) -> tuple[StepPlan, ...]:
     found = document.get("steps")
     steps = [step for step in found if isinstance(step, dict)] if isinstance(found, list) else []
     defaults = _object(document.get("defaults"))
-    pivot = next((place for place, step in enumerate(steps) if step.get("pivot")), len(steps))
-    return tuple(_step_plan(step, place, defaults, is_behind_pivot=place >= pivot) for place, step in enumerate(steps))
+    after = _order(steps)
+    before = dag.ancestors(after)
+    pivots = {name for name, step in zip(after, steps, strict=False) if step.get("pivot")}
+    return tuple(
+        replace(
+            _step_plan(step, place, defaults, is_behind_pivot=bool(pivots & {name, *before[name]})),
+            after=after[name],
+            condition=_condition(step.get("when")),
+        )
+        for place, (name, step) in enumerate(zip(after, steps, strict=False))
+    )
+
+
+def _order(steps: list[dict[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """Return what each step comes after; by itself, the one above it."""
+    names = [_name(step, place) for place, step in enumerate(steps)]
+    return {
+        name: tuple(one for one in step["after"] if one in names)
+        if isinstance(step.get("after"), list)
+        else tuple(names[place - 1 : place])
+        for place, (name, step) in enumerate(zip(names, steps, strict=True))
+    }
+
+
+def _name(step: dict[str, Any], place: int) -> str:
+    return str(step.get("name") or f"step {place + 1}")
+
+
+def _condition(value: Json) -> str:
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
 def title_of(name: str) -> str:
@@ -67,7 +99,7 @@ def title_of(name: str) -> str:
 
 
 def _step_plan(step: dict[str, Any], place: int, defaults: dict[str, Any], *, is_behind_pivot: bool) -> StepPlan:
-    name = str(step.get("name") or f"step {place + 1}")
+    name = _name(step, place)
     declared = step.get("compensation")
     compensation = _action_name(declared)
     if compensation:

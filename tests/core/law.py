@@ -74,6 +74,32 @@ def linear(
     )
 
 
+def graph(
+    kinds: str, after: Mapping[str, str], *, stops: bool = True, asks: bool = False, false: str = "", attempts: int = 1
+) -> Definition:
+    """Return a saga whose steps have an order of their own.
+
+    Args:
+        kinds: the kind of each step, as in `linear`.
+        after: the numbers of the steps that a step comes after, by its own number: `{"2": "01"}`.
+        stops: whether a compensation that fails stops the others.
+        asks: whether a person is asked when a step is in doubt.
+        false: the numbers of the steps whose condition is false.
+        attempts: of each half.
+    """
+    steps = []
+    for place, kind in enumerate(kinds):
+        made = step(place, kind, attempts, tuple(f"s{one}" for one in after.get(str(place), "")))
+        steps.append(replace(made, when=Fixed(False)) if str(place) in false else made)
+    return Definition(
+        saga="law",
+        title="Law",
+        steps=tuple(steps),
+        stops_on_compensation_failure=stops,
+        asks_when_in_doubt=asks,
+    )
+
+
 def shapes(length: int, kinds: str = "CN") -> Iterator[str]:
     """Every legal order of kinds: at most one pivot, and nothing with a compensation after it."""
     yield from map("".join, product(kinds, repeat=length))

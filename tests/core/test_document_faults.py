@@ -61,10 +61,33 @@ WRONG = [
         "found the number 0."),
         "steps[0].retry.max (line 5, column 44): `initial` (2m) is longer than `max` (1m).",
     ]),
-    (one("    for_each: ${input.items}\n    when: ${input.ok}\n"), [
+    (one("    for_each: ${input.items}\n    probe: {python: shop.look}\n"), [
         "steps[0].for_each (line 5, column 5): `for_each` is part of the format but not built yet in this version.",
-        "steps[0].when (line 6, column 5): `when` is part of the format but not built yet in this version.",
+        "steps[0].probe (line 6, column 5): `probe` is part of the format but not built yet in this version.",
     ]),
+    (one("    when: 3\n"),
+     [("steps[0].when (line 5, column 11): `when` must be an expression that is true or false, "
+      "such as ${input.amount > 1000}; found the number 3.")]),
+    (one("    after: look\n"),
+     [("steps[0].after (line 5, column 12): `after` must be a list of names of steps, such as [reserve, pay]; "
+      'found "look".')]),
+    (steps("  - {name: look, action: shop.look}\n  - {name: see, action: shop.look, after: [lok, look, look]}\n"), [
+        ('steps[1].after[0] (line 4, column 44): `after` must name steps of this saga; found "lok". '
+        "Did you mean `look`?"),
+        "steps[1].after[2] (line 4, column 55): `look` is named twice.",
+    ]),
+    (steps("  - {name: a, action: shop.look, after: [b]}\n  - {name: b, action: shop.look}\n"),
+     [("steps[0].after (line 3, column 41): `a` comes after `b`, which comes after `a`: "
+      "a step cannot wait for itself.")]),
+    (steps("  - {name: a, action: shop.look}\n  - {name: b, action: shop.look, after: [], pivot: true}\n"),
+     [("steps[0].after (line 3, column 5): `a` runs beside the pivot `b`: nobody could say whether it is undone. "
+      "Let it come before the pivot or after it.")]),
+    (steps('  - {name: a, action: shop.look, pivot: true, when: "${input.x == 1}"}\n'),
+     ["steps[0].when (line 3, column 47): The pivot is the point of no return: it cannot depend on a condition."]),
+    (steps("  - {name: a, action: shop.look}\n"
+           '  - {name: b, action: shop.look, after: [], with: {x: "${steps.a.output}"}}\n'),
+     [("steps[1].with.x (line 4, column 55): Step `a` does not come before this place, "
+      "so it has no output or status to read here.")]),
     (steps("  - name: wait\n    sleep: 5m\n"),
      ["steps[0].sleep (line 4, column 5): `sleep` is part of the format but not built yet in this version."]),
     (steps("  - name: call\n    action: {http: {service: x}}\n    compensation: none\n"),
@@ -163,7 +186,7 @@ LINT = [
         "unknown. Read from `input` or `step.input` what the compensation needs.")
     ]),
     (one("deadline: 1m\n"), [
-        ("deadline (line 5, column 11): Time-outs, attempts and waits of the steps add up to 93 s, "
+        ("deadline (line 5, column 11): Time-outs, attempts and waits of the steps add up to 93 s on the longest way, "
         "which is more than the deadline of 60 s.")
     ]),
     (one("input: {properties: {a: {}, b: {}}}\nkey: ${input.a}\n"),

@@ -72,6 +72,14 @@ steps:
      compensation: {action: simulated.slow, with: {takes_s: 0.3}}}
   - {name: last, action: simulated.plain, compensation: none}
 """,
+    "beside": """
+steps:
+  - {name: open, action: simulated.plain, compensation: {action: simulated.plain}}
+  - {name: left, after: [open], action: simulated.plain, compensation: {action: simulated.plain}}
+  - {name: right, after: [open], action: simulated.atomic, compensation: {action: simulated.atomic}}
+  - {name: never, after: [open], when: "${1 == 2}", action: simulated.look}
+  - {name: close, after: [left, right, never], action: simulated.plain, compensation: none}
+""",
     "long": """
 steps:
   - {name: a, action: simulated.plain, compensation: {action: simulated.plain}}

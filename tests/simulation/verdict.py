@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sagas.core import dag
 from sagas.core import messages as m
 from sagas.core.codec import decode
 from sagas.core.definition import Definition
@@ -58,7 +59,8 @@ def judge(world: World, definition: Definition, deaths: int, calm: End | None) -
     found += _orders(world, run, events)
     found += _effects(world, definition, end, events)
     lost = sum(isinstance(event, m.AttemptEnded) and event.code == WORKER_LOST for event in events)
-    if lost > deaths:
+    columns = Counter(dag.layers(definition.predecessors).values())
+    if lost > deaths * max(columns.values()):  # a crash ends all that run beside each other
         found.append(f"{lost} attempts were lost in {deaths} crashes")
     if calm is not None and calm.status == end.status:
         found += _unlike(world, definition, calm, end)

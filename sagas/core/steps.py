@@ -1,0 +1,262 @@
+"""Reading the list of steps of a document."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sagas.core import dag
+from sagas.core.definition import ActionFacts, Half, PythonAction, RetryPolicy, Step
+from sagas.core.expressions import CompiledTemplate, compile_template
+from sagas.core.fields import Fields
+from sagas.core.limits import ACTION_NAME_LENGTH_MAX, NAME_LENGTH_MAX, STEPS_MAX, TITLE_LENGTH_MAX
+from sagas.core.names import Names
+from sagas.core.problem import Path, Report, found_text, hint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sagas.core.vocabulary import Json
+
+TIMEOUT_S = 30.0
+RETRY = RetryPolicy()
+COMPENSATION_RETRY = RetryPolicy(attempts=10, wait_s_max=300.0)
+
+STEP_KEYS = ("name", "title", "action", "with", "after", "when", "compensation", "pivot", "timeout", "retry")
+STEP_KEYS_LATER = (
+    "for_each", "max_parallel", "sleep", "sleep_until", "wait_for", "approval", "run", "probe", "redact",
+)  # fmt: skip
+
+STEP_NAME = re.compile(rf"[a-z][a-z0-9_]{{0,{NAME_LENGTH_MAX - 1}}}", re.ASCII)
+_ACTION_NAME = re.compile(rf"(?=.{{1,{ACTION_NAME_LENGTH_MAX}}}$)[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
+_RESERVED = frozenset((  # words of the expression language: `steps.in.output` could not be said
+    "as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let", "loop",
+    "namespace", "null", "package", "return", "true", "var", "void", "while",
+))  # fmt: skip
+RUN_NAMES = Names(values=("input", "run.key", "run.labels"), texts=("run.id", "run.started_at"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Defaults:
+    """What a step is given when it does not say otherwise."""
+
+    timeout_s: float
+    retry: RetryPolicy
+    compensation_retry: RetryPolicy
+
+    @classmethod
+    def read(cls, fields: Fields) -> _Defaults:
+        if "defaults" not in fields:
+            return cls(TIMEOUT_S, RETRY, COMPENSATION_RETRY)
+        known = ("timeout", "retry", "compensation_retry")
+        said = Fields(fields.raw("defaults"), ("defaults",), fields.report, what="`defaults`", known=known)
+        return cls(
+            said.timeout_s(TIMEOUT_S),
+            said.retry("retry", RETRY),
+            said.retry("compensation_retry", COMPENSATION_RETRY),
+        )
+
+
+def readable(base: Names, before: list[str], later: tuple[str, ...]) -> Names:
+    """Return `base` and the outputs of the steps in `before`; those in `later` exist but may not be read here."""
+    usable = tuple(name for name in before if STEP_NAME.fullmatch(name) and name not in _RESERVED)
+    return Names(values=base.values, texts=base.texts, steps=usable, later_steps=frozenset(later))
+
+
+def read_steps(fields: Fields, actions: Mapping[str, ActionFacts]) -> tuple[Step, ...]:
+    """Read `steps` of a saga, with its `defaults`."""
+    defaults = _Defaults.read(fields)
+    value = fields.raw("steps")
+    if "steps" not in fields:
+        fields.missing("steps", "a saga is a list of steps.")
+        return ()
+    if not isinstance(value, list) or not value:
+        found = "an empty list" if value == [] else found_text(value)
+        fields.error("steps", "wrong_type", f"`steps` must be a list of at least one step; found {found}.")
+        return ()
+    if len(value) > STEPS_MAX:
+        fields.error("steps", "too_many", f"a saga has at most {STEPS_MAX} steps; found {len(value)}.")
+        return ()
+    names = [str(each.get("name", "")) if isinstance(each, dict) else "" for each in value]
+    order = _Order(value, names, fields.report)
+    return tuple(
+        _StepReader(each, position, order, defaults, actions, fields.report).read()
+        for position, each in enumerate(value)
+    )
+
+
+class _Order:
+    """What each step comes after."""
+
+    def __init__(self, steps: list[Json], names: list[str], report: Report) -> None:
+        self.names = names
+        self._report = report
+        self.after = [self._read(each, position) for position, each in enumerate(steps)]
+        by_name = dict(zip(names, self.after, strict=True))
+        is_each_known = len(by_name) == len(names)  # else a step with a name of its own is asked for first
+        if is_each_known and (cycle := dag.find_cycle(by_name)):
+            way = ", which comes after ".join(f"`{name}`" for name in (*cycle[1:], cycle[0]))
+            message = f"`{cycle[0]}` comes after {way}: a step cannot wait for itself."
+            report.error(("steps", names.index(cycle[0]), "after"), "cycle", message)
+        self._before = dag.ancestors(by_name)
+
+    def _read(self, step: Json, position: int) -> tuple[str, ...]:
+        if not isinstance(step, dict) or "after" not in step:
+            return tuple(self.names[position - 1 : position])
+        path, value = ("steps", position, "after"), step["after"]
+        if not isinstance(value, list):
+            message = f"`after` must be a list of names of steps, such as [reserve, pay]; found {found_text(value)}."
+            self._report.error(path, "wrong_type", message)
+            return ()
+        found: dict[str, None] = {}
+        for place, name in enumerate(value):
+            if not isinstance(name, str) or name not in self.names or not name:
+                known = [one for one in self.names if one and one != self.names[position]]
+                message = f"`after` must name steps of this saga; found {found_text(name)}.{hint(str(name), known)}"
+                self._report.error((*path, place), "step_unknown", message)
+            elif name in found:
+                self._report.error((*path, place), "duplicate_name", f"`{name}` is named twice.")
+            else:
+                found[name] = None
+        return tuple(found)
+
+    def readable(self, position: int) -> Names:
+        """Return the names that expressions of one step may use: only what surely came before it."""
+        before = self._before.get(self.names[position], frozenset())
+        usable = [name for name in dict.fromkeys(self.names) if name in before]
+        return readable(RUN_NAMES, usable, tuple(name for name in self.names if name not in before))
+
+
+class _StepReader:
+    """Reads one step."""
+
+    def __init__(
+        self,
+        value: Json,
+        position: int,
+        order: _Order,
+        defaults: _Defaults,
+        actions: Mapping[str, ActionFacts],
+        report: Report,
+    ) -> None:
+        path: Path = ("steps", position)
+        self.fields = Fields(value, path, report, what="a step", known=STEP_KEYS, later=STEP_KEYS_LATER)
+        self.position = position
+        self.names = order.names
+        self.after = order.after[position]
+        self.defaults = defaults
+        self.actions = actions
+        self.report = report
+        self.scope = order.readable(position)
+
+    def read(self) -> Step:
+        fields = self.fields
+        name = self._name() if fields.is_mapping else ""
+        action, facts = self._action(fields)
+        timeout_s = fields.timeout_s(self.defaults.timeout_s)
+        return Step(
+            name=name,
+            title=fields.text("title", name.replace("_", " ").capitalize(), length_max=TITLE_LENGTH_MAX),
+            position=self.position,
+            action=Half(
+                action=action,
+                arguments=self._arguments(fields, self.scope),
+                timeout_s=timeout_s,
+                retry=fields.retry("retry", self.defaults.retry),
+                is_atomic=facts.is_atomic,
+            ),
+            compensation=self._compensation(timeout_s),
+            writes=not facts.reads_only,
+            after=self.after,
+            when=self._when(),
+            is_pivot=fields.flag("pivot"),
+        )
+
+    def _when(self) -> CompiledTemplate | None:
+        value = self.fields.raw("when")
+        if "when" in self.fields and not isinstance(value, bool) and not (isinstance(value, str) and "${" in value):
+            message = "`when` must be an expression that is true or false, such as ${input.amount > 1000}; "
+            self.fields.error("when", "wrong_value", message + f"found {found_text(value)}.")
+            return None
+        return self.fields.template("when", self.scope)
+
+    def _name(self) -> str:
+        name = self.fields.name(
+            "name", STEP_NAME, f"small letters, digits and underscores, a letter first, at most {NAME_LENGTH_MAX}",
+            "expressions call a step by its name, such as process_payment.",
+        )  # fmt: skip
+        if name in _RESERVED:
+            self.fields.error("name", "reserved", f"`{name}` is a word of the expression language.")
+        elif name and name in self.names[: self.position]:
+            first = self.names.index(name) + 1
+            self.fields.error("name", "duplicate_name", f"two steps are called `{name}`; the first is step {first}.")
+        return name
+
+    def _action(self, fields: Fields) -> tuple[PythonAction, ActionFacts]:
+        value = fields.raw("action")
+        if "action" not in fields:
+            if fields.is_mapping and not any(key in fields for key in STEP_KEYS_LATER):
+                fields.missing("action", "a step says what to call, such as shop.process_payment.")
+            return PythonAction(""), ActionFacts()
+        if isinstance(value, dict):
+            later = ("http", "command")
+            form = Fields(value, fields.at("action"), self.report, what="an action", known=("python",), later=later)
+            if "python" not in form:
+                if not any(key in form for key in later):
+                    form.missing("python", "an action is a name, or {python: name}.")
+                return PythonAction(""), ActionFacts()
+            fields, key, value = form, "python", form.raw("python")
+        else:
+            key = "action"
+        if not isinstance(value, str) or not _ACTION_NAME.fullmatch(value):
+            message = f"`{key}` must be the dotted name of an action, such as shop.process_payment; "
+            fields.error(key, "wrong_value", message + f"found {found_text(value)}.")
+            return PythonAction(""), ActionFacts()
+        if value not in self.actions:
+            message = f"no action called `{value}` is registered here.{hint(value, self.actions)}"
+            self.report.warning(fields.at(key), "action_unknown", message)
+        return PythonAction(value), self.actions.get(value, ActionFacts())
+
+    def _arguments(self, fields: Fields, names: Names) -> CompiledTemplate:
+        value = fields.raw("with")
+        if "with" in fields and not isinstance(value, dict):
+            message = f"`with` must be a mapping of arguments to values; found {found_text(value)}."
+            fields.error("with", "wrong_type", message)
+            return _NO_ARGUMENTS
+        return fields.template("with", names) or _NO_ARGUMENTS
+
+    def _compensation(self, timeout_s: float) -> Half | None:
+        value = self.fields.raw("compensation")
+        if "compensation" not in self.fields or value == "none":
+            return None
+        path = self.fields.at("compensation")
+        if not isinstance(value, dict):
+            message = f"`compensation` must be a mapping with an action, or `none`; found {found_text(value)}."
+            self.report.error(path, "wrong_type", message)
+            return None
+        known = ("action", "with", "timeout", "retry")
+        fields = Fields(
+            {key: part for key, part in value.items() if key != "when"},
+            path, self.report, what="a compensation", known=known,
+        )  # fmt: skip
+        if "when" in value:
+            message = "a compensation never has `when`: what was done is undone."
+            self.report.error((*path, "when"), "unknown_key", message, at_key=True)
+        action, facts = self._action(fields)
+        names = Names(
+            values=(*self.scope.values, "step.output", "step.input", "reason"),
+            texts=(*self.scope.texts, "step.outcome"),
+            steps=self.scope.steps,
+            later_steps=self.scope.later_steps,
+        )
+        return Half(
+            action=action,
+            arguments=self._arguments(fields, names),
+            timeout_s=fields.timeout_s(timeout_s),
+            retry=fields.retry("retry", self.defaults.compensation_retry),
+            is_atomic=facts.is_atomic,
+        )
+
+
+_NO_ARGUMENTS = compile_template({}, Names())
