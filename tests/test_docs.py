@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sagas.core import document
+from sagas.core import document, steps
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
@@ -38,5 +38,5 @@ def test_python_in_the_docs_is_python(source):
 
 def test_every_key_of_a_definition_is_described():
     page = (ROOT / "docs/reference/definition.md").read_text()
-    known = {*document.SAGA_KEYS, *document.STEP_KEYS}
+    known = {*document.SAGA_KEYS, *steps.STEP_KEYS}
     assert {key for key in known if not re.search(rf"(?:^|[\s`{{-]){key}[`:]", page, re.MULTILINE)} == set()
