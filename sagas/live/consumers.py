@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -52,6 +53,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
     frame_s_min: float = FRAME_S_MIN
     channel_groups: tuple[str, ...] = ()
     sequence: int = 0
+    stale_at: float = math.inf  # monotonic seconds: what is shown must be read again, nudge or no nudge
     _task: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
@@ -119,13 +121,14 @@ class LiveConsumer(AsyncWebsocketConsumer):
                     self.changed.set()
                 else:
                     await self._send_frame(frames.pulse(self.sequence))
-            if self.changed.is_set():
+            if self.changed.is_set() or now >= self.stale_at:
                 self.changed.clear()
-                read_at = time.monotonic()
+                read_at, self.stale_at = time.monotonic(), math.inf
                 await self._send_frame(await self.read_frame() + frames.pulse(self.sequence))
                 await asyncio.sleep(self.frame_s_min)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.changed.wait(), max(0.0, beat_at - time.monotonic()))
+                wake_at = min(beat_at, self.stale_at)
+                await asyncio.wait_for(self.changed.wait(), max(0.0, wake_at - time.monotonic()))
 
     async def _send_frame(self, html: str) -> None:
         try:
@@ -189,7 +192,7 @@ class RunConsumer(LiveConsumer):
         frame = await frames.get_run_frame(self.run_id, wanted)
         if frame is None:
             return ""
-        self.shown, self.sequence = frame.position, frame.position.sequence
+        self.shown, self.sequence, self.stale_at = frame.position, frame.position.sequence, frame.stale_at
         if self.wanted is not None and self.wanted <= self.shown:  # nudged while it was read: shown already
             self.wanted = None
             self.changed.clear()

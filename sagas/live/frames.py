@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from sagas.core.vocabulary import RunStatus
 from sagas.live.publisher import Position
 from sagas.models import SagaRun
 from sagas.presentation import fragments
+from sagas.queries.run_detail import find_run_detail
 from sagas.queries.runs import list_rows, matching
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 REUSE_S = 1.0  # a new viewer is shown the last frame if it is this fresh; the tail nudges what came after
 NEWCOMERS_MAX = 99  # counted; beyond that the page says 99+
 FRESH_S = 10.0  # sentences speak of time, so a frame is not reused for longer even when nothing moved
+STALE_S = 0.25  # after a time was up the engine may say so first: then this frame is not needed
 READERS = 2
 
 readers = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="live")  # one connection each
@@ -41,6 +44,7 @@ class Frame:
     is_final: bool
     html: str
     rendered_at: float  # monotonic seconds
+    stale_at: float = math.inf  # the same: when its words are no longer true, though the run did not move
 
 
 def partials(regions: Mapping[str, str]) -> str:
@@ -79,8 +83,14 @@ def render_run(run_id: UUID) -> Frame | None:
     if row is None:
         return None
     sequence, revision, status = row
-    html = partials(fragments.render_run_regions(run_id))
-    return Frame(Position(sequence, revision), RunStatus(status).is_final, html, time.monotonic())
+    detail, now = find_run_detail(run_id), timezone.now()
+    if detail is None:
+        return None
+    rendered_at = time.monotonic()
+    changes_at = fragments.changes_at(detail, now)
+    stale_at = math.inf if changes_at is None else rendered_at + (changes_at - now).total_seconds() + STALE_S
+    html = partials(fragments.render_regions(detail, now))
+    return Frame(Position(sequence, revision), RunStatus(status).is_final, html, rendered_at, stale_at)
 
 
 def render_list(view: ListView) -> str:
@@ -154,7 +164,7 @@ async def get_run_frame(run_id: UUID, wanted: Position | None) -> Frame | None:
         if kept is not None:
             age_s = time.monotonic() - kept.rendered_at
             is_far_enough = age_s < REUSE_S if wanted is None else kept.position >= wanted and age_s < FRESH_S
-            if is_far_enough:
+            if is_far_enough and time.monotonic() < kept.stale_at:
                 return kept
         entry.frame = await _render_run(run_id)
         return entry.frame

@@ -53,6 +53,16 @@ def render_regions(detail: RunDetail, now: datetime) -> dict[str, str]:
     return {region: render_to_string(f"sagas/runs/_{region.replace('-', '_')}.html", context) for region in RUN_REGIONS}
 
 
+def changes_at(detail: RunDetail, now: datetime) -> datetime | None:
+    """Return when the regions would say something else although the run did not move: a time is up."""
+    moments = [step.next_attempt_at for step in detail.steps]
+    flying = [attempt for step in detail.steps if (attempt := step.in_flight())]
+    moments += [attempt.times_out_at for attempt in flying]
+    if any(attempt.times_out_at <= now for attempt in flying):  # else the lease is renewed before it ends
+        moments.append(detail.run.lease_until)
+    return min((moment for moment in moments if moment is not None and moment > now), default=None)
+
+
 def run_context(detail: RunDetail, now: datetime) -> dict[str, Any]:
     """Return what the regions of a run's page are made of."""
     run = detail.run
@@ -67,7 +77,9 @@ def run_context(detail: RunDetail, now: datetime) -> dict[str, Any]:
         "took": (run.finished_at or now) - run.created_at,
         "why": why(detail, now),
         "graph": graph.draw_run(detail, now),
-        "steps": [steps.shown(step, now, offers.offers_of(detail, step)) for step in detail.steps],
+        "steps": [
+            steps.shown(step, now, offers.offers_of(detail, step), is_paused=run.is_paused) for step in detail.steps
+        ],
         "orders": {verb.value: verb in allowed for verb in Verb},
         "primary": offers.likeliest(detail, allowed),
         "entries": [(entry, journal.sentence(entry, by_name), journal.tone_of(entry)) for entry in shown],

@@ -89,12 +89,14 @@ class _Subject:
     label: str
     run_id: UUID | None = None  # the steps of a definition have no pages
     turned: str = ""  # name of the step at which a run turned round
+    is_paused: bool = False
 
 
 def draw_run(detail: RunDetail, now: datetime) -> Graph:
     """Return the picture of one run."""
     reason = detail.run.reason if isinstance(detail.run.reason, dict) else {}
-    return _draw(_Subject(detail.steps, _run_label(detail), detail.run.id, str(reason.get("step") or "")), now)
+    turned = str(reason.get("step") or "")
+    return _draw(_Subject(detail.steps, _run_label(detail), detail.run.id, turned, detail.run.is_paused), now)
 
 
 def draw_definition(document: Json) -> Graph:
@@ -179,7 +181,7 @@ def _forward(subject: _Subject, step: StepDetail, x: int, y: int, now: datetime)
     if subject.run_id is None:
         facts, left = _policy(most, step.plan.timeout_s), None
     else:
-        facts, left = _facts(step.status, look, step.actions, step.tries, most, step.next_attempt_at, now)
+        facts, left = _facts(step.status, look, step.actions, step.tries, most, _wait(subject, step, now))
     return Node(
         id=f"node-{_anchor(step.key)}",
         x=x,
@@ -201,7 +203,8 @@ def _backward(subject: _Subject, step: StepDetail, x: int, y: int, now: datetime
     if subject.run_id is None:
         facts, left = _policy(most, step.plan.compensation_timeout_s), None
     else:
-        facts, left = _facts(status, look, step.compensations, step.compensation_tries, most, step.next_attempt_at, now)
+        wait = _wait(subject, step, now)
+        facts, left = _facts(status, look, step.compensations, step.compensation_tries, most, wait)
     return Node(
         id=f"node-{_anchor(step.key)}-undo",
         x=x,
@@ -234,20 +237,28 @@ def _policy(attempts_max: int | None, timeout_s: float | None) -> tuple[str, ...
     return (tries, _("%(time)s each") % {"time": time})
 
 
+def _wait(subject: _Subject, step: StepDetail, now: datetime) -> Left | str:
+    """Return how long until the next try, or in a word why nothing counts down."""
+    if subject.is_paused:
+        return _("held")
+    left = Left(step.next_attempt_at or now, now)
+    return left if left.until > now else _("due")
+
+
 def _facts(
     status: str,
     look: Look,
     attempts: tuple[Attempt, ...],
     tries: int,
     most: int | None,
-    next_at: datetime | None,
-    now: datetime,
+    wait: Left | str,
 ) -> tuple[tuple[str, ...], Left | None]:
     """Return the second line of a node: its state in words, then what is worth knowing about it."""
     facts = [str(look.label)]
     if status == StepStatus.RETRYING.value:
         template = _("%(number)s of %(most)s") if most else _("try %(number)s")
-        return (facts[0], template % {"number": tries + 1, "most": most}), Left(next_at or now, now)
+        facts.append(template % {"number": tries + 1, "most": most})
+        return ((*facts, wait), None) if isinstance(wait, str) else (tuple(facts), wait)
     made = len(attempts)
     if made and (spent := _spent(attempts)) is not None:
         facts.append(duration(spent))

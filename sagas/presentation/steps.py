@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from sagas.core.vocabulary import CompensationStatus, Phase, StepStatus, Verb
 from sagas.presentation.format import duration
-from sagas.presentation.sentence import Left
+from sagas.presentation.sentence import Left, Sentence, say
 from sagas.presentation.status import Look, compensation_look, step_look
 from sagas.queries.plan import Undo
 
@@ -31,7 +31,7 @@ class ShownHalf:
     words: str
     attempts: tuple[Attempt, ...]
     hidden: int
-    left: Left | None
+    next_try: Sentence | None
     offers: tuple[Offer, ...] = ()
 
 
@@ -45,10 +45,10 @@ class ShownStep:
     undo: ShownHalf
 
 
-def shown(step: StepDetail, now: datetime, offers: Sequence[Offer] = ()) -> ShownStep:
+def shown(step: StepDetail, now: datetime, offers: Sequence[Offer] = (), *, is_paused: bool = False) -> ShownStep:
     """Return how a step is shown in the table, with what may be ordered for it but for a retry."""
     offered = [offer for offer in offers if offer.verb is not Verb.RETRY]  # that button is above, for the whole run
-    left = Left(step.next_attempt_at, now) if step.next_attempt_at else None
+    next_try = _next_try(step, now, is_paused=is_paused)
     is_retrying = step.status == StepStatus.RETRYING.value
     is_undo_retrying = step.compensation_status == CompensationStatus.RETRYING.value
     return ShownStep(
@@ -58,14 +58,14 @@ def shown(step: StepDetail, now: datetime, offers: Sequence[Offer] = ()) -> Show
             step_look(step.status, step.last_outcome),
             "",
             step.actions,
-            left if is_retrying else None,
+            next_try if is_retrying else None,
             tuple(offer for offer in offered if offer.phase is Phase.ACTION),
         ),
         _half(
             compensation_look(step.compensation_status, step.last_undo_outcome) if step.is_undoing else None,
             undo_words(step),
             step.compensations,
-            left if is_undo_retrying else None,
+            next_try if is_undo_retrying else None,
             tuple(offer for offer in offered if offer.phase is Phase.COMPENSATION),
         ),
     )
@@ -96,7 +96,17 @@ def policy_words(attempts_max: int | None, timeout_s: float | None) -> str:
     return tries if timeout_s is None else f"{tries} " + _("Each try has %(time)s.") % {"time": duration(timeout_s)}
 
 
+def _next_try(step: StepDetail, now: datetime, *, is_paused: bool) -> Sentence | None:
+    if is_paused:
+        return say(_("held: the run is paused"))
+    if step.next_attempt_at is None:
+        return None
+    if step.next_attempt_at <= now:
+        return say(_("next try is due"))
+    return say(_("next try in %(left)s"), left=Left(step.next_attempt_at, now))
+
+
 def _half(
-    look: Look | None, words: str, attempts: tuple[Attempt, ...], left: Left | None, offers: tuple[Offer, ...]
+    look: Look | None, words: str, attempts: tuple[Attempt, ...], next_try: Sentence | None, offers: tuple[Offer, ...]
 ) -> ShownHalf:
-    return ShownHalf(look, words, attempts[-ATTEMPTS_SHOWN:], max(len(attempts) - ATTEMPTS_SHOWN, 0), left, offers)
+    return ShownHalf(look, words, attempts[-ATTEMPTS_SHOWN:], max(len(attempts) - ATTEMPTS_SHOWN, 0), next_try, offers)

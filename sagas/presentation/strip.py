@@ -98,6 +98,6 @@ def _reason(row: RunRow) -> str:
         return _("deadline passed")
     if reason.get("message") or reason.get("code"):
         return str(reason.get("message") or reason.get("code"))
-    if StepStatus.RETRYING.value in row.forward:
+    if StepStatus.RETRYING.value in row.forward and not run.is_paused:
         return _("waiting to retry")
     return ""

@@ -199,16 +199,17 @@ def _turning(detail: RunDetail, now: datetime) -> Why | None:
     if not detail.run.is_turning:
         return None
     flying = next(_in_flight(detail), None)
+    rest: tuple[Sentence, ...]
     if flying is None:
-        rest = say(_("Turning round to undo what was done."))
+        rest = (say(_("Turning round to undo what was done.")),)
+    elif is_waited_for(detail, flying[1], now):
+        step, attempt = flying
+        template = _("Waiting for “%(step)s” to end (%(left)s left at most), then what was done is undone.")
+        rest = (say(template, step=step.plan.title, left=Left(attempt.times_out_at, now)),)
     else:
         step, attempt = flying
-        rest = say(
-            _("Waiting for “%(step)s” to end (%(left)s left at most), then what was done is undone."),
-            step=step.plan.title,
-            left=Left(attempt.times_out_at, now),
-        )
-    return Why("turning", (clauses.cause(detail), rest), Tone.COMPENSATION, "undo-2")
+        rest = (*_waited_for(detail, step.plan.title, attempt, now), say(_("Then what was done is undone.")))
+    return Why("turning", (clauses.cause(detail), *rest), Tone.COMPENSATION, "undo-2")
 
 
 def _retrying(detail: RunDetail, now: datetime) -> Why | None:
@@ -225,7 +226,8 @@ def _backoff(detail: RunDetail, step: StepDetail, phase: Phase, now: datetime) -
     title = step.undo_title if is_undo else step.plan.title
     made = step.compensation_tries if is_undo else step.tries
     most = step.plan.compensation_attempts_max if is_undo else step.plan.attempts_max
-    params = {"step": title, "left": Left(step.next_attempt_at or now, now), "number": made + 1, "most": most}
+    next_at = step.next_attempt_at or now
+    params = {"step": title, "left": Left(next_at, now), "number": made + 1, "most": most}
     if detail.run.is_past_pivot and not is_undo:
         code = "past_pivot"
         template = (
@@ -246,6 +248,12 @@ def _backoff(detail: RunDetail, step: StepDetail, phase: Phase, now: datetime) -
             if most is None
             else _("Waiting to retry “%(step)s”. Next try in %(left)s (%(number)s of %(most)s).")
         )
+    if next_at <= now:
+        template = (
+            _("Waiting to retry “%(step)s”. The next try is due (try %(number)s): the next free worker makes it.")
+            if most is None
+            else _("Waiting to retry “%(step)s”. The next try is due (%(number)s of %(most)s): a free worker makes it.")
+        )
     attempts = step.compensations if is_undo else step.actions
     sentences = [say(template, **params)]
     last = attempts[-1] if attempts else None
@@ -256,6 +264,31 @@ def _backoff(detail: RunDetail, step: StepDetail, phase: Phase, now: datetime) -
     elif last is not None and last.outcome:
         sentences.append(say(_("The last try failed: %(message)s."), message=_message_of(last)))
     return Why(code, tuple(sentences), Tone.RETRY, "triangle", (_help(detail, step),))
+
+
+def is_waited_for(detail: RunDetail, attempt: Attempt, now: datetime) -> bool:
+    """Whether somebody still holds the run and waits for the answer: neither time is up."""
+    lease_until = detail.run.lease_until
+    return attempt.times_out_at > now and (lease_until is None or lease_until > now)
+
+
+def _waited_for(detail: RunDetail, title: str, attempt: Attempt, now: datetime) -> list[Sentence]:
+    """Say how long an answer has been waited for, and who takes over when nobody waits any more."""
+    sent = {"step": title, "age": Age(attempt.started_at, now)}
+    if is_waited_for(detail, attempt, now):
+        template = _("“%(step)s” was sent %(age)s ago. Times out in %(left)s.")
+        return [say(template, **sent, left=Left(attempt.times_out_at, now))]
+    lease_until = detail.run.lease_until
+    if lease_until is not None and lease_until > now:
+        return [
+            say(_("“%(step)s” was sent %(age)s ago and its time is up."), **sent),
+            say(
+                _("Its worker writes that down at once; if it has died, another takes the run over in %(left)s."),
+                left=Left(lease_until, now),
+            ),
+        ]
+    first = _("“%(step)s” was sent %(age)s ago, and no worker waits for its answer any more.")
+    return [say(first, **sent), say(_("The next free worker takes the run over."))]
 
 
 def _awaiting(detail: RunDetail, now: datetime) -> Why | None:
@@ -278,14 +311,7 @@ def _awaiting(detail: RunDetail, now: datetime) -> Why | None:
         code = "await_reply"
         if is_undo:
             sentences.append(clauses.cause(detail))
-    is_late = attempt.times_out_at <= now
-    template = (
-        _("“%(step)s” was sent %(age)s ago and its time is up; the engine is about to say so.")
-        if is_late
-        else _("“%(step)s” was sent %(age)s ago. Times out in %(left)s.")
-    )
-    params = {"step": title, "age": Age(attempt.started_at, now), "left": Left(attempt.times_out_at, now)}
-    sentences.append(say(template, **params))
+    sentences += _waited_for(detail, title, attempt, now)
     tone = Tone.COMPENSATION if is_undo else Tone.PROGRESS
     return Why(code, tuple(sentences), tone, "undo-2" if is_undo else "circle-dot", (_help(detail, step),))
 

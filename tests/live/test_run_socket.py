@@ -10,12 +10,15 @@ import pytest
 from channels.layers import get_channel_layer
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
+from django.utils import timezone
 
 from sagas import access
 from sagas.core.vocabulary import Role, RunStatus
 from sagas.live import consumers, publisher, routing
 from sagas.live.publisher import Position
+from tests import factories
 from tests.live.conftest import ORIGIN, Page, advance, in_database, make_run, sign_in
+from tests.story import Story
 
 if TYPE_CHECKING:
     from sagas.models import SagaRun
@@ -88,6 +91,24 @@ async def test_a_lost_nudge_costs_a_moment_and_no_fact(layer, monkeypatch):
     await page.frame()
     await in_database(advance)(run, 7)
     await page.frame_with('data-sequence="7"')
+    await page.leave()
+
+
+async def test_a_page_says_by_itself_that_a_time_is_up_though_the_run_did_not_move(layer, monkeypatch):
+    """Its worker died: nobody writes, so nobody nudges; and no heartbeat comes to the help of this test."""
+    monkeypatch.setattr(consumers, "BEAT_S", 600.0)
+
+    def sent() -> SagaRun:
+        now = timezone.now()
+        factories.make_beat(now)
+        return Story(now).start(factories.PAY, timeout_s=1.0).save()
+
+    run, cookie = await in_database(sent)(), await in_database(sign_in)("bob")
+    page = Page(path_of(run), cookie=cookie)
+    assert await page.open()
+    assert "Times out in" in await page.frame()
+    frame, _ = await page.frame_with("no worker waits for its answer any more")
+    assert "Times out in" not in frame
     await page.leave()
 
 

@@ -96,6 +96,60 @@ def test_a_turn_that_a_person_brought_about_by_settling_names_the_reason():
     assert "A person said that “Update inventory” did not happen: the shelf is full." in say(tell).text
 
 
+@pytest.mark.parametrize(
+    ("lease_s", "words"),
+    [
+        (None, "no worker waits for its answer any more. The next free worker takes the run over."),
+        (-1, "no worker waits for its answer any more. The next free worker takes the run over."),
+        (3, "its time is up. Its worker writes that down at once; if it has died, another takes the run over in 0:03."),
+    ],
+)
+@pytest.mark.parametrize("tell", [f.in_flight, f.draining])
+def test_an_answer_that_is_overdue_is_not_counted_down_to(tell, lease_s, words):
+    now = f.frozen_now()
+    f.make_beat(now)
+    run = tell(now - timedelta(seconds=40))
+    run.lease_until = None if lease_s is None else now + timedelta(seconds=lease_s)
+    run.save()
+    text = why(find_run_detail(run.id), now).text
+    assert words in text
+    assert "0:00" not in text
+
+
+def test_a_run_whose_lease_has_ended_says_that_nobody_waits_for_its_answer():
+    now = f.frozen_now()
+    f.make_beat(now)
+    run = f.in_flight(now)
+    run.lease_until = now - timedelta(seconds=1)
+    run.save()
+    assert "sent 8 s ago, and no worker waits for its answer any more." in why(find_run_detail(run.id), now).text
+
+
+@pytest.mark.parametrize("tell", [f.retrying, f.undo_retrying, f.past_pivot])
+def test_a_try_whose_time_has_come_is_due_and_counts_nothing_down(tell):
+    now = f.frozen_now()
+    f.make_beat(now)
+    detail = find_run_detail(tell(now - timedelta(minutes=10)).id)
+    regions = render_regions(detail, now)
+    assert "The next try is due" in why(detail, now).text
+    assert "next try is due" in regions["steps"]
+    assert "· due" in regions["graph"]
+    assert [name for name in ("why", "steps", "graph") if "data-until" in regions[name]] == []
+
+
+def test_what_a_pause_holds_is_said_to_be_held_and_counts_nothing_down():
+    def tell(now):
+        story = f.Story(now - timedelta(seconds=4)).do(f.PAY).retry(f.STOCK, 44, message="503")
+        return story.order(Verb.PAUSE, by="ana").tell(m.RunPaused()).save()
+
+    now = f.frozen_now()
+    f.make_beat(now)
+    regions = render_regions(find_run_detail(tell(now).id), now)
+    assert "held: the run is paused" in regions["steps"]
+    assert "Retrying · 2 of 3 · held" in regions["graph"]
+    assert [name for name in ("why", "steps", "graph") if "data-until" in regions[name]] == []
+
+
 def test_the_engine_being_silent_is_the_cause_and_comes_before_the_symptom():
     now = f.frozen_now()
     f.make_beat(now - timedelta(seconds=40))
