@@ -11,10 +11,12 @@ import json
 import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
 
 from django.conf import settings
 from django.core.validators import MaxLengthValidator
 from django.http import HttpResponse
+from django.http.request import UnreadablePostError
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.http import parse_header_parameters
 
@@ -33,6 +35,7 @@ UNREADABLE = {
     "status": int(HTTPStatus.BAD_REQUEST),
     "detail": "The header Content-Type cannot be read.",
 }
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 CHARSET_LENGTH_MAX = 40  # of what is said back
 _PRINTABLE = re.compile(r"[!-~]+")  # keys of every session store; the database's are 32 of a-z and 0-9
 
@@ -48,13 +51,38 @@ class RequestGuard(MiddlewareMixin):
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], _args: Any, _options: Any
     ) -> HttpResponse | None:
-        """Refuse a form that is not UTF-8. Other codecs fail, or give text that cannot be stored or sent."""
+        """Refuse a form that is not UTF-8. Other codecs fail, or give text that cannot be stored or sent.
+
+        Bytes that are none Django replaces, and what is then done is not what was asked for.
+        """
         charset = (request.content_params or {}).get("charset", "utf-8")
-        if request.method != "POST" or getattr(view, "csrf_exempt", False) or _is_utf8(charset):
+        if request.method != "POST" or getattr(view, "csrf_exempt", False):
             return None
-        text = f"A form is read as UTF-8, not as {charset[:CHARSET_LENGTH_MAX]!a}."
-        status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
-        return HttpResponse(text, status=status, content_type="text/plain; charset=utf-8")
+        if not _is_utf8(charset):
+            text = f"A form is read as UTF-8, not as {charset[:CHARSET_LENGTH_MAX]!a}."
+            return _refuse(text, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+        if not _holds_utf8(request):
+            return _refuse("The form holds bytes that are not UTF-8. Nothing was done.", HTTPStatus.BAD_REQUEST)
+        return None
+
+
+def _refuse(text: str, status: HTTPStatus) -> HttpResponse:
+    return HttpResponse(text, status=status, content_type="text/plain; charset=utf-8")
+
+
+def _holds_utf8(request: HttpRequest) -> bool:
+    """Whether every name and value is UTF-8. No form of ours carries files, so a body is text all through."""
+    if request.content_type not in FORMS:
+        return True
+    try:
+        body = request.body
+    except UnreadablePostError:  # the sender is gone
+        return False
+    try:
+        (unquote_to_bytes(body) if request.content_type == FORMS[0] else body).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def session_key(cookies: Mapping[str, str]) -> str | None:

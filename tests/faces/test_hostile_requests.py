@@ -16,7 +16,7 @@ from django.utils import timezone
 from sagas import access
 from sagas.core.vocabulary import Role
 from sagas.guard import session_key
-from sagas.models import ApiToken
+from sagas.models import ApiToken, SagaRun
 from tests import factories
 from tests.faces.conftest import make_person, sign_in
 
@@ -121,6 +121,30 @@ def test_a_form_in_unicode_is_read_however_that_is_spelt(charset):
 @pytest.mark.parametrize("path", ["/theme/", "/sign-in/"])
 def test_half_a_surrogate_pair_in_a_form_does_no_harm(stranger, path, kind, body):
     assert stranger.post(path, body, content_type=kind).status_code in {200, 302, 400}
+
+
+@pytest.mark.parametrize("value", [b"%ED%A0%80", b"\xed\xa0\x80", b"%FF", b"a%C3"])
+def test_a_form_with_bytes_that_are_not_utf_8_starts_nothing(saga, value):
+    kind = "application/x-www-form-urlencoded"
+    client = sign_in("alice")
+    answer = client.post("/sagas/order/actions/start/", b"field-order_id=" + value, content_type=kind)
+    assert (answer.status_code, answer.text) == (400, "The form holds bytes that are not UTF-8. Nothing was done.")
+    assert not SagaRun.objects.exists()
+    assert (
+        client.post("/sagas/order/actions/start/", b"field-order_id=%F0%9F%AB%96+x", content_type=kind).status_code
+        == 302
+    )
+    assert SagaRun.objects.get().input == {"order_id": "\U0001fad6 x"}
+
+
+def test_nor_does_one_in_parts(saga):
+    part = PART.replace(b'"theme"', b'"field-order_id"')
+    kind = "multipart/form-data; boundary=XX"
+    client = sign_in("alice")
+    body = part.replace(b"\\ud800", b"\xed\xa0\x80")
+    assert client.post("/sagas/order/actions/start/", body, content_type=kind).status_code == 400
+    assert not SagaRun.objects.exists()
+    assert client.post("/sagas/order/actions/start/", part, content_type=kind).status_code == 302
 
 
 def test_bodies_of_the_api_are_still_its_own_matter(stranger):
