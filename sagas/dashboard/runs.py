@@ -2,50 +2,53 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
-from uuid import UUID
+from urllib.parse import urlencode
 
 from django.http import Http404
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from sagas.access import has_role
-from sagas.core.vocabulary import Role, RunStatus
+from sagas.core.vocabulary import Role
 from sagas.dashboard.access import needs_role
+from sagas.dashboard.run_filter import SINCE, read_filter, read_place
 from sagas.live import addresses
 from sagas.models import Saga
 from sagas.presentation import fragments, offers, steps, strip, tiles
 from sagas.presentation.status import RUN_LOOKS, compensation_look, step_look
 from sagas.queries import counts
 from sagas.queries.run_detail import RunDetail, find_run_detail
-from sagas.queries.runs import RunFilter, list_runs
+from sagas.queries.runs import RunFilter, RunPage, list_runs
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from django.http import HttpRequest, HttpResponse, QueryDict
 
-SEARCH_CHARACTERS_MAX = 200
 SAGAS_LISTED_MAX = 200
-SINCE = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
 
 
 @require_safe
 @needs_role(Role.VIEWER)
 def run_list(request: HttpRequest) -> HttpResponse:
-    """Fifty runs, newest first, narrowed by what the address says."""
+    """Fifty runs, newest first, narrowed by what the address says; none when it says what makes no sense."""
     now = timezone.now()
-    wanted = read_filter(request.GET, now)
-    page = list_runs(wanted, older_than=_uuid(request.GET, "older"), newer_than=_uuid(request.GET, "newer"))
-    matching = None if wanted.is_empty else counts.count_matching(wanted)
+    wanted, problems = read_filter(request.GET, now)
+    older, newer = (read_place(request.GET, name) for name in ("older", "newer"))
+    page = RunPage() if problems else list_runs(wanted, older_than=older, newer_than=newer)
+    matching = None if wanted.is_empty or problems else counts.count_matching(wanted)
     tally = counts.count_by_status(now)
     context = {
         "rows": [strip.shown(row) for row in page.rows],
         "older": _address(request.GET, older=page.older_than) if page.older_than else "",
         "newer": _address(request.GET, newer=page.newer_than) if page.newer_than else "",
         "wanted": wanted,
+        "problems": problems,
+        "understood": _understood(wanted, request.GET),
         "since": request.GET.get("since", ""),
         "matching": matching,
         "matching_max": counts.COUNT_MAX,
@@ -59,10 +62,10 @@ def run_list(request: HttpRequest) -> HttpResponse:
         "chips": _chips(request.GET, wanted),
         "sagas": Saga.objects.values_list("name", flat=True)[:SAGAS_LISTED_MAX],
         "socket_path": addresses.list_path(
-            [row.run.id for row in page.rows], wanted, is_first_page=page.newer_than is None
+            [row.run.id for row in page.rows], wanted, is_first_page=page.newer_than is None and not problems
         ),
     }
-    return render(request, "sagas/runs/list.html", context)
+    return render(request, "sagas/runs/list.html", context, status=400 if problems else 200)
 
 
 @require_safe
@@ -112,40 +115,13 @@ def get_detail(run_id: UUID) -> RunDetail:
     return detail
 
 
-def read_filter(query: QueryDict, now: datetime) -> RunFilter:
-    """Read the filter of an address; what it does not understand does not narrow."""
-    known = {status.value for status in RunStatus}
-    span = SINCE.get(query.get("since", ""))
-    after = _moment(query.get("started_after", ""))
-    return RunFilter(
-        statuses=tuple(dict.fromkeys(value for value in query.getlist("status") if value in known)),
-        saga=_text(query, "saga"),
-        search=_text(query, "q"),
-        started_after=now - span if span else after,
-    )
-
-
-def _text(query: QueryDict, name: str) -> str:
-    """Return a value without what databases refuse (NUL, lone surrogates)."""
-    value = query.get(name, "").strip()[:SEARCH_CHARACTERS_MAX]
-    return value.replace("\x00", "").encode("utf-8", "ignore").decode()
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        found = parse_datetime(text)
-    except ValueError:
-        return None
-    if found is None:
-        return None
-    return timezone.make_aware(found) if timezone.is_naive(found) else found
-
-
-def _uuid(query: QueryDict, name: str) -> UUID | None:
-    try:
-        return UUID(query.get(name, ""))
-    except ValueError:
-        return None
+def _understood(wanted: RunFilter, query: QueryDict) -> str:
+    """Return the address that says only what was understood."""
+    pairs = [("status", status) for status in wanted.statuses] + [("saga", wanted.saga), ("q", wanted.search)]
+    if wanted.started_after:
+        since = query.get("since", "")
+        pairs.append(("since", since) if since in SINCE else ("started_after", wanted.started_after.isoformat()))
+    return f"{reverse('sagas:run-list')}?{urlencode([pair for pair in pairs if pair[1]])}"
 
 
 def _address(query: QueryDict, **changes: object) -> str:
