@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from sagas.core.vocabulary import CompensationStatus, Direction, OutcomeKind, Phase, StepStatus, Verb
 from sagas.engine import orders
 from sagas.presentation import offers
+from sagas.presentation.sentence import listed
 from sagas.presentation.status import Tone
 from sagas.queries.plan import Undo
 
@@ -102,17 +103,14 @@ def _cancel(detail: RunDetail) -> Confirm:
 
 
 def _retry(detail: RunDetail, chosen: StepDetail | None) -> Confirm:
-    will: list[str] = []
+    titles: list[str] = []
     for step in [chosen] if chosen else detail.steps:
         if offers.applies(detail, step, Verb.RETRY, Phase.COMPENSATION):
-            will.append(_("Try “%(what)s” again, at once.") % {"what": step.undo_title})
+            titles.append(step.undo_title)
         elif offers.applies(detail, step, Verb.RETRY):
-            will.append(_("Try “%(what)s” again, at once.") % {"what": step.plan.title})
-    heading = (
-        _("Retry “%(step)s” now?") % {"step": chosen.plan.title}
-        if chosen
-        else _("Retry “%(run)s” now?") % {"run": _name(detail)}
-    )
+            titles.append(step.plan.title)
+    will = [_("Try “%(what)s” again, at once.") % {"what": title} for title in titles]
+    heading = _("Retry %(what)s now?") % {"what": listed(titles or [_name(detail)])}
     return Confirm(
         heading=heading,
         button=_("Retry now"),

@@ -55,7 +55,7 @@ def shown(row: RunRow) -> ShownRow:
         cells=tuple(cells),
         width=cells[-1].x + CELL if cells else CELL,
         label=_label(row),
-        where=title_of(_where(row)),
+        where=_where(row),
         reason=_reason(row),
         took=(run.finished_at - run.created_at) if run.finished_at else None,
     )
@@ -70,15 +70,17 @@ def _label(row: RunRow) -> str:
 
 
 def _where(row: RunRow) -> str:
-    """Name the step that matters: where it failed, else where it is."""
+    """Name what matters: the step that is being undone, else where it failed, else where it is."""
     run = row.run
     attention = next((one.get("step") for one in run.attention or () if isinstance(one, dict)), None)
+    if row.undoing and not run.finished_at:
+        return _("Undoing %s") % title_of(row.undoing)
     if attention:
-        return str(attention)
+        return title_of(str(attention))
     reason = run.reason if isinstance(run.reason, dict) else {}
     if run.status == RunStatus.COMPLETED.value:
         return ""
-    return str(reason.get("step") or run.current_step or "")
+    return title_of(str(reason.get("step") or run.current_step or ""))
 
 
 def _reason(row: RunRow) -> str:

@@ -50,6 +50,12 @@ LIST_COLUMNS = (
     "finished_at",
     "sequence",
 )
+_UNDER_WAY = {
+    CompensationStatus.RUNNING.value,
+    CompensationStatus.WAITING.value,
+    CompensationStatus.RETRYING.value,
+    CompensationStatus.FAILED.value,
+}
 _NOT_UNDOING = {CompensationStatus.NONE.value, CompensationStatus.NOT_NEEDED.value}
 
 
@@ -75,6 +81,7 @@ class RunRow:
     run: SagaRun
     forward: tuple[str, ...]
     backward: tuple[str, ...]
+    undoing: str = ""  # name of the step whose compensation is under way, has failed, or comes next
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,18 +153,26 @@ def list_rows(run_ids: Iterable[UUID]) -> tuple[RunRow, ...]:
 
 def with_strips(runs: Sequence[SagaRun]) -> tuple[RunRow, ...]:
     """Add the statuses of the steps. One query for all of them."""
-    steps: dict[UUID, list[tuple[str, str]]] = defaultdict(list)
+    steps: dict[UUID, list[tuple[str, str, str]]] = defaultdict(list)
     touched = StepRun.objects.filter(run__in=[run.id for run in runs]).order_by("started_at", "id")
-    for run_id, status, compensation in touched.values_list("run_id", "status", "compensation_status"):
-        steps[run_id].append((status, compensation))
+    for run_id, *rest in touched.values_list("run_id", "step", "status", "compensation_status"):
+        steps[run_id].append((rest[0], rest[1], rest[2]))
     return tuple(_row(run, steps[run.id]) for run in runs)
 
 
-def _row(run: SagaRun, steps: list[tuple[str, str]]) -> RunRow:
+def _row(run: SagaRun, steps: list[tuple[str, str, str]]) -> RunRow:
     untouched = max(run.steps_total - len(steps), 0)
-    forward = [status for status, _ in steps] + [StepStatus.PENDING.value] * untouched
-    backward = [compensation for _, compensation in reversed(steps) if compensation not in _NOT_UNDOING]
-    return RunRow(run, tuple(forward[:STRIP_CELLS_MAX]), tuple(backward[:STRIP_CELLS_MAX]))
+    forward = [status for _, status, _ in steps] + [StepStatus.PENDING.value] * untouched
+    backward = [compensation for _, _, compensation in reversed(steps) if compensation not in _NOT_UNDOING]
+    return RunRow(run, tuple(forward[:STRIP_CELLS_MAX]), tuple(backward[:STRIP_CELLS_MAX]), _undoing(steps))
+
+
+def _undoing(steps: list[tuple[str, str, str]]) -> str:
+    for wanted in (_UNDER_WAY, {CompensationStatus.PENDING.value}):
+        for step, _, compensation in reversed(steps):
+            if compensation in wanted:
+                return step
+    return ""
 
 
 def _as_uuid(text: str) -> UUID | None:

@@ -47,6 +47,19 @@ def about(html: str, field: str) -> str:
     return re.search(rf'<p id="{field}-about".*?</p>', html, re.DOTALL)[0]
 
 
+@pytest.mark.parametrize(
+    ("tell", "query", "heading"),
+    [
+        (f.undo_failed, {}, "Retry “Refund payment” now?"),
+        (f.undo_failed, {"step": f.PAY}, "Retry “Refund payment” now?"),
+        (f.retrying, {}, "Retry “Create shipment” now?"),
+        (f.retrying, {"step": f.SHIP}, "Retry “Create shipment” now?"),
+    ],
+)
+def test_a_retry_names_what_is_retried(now, tell, query, heading):
+    assert f"<h1>{heading}</h1>" in sign_in("alice").get(address(tell(now), "retry"), query).text
+
+
 # ---- all of them -------------------------------------------------------------
 
 

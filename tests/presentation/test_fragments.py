@@ -80,7 +80,39 @@ def test_the_strip_shows_forward_and_backward_and_says_it_in_words():
     row = strip.shown(list_runs(RunFilter()).rows[0])
     assert [cell.look.value for cell in row.cells] == ["succeeded", "succeeded", "failed", "succeeded", "running"]
     assert row.label == "2 of 3 steps done, 1 of 2 undone"
-    assert row.where == "Create shipment"
+    assert row.where == "Undoing Process payment"
+
+
+@pytest.mark.parametrize(
+    ("tell", "where"),
+    [
+        (f.compensating, "Undoing Process payment"),
+        (f.undo_retrying, "Undoing Process payment"),
+        (f.undo_failed, "Undoing Process payment"),
+        (f.compensated, "Create shipment"),
+        (f.in_flight, "Create shipment"),
+        (f.asking, "Update inventory"),
+        (f.completed, ""),
+    ],
+)
+def test_a_list_says_where_a_run_is_and_names_what_is_being_undone(tell, where):
+    tell(f.frozen_now())
+    assert strip.shown(list_runs(RunFilter()).rows[0]).where == where
+
+
+def test_what_is_undone_next_is_named_before_it_has_begun():
+    story = f.Story(f.frozen_now()).do(f.PAY, f.STOCK).fail(f.SHIP).turned(f.PAY, f.STOCK)
+    story.save()
+    assert strip.shown(list_runs(RunFilter()).rows[0]).where == "Undoing Update inventory"
+
+
+def test_a_run_keeps_the_title_of_its_own_version():
+    run = f.completed(f.frozen_now())
+    run.saga.title = "Create order, the new way"
+    run.saga.save()
+    head = fragments.render_run_regions(run.id)["run-head"]
+    assert "<span>Create order <" in head
+    assert "the new way" not in head
 
 
 def test_a_hostile_key_is_escaped_everywhere():
