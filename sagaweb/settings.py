@@ -35,7 +35,7 @@ if ENV.demo and str(EXAMPLES_DIR) not in sys.path:
 INSTALLED_APPS = [
     "sagas",
     "sagas.barrier",
-    "django.contrib.admin",
+    "sagaweb.admin.SagaAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

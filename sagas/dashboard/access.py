@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from sagas.access import has_role, redeem_sign_in_link
+from sagas.access import find_sign_in_link, has_role, redeem_sign_in_link
 from sagas.guard import bound_user_name
 
 if TYPE_CHECKING:
@@ -74,11 +74,11 @@ def sign_in_link(request: HttpRequest, token: str) -> HttpResponse:
     A GET changes nothing, so a preview or a virus scanner that follows the
     link before the person does not spend it.
     """
-    if request.method != "POST":
-        return render(request, "sagas/access/sign_in_link.html", {"is_spent": False})
-    user = redeem_sign_in_link(token)
+    user = redeem_sign_in_link(token) if request.method == "POST" else find_sign_in_link(token)
     if user is None:
-        return render(request, "sagas/access/sign_in_link.html", {"is_spent": True}, status=410)
+        return render(request, "sagas/access/sign_in_link.html", {"person": None}, status=410)
+    if request.method != "POST":
+        return render(request, "sagas/access/sign_in_link.html", {"person": user})
     auth.login(request, user, backend=BACKEND)  # type: ignore[arg-type]  # any user model will do
     return redirect("sagas:overview")
 

@@ -8,6 +8,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from sagas.access import has_role
 from sagas.core.vocabulary import Role
 from sagas.dashboard.access import needs_role
 from sagas.live import addresses
@@ -27,6 +28,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     if context["is_demo"] and not context["rows"]:
         return redirect("sagas:welcome")
     context["socket_path"] = addresses.OVERVIEW_PATH
+    context["may_operate"] = has_role(request.user, Role.OPERATOR)
     return render(request, "sagas/overview/overview.html", context)
 
 

@@ -138,7 +138,7 @@ class RunDetail:
         """What the saga was called in the version that this run is on."""
         document = self.run.version.document
         own = document.get("title") if isinstance(document, dict) else None
-        return str(own or self.run.saga.title or self.run.saga.name)
+        return str(own or title_of(self.run.saga.name))
 
     def find_step(self, key: str) -> StepDetail | None:
         """Return the step with this key, if there is one."""

@@ -63,6 +63,18 @@ def test_operators_and_above_come_in(db, name, status):
     assert sign_in(name).get(RUNS).status_code == status
 
 
+@pytest.mark.parametrize("name", ["bob", "charlie"])
+def test_who_is_signed_in_and_may_not_enter_is_told_so_and_not_asked_again(db, name):
+    answer = sign_in(name).get("/admin/", follow=True)
+    assert answer.status_code == 403
+    assert "The admin needs the role operator." in answer.text
+    assert 'type="password"' not in answer.text
+
+
+def test_a_passer_by_can_sign_in_at_the_admins_own_door(client, db):
+    assert 'type="password"' in client.get("/admin/", follow=True).text
+
+
 @pytest.mark.parametrize("path", ["auth/user/", "auth/group/", "sagas/apitoken/"])
 def test_people_and_tokens_are_for_admins(db, path):
     assert sign_in("alice").get(f"/admin/{path}").status_code == 403

@@ -180,6 +180,18 @@ def test_the_overview_first_says_whether_anybody_must_act(now):
     assert url("attention") in html
 
 
+@pytest.mark.parametrize(("name", "is_offered"), [("bob", False), ("alice", True)])
+def test_only_those_who_may_start_a_run_are_offered_to(now, settings, name, is_offered):
+    """The answer is sent to everybody alike: its button is hidden by CSS where the page does not say `may-operate`."""
+    settings.SAGAWEB_DEMO = True
+    f.completed(now)
+    client = sign_in(name)
+    html = page(client, "overview")
+    assert ("data-may-operate" in html) is is_offered
+    assert html.count("Run the demo order") == (2 if is_offered else 1)
+    assert 'button-primary for-operators"' in html
+
+
 def test_the_overview_says_when_no_engine_runs():
     f.completed(timezone.now())
     assert "No engine is running." in page(sign_in("bob"), "overview")

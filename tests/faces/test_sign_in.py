@@ -101,6 +101,17 @@ def test_a_link_works_once(bob):
     assert not is_signed_in(late)
 
 
+@pytest.mark.parametrize("method", ["get", "head"])
+def test_a_used_link_offers_nothing_to_press(bob, method):
+    path = f"/sign-in/{access.make_sign_in_link(bob)}/"
+    assert "Sign in as bob" in Client().get(path).text
+    Client().post(path)
+    answer = getattr(Client(), method)(path)
+    assert answer.status_code == 410
+    assert "Sign in as" not in answer.text
+    assert Client().get("/sign-in/invented/").status_code == 410
+
+
 def test_a_link_whose_time_is_over_does_not_work(bob):
     path = f"/sign-in/{access.make_sign_in_link(bob)}/"
     SignInLink.objects.update(expires_at=timezone.now())
