@@ -154,7 +154,9 @@ def _skeleton(schema: Json, depth: int = 0) -> Json:
         return {name: _skeleton(parts.get(name), depth + 1) for name in schema.get("required") or parts}
     if depth < SKELETON_DEPTH_MAX and kind == "array":
         return [_skeleton(schema.get("items"), depth + 1)]
-    return {"object": {}, "array": [], "string": "", "integer": 0, "number": 0, "boolean": False}.get(str(kind))
+    kinds = [kind] if isinstance(kind, str) else kind if isinstance(kind, list) else []
+    empty = {"object": {}, "array": [], "integer": 0, "number": 0, "boolean": False, "null": None}
+    return empty.get(next(iter(kinds), "string"), "")  # a schema that says nothing most often means a text
 
 
 def _written(value: Json, kind: str) -> str:

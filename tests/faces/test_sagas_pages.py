@@ -283,7 +283,7 @@ def test_a_form_is_made_from_a_schema_with_its_defaults():
     }  # fmt: skip
     assert fields["size"].choices == (('"s"', "s"), ("1", "1"), ('"1"', "1"))
     value, read = start_form.read_fields(fields.values())
-    assert value == {"size": 1, "gift": True, "price": 9.5, "lines": [{"sku": None}]}
+    assert value == {"size": 1, "gift": True, "price": 9.5, "lines": [{"sku": ""}]}
     assert not any(field.errors for field in read)
 
 
@@ -307,6 +307,14 @@ def test_a_problem_deep_inside_stands_beside_the_field_that_holds_it():
     placed, left = start_form.with_problems(fields, problems)
     assert placed[0].errors == ("deep",)
     assert [problem.message for problem in left] == ["whole"]
+
+
+def test_what_a_schema_says_nothing_of_is_left_to_be_filled_in_not_null():
+    """As in the shop's prepaid order, whose items are only said to have a `sku`."""
+    items = {"type": "array", "items": {"type": "object", "required": ["sku", "note", "none"], "properties": {
+        "note": {"type": ["string", "null"]}, "none": {"type": "null"}}}}  # fmt: skip
+    (field,) = start_form.make_fields({"type": "object", "required": ["items"], "properties": {"items": items}})
+    assert start_form.read_fields([field])[0] == {"items": [{"sku": "", "note": "", "none": None}]}
 
 
 def test_every_page_of_a_saga_is_whole_without_script_or_style_inside(saga):
