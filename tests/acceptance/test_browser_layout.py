@@ -9,6 +9,7 @@ import pytest
 pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.slow]
 
 WIDE = {"width": 1440, "height": 900}
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 MEASURE = """
 document.addEventListener('DOMContentLoaded', () => {
   window.seen = new Set();
@@ -23,6 +24,10 @@ document.addEventListener('DOMContentLoaded', () => {
   look();
 });
 """
+TOO_SMALL = """() => [...document.querySelectorAll('a.chip, .link-button, .theme button, .button, .nav a, .tile')]
+  .filter(one => one.offsetHeight && one.offsetHeight < 44).map(one => one.textContent.trim() || one.ariaLabel)"""
+TO_THE_BORDER = """() => [...document.querySelectorAll('.tile')].map(
+  tile => tile.getBoundingClientRect().right - tile.querySelector('.tile-label span').getBoundingClientRect().right)"""
 
 
 def test_nothing_on_a_run_page_jumps_while_the_run_goes_on(visit):
@@ -34,3 +39,46 @@ def test_nothing_on_a_run_page_jumps_while_the_run_goes_on(visit):
     said = bob.page.evaluate("() => [...window.said]")
     assert len(said) > 1, "the run was watched while it went on"
     assert len(seen) == 1, seen
+
+
+def test_no_word_of_a_tile_touches_its_border(visit):
+    bob = visit(viewport=WIDE)
+    bob.page.goto("/")
+    assert min(bob.page.evaluate(TO_THE_BORDER)) >= 12
+
+
+def test_what_is_pressed_is_large_enough_for_a_finger(visit):
+    bob = visit(**PHONE)
+    bob.page.goto("/runs/?status=completed&saga=create-order")
+    assert bob.page.evaluate(TOO_SMALL) == []
+    assert bob.page.evaluate("() => document.documentElement.scrollWidth") == 390
+
+
+def test_a_picture_that_is_cut_off_says_that_it_goes_on(visit):
+    bob = visit(**PHONE)
+    bob.run_demo("nothing")
+    assert "scroll it sideways" in bob.text(".picture-card .scroll-hint")
+    bob.page.set_viewport_size(WIDE)
+    assert not bob.page.is_visible(".picture-card .scroll-hint")
+
+
+def test_the_admins_list_of_runs_shows_its_last_column(visit):
+    bob = visit(viewport=WIDE)
+    bob.run_demo("nothing")
+    bob.page.goto("/admin/sagas/sagarun/")
+    left_over = """() => document.querySelector('.results').getBoundingClientRect().right
+      - document.querySelector('#result_list td:last-child').getBoundingClientRect().right"""
+    assert bob.page.evaluate(left_over) >= 0
+    assert bob.page.evaluate("() => document.querySelector('#result_list .field-short').offsetHeight") < 60
+
+
+def test_each_line_of_the_editor_has_its_number_and_keeps_it(visit):
+    bob = visit(viewport=WIDE)
+    bob.page.goto("/sagas/actions/new/")
+    last = "() => Number(document.querySelector('.gutter').textContent.split('\\n').at(-1))"
+    lines = len(bob.page.input_value("#source").split("\n"))
+    assert bob.page.evaluate(last) == lines
+    bob.page.fill("#source", "saga: x\n" * 200)
+    assert bob.page.evaluate(last) == 201
+    bob.page.evaluate("() => { document.getElementById('source').scrollTop = 900; }")
+    bob.eventually("() => document.querySelector('.gutter').scrollTop", 900, "the numbers follow the text")
