@@ -280,4 +280,5 @@ class SagaRunAdmin(ReadOnlyAdmin):
 def _on_two_lines(moment: datetime) -> SafeString:
     """Write a moment so that two of them find room beside the filters."""
     moment = utc(moment)
-    return format_html("{}<br>{}", moment.strftime("%Y-%m-%d"), moment.strftime("%H:%M:%S"))
+    date = moment.strftime("%Y-%m-%d").replace("-", "\u2011")  # hyphens at which it is not broken
+    return format_html("{}<br>{}", date, moment.strftime("%H:%M:%S"))

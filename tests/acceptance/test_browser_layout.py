@@ -69,7 +69,8 @@ def test_the_admins_list_of_runs_shows_its_last_column(visit):
     left_over = """() => document.querySelector('.results').getBoundingClientRect().right
       - document.querySelector('#result_list td:last-child').getBoundingClientRect().right"""
     assert bob.page.evaluate(left_over) >= 0
-    assert bob.page.evaluate("() => document.querySelector('#result_list .field-short').offsetHeight") < 60
+    height = bob.page.evaluate("() => document.querySelector('#result_list .field-short').offsetHeight")
+    assert height < 60, "two lines"
 
 
 def test_each_line_of_the_editor_has_its_number_and_keeps_it(visit):
