@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
 from pathlib import Path
 from typing import Any
 
-from django.apps import apps
+import pytest
+from django.core.management import call_command
+from django.db.models import F, Q
 from django.test import Client
 
 from sagas import access
 from sagas.api.problems import TITLES
-from sagas.catalog.publish import publish
-from sagas.core.vocabulary import Role
+from sagas.core.vocabulary import Role, RunStatus
 from sagas.models import SagaRun
+from tests.engine.conftest import drive
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = (ROOT / "docs/reference/api.md").read_text()
+READ = '-H "$AUTH" $B/runs/$RUN/'
 BASE = "http://127.0.0.1:8000/api/v1"
 
 
-def commands() -> list[tuple[str, int]]:
-    """Return every curl command and its status."""
-    blocks = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
-    return [
-        (hit[1], int(hit[2]))
-        for block in blocks
-        for hit in re.finditer(r"^(curl .*?) +# (\d{3})$", block, re.MULTILINE)
-    ]
+def blocks() -> list[list[str]]:
+    """Return the lines of every block of commands."""
+    return [block.splitlines() for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)]
 
 
 def perform(command: str, names: dict[str, str]) -> Any:
-    """Do what curl would, in this process."""
-    words = iter(shlex.split(command)[1:])
+    """Do what curl would, in this process; `RUN=$(curl … | id_of)` too."""
+    piped = re.fullmatch(r"RUN=\$\((curl .*) \| id_of\)", command)
+    words = iter(shlex.split(piped[1] if piped else command)[1:])
     method, body, url = "", b"", ""
     headers: dict[str, str] = {}
     for raw in words:
@@ -43,13 +43,16 @@ def perform(command: str, names: dict[str, str]) -> Any:
         elif raw == "-X":
             method = next(words)
         elif raw in {"-d", "--data-binary"}:
-            text = next(words)
+            text = put_in(next(words), names)
             body = (ROOT / text[1:]).read_bytes() if text.startswith("@") else text.encode()
         else:
             url = put_in(raw, names)
     kind = headers.pop("Content-Type", "application/x-www-form-urlencoded" if body else "application/json")
     path = url.removeprefix("http://127.0.0.1:8000")
-    return Client(headers=headers).generic(method or ("POST" if body else "GET"), path, body, content_type=kind)
+    answer = Client(headers=headers).generic(method or ("POST" if body else "GET"), path, body, content_type=kind)
+    if piped:
+        names["RUN"] = answer.json()["id"]
+    return answer
 
 
 def put_in(text: str, names: dict[str, str]) -> str:
@@ -57,17 +60,34 @@ def put_in(text: str, names: dict[str, str]) -> str:
     return re.sub(r"\$(\w+)", lambda hit: names[hit[1]], text)
 
 
-def test_every_command_of_the_reference_gives_what_it_says(db):
-    for source in apps.get_app_config("shop").demo_definitions():
-        publish(source, by="demo")
+def are_at_rest() -> bool:
+    """Return whether nothing moves by itself before a deadline."""
+    moving = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.COMPENSATING)
+    return not SagaRun.objects.filter(Q(status__in=moving) | Q(inbox_last__gt=F("inbox_done"))).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_slow", [False, True], ids=["pasted as blocks", "typed slowly"])
+def test_every_command_of_the_reference_gives_what_it_says(transactional_db, is_slow):
+    """Whether the workers have not yet begun when the next command comes, or have long done what they could."""
+    call_command("demo", stdout=io.StringIO())
     token = access.make_token("laptop", Role.AUTHOR, None)
     names = {"AUTH": f"Authorization: Bearer {token}", "JSON": "Content-Type: application/json", "B": BASE}
-    found = commands()
-    assert len(found) == PAGE.count("\ncurl ")
-    for command, status in found:
-        names["RUN"] = str(SagaRun.objects.values_list("id", flat=True).first())
-        answer = perform(command, names)
-        assert answer.status_code == status, (command, answer.content)
+    asked = 0
+    for block in blocks():
+        has_to_be_quick = any("time_out" in line for line in block)
+        for line in block:
+            names["RANDOM"] = f"{asked}"
+            if line.startswith("until "):
+                drive(are_at_rest)
+                assert perform(f"curl {READ}", names).json()["status"] == "needs_attention"
+            elif found := re.fullmatch(r"((?:RUN=\$\()?curl .*?) +# (\d{3})", line):
+                answer = perform(found[1], names)
+                assert answer.status_code == int(found[2]), (line, answer.content)
+                asked += 1
+                if is_slow and not has_to_be_quick:
+                    drive(are_at_rest)
+    assert asked == PAGE.count("curl ") - PAGE.count("until curl ")
 
 
 def test_every_kind_of_problem_is_in_the_reference():
