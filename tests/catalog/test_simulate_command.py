@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -153,6 +155,30 @@ def test_the_matrix_as_a_file_of_tests_passes_without_django(tmp_path, monkeypat
     assert answer.returncode == 0, answer.stdout + answer.stderr
     written.write_text(source.replace('"compensated"', '"completed"'))
     assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 1
+
+
+def test_the_commands_of_the_how_to_can_be_pasted(tmp_path):
+    """From a checkout, one block after the other, and nothing has to be explained away."""
+    for name in ("manage.py", "examples"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SAGAWEB_", "DJANGO_"))}
+    pasted = re.findall(r"^```sh\n(.*?)^```", (ROOT / "docs/howto/simulate.md").read_text(), re.DOTALL | re.MULTILINE)
+    answer = subprocess.run(
+        ["/bin/sh", "-e", "-c", "".join(pasted)],
+        cwd=tmp_path,
+        env=kept | {"SAGAWEB_DATA_DIR": str(tmp_path / "var")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert re.search(r"^create_shipment +no answer, but happened", answer.stdout, re.MULTILINE)
+    assert not re.search(r"^process_payment +no answer", answer.stdout, re.MULTILINE)
+    assert "def test_" in (tmp_path / "test_create_order.py").read_text()
 
 
 def test_a_test_reads_the_actions_of_django_when_it_is_up():
