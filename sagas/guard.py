@@ -1,4 +1,4 @@
-"""What is looked at before anybody reads a request: its session cookie and the charset of its body.
+"""What is looked at before anybody reads a request: its host, its session cookie and the charset of its body.
 
 Django hands these on as they came. The database or the page then breaks on
 them, and the sender is told 500 instead of what was wrong.
@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from django.conf import settings
+from django.core.exceptions import DisallowedHost
 from django.core.validators import MaxLengthValidator
 from django.http import HttpResponse
 from django.http.request import UnreadablePostError
+from django.urls import reverse
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.http import parse_header_parameters
+from django.utils.log import log_response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -36,17 +39,23 @@ UNREADABLE = {
     "detail": "The header Content-Type cannot be read.",
 }
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
-CHARSET_LENGTH_MAX = 40  # of what is said back
+HOST_LENGTH_MAX = 80  # of what is said back
+CHARSET_LENGTH_MAX = 40  # likewise
 _PRINTABLE = re.compile(r"[!-~]+")  # keys of every session store; the database's are 32 of a-z and 0-9
 
 
 class RequestGuard(MiddlewareMixin):
     """Stands before the session and CSRF middlewares. Views that read their body themselves are left to do so."""
 
-    def process_request(self, request: HttpRequest) -> None:
-        """Drop a session cookie that cannot be anybody's: the sender is a stranger."""
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        """Refuse a host that is not ours; drop a session cookie that cannot be anybody's: the sender is a stranger."""
+        try:
+            request.get_host()
+        except DisallowedHost:
+            return _refuse_host(request)
         if settings.SESSION_COOKIE_NAME in request.COOKIES and session_key(request.COOKIES) is None:
             del request.COOKIES[settings.SESSION_COOKIE_NAME]
+        return None
 
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], _args: Any, _options: Any
@@ -83,6 +92,18 @@ def _holds_utf8(request: HttpRequest) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _refuse_host(request: HttpRequest) -> HttpResponse:
+    """Say so in a sentence to both sides; Django writes a traceback and says nothing."""
+    host = ascii(request.META.get("HTTP_HOST", "")[:HOST_LENGTH_MAX])
+    text = f"This server does not answer to the name {host}. Who runs it can add names to SAGAWEB_ALLOWED_HOSTS."
+    response = _refuse(text, HTTPStatus.BAD_REQUEST)
+    if request.path.startswith(reverse("sagas:api-nothing")):
+        response = HttpResponse(json.dumps(UNREADABLE | {"detail": text}), status=response.status_code)
+        response["Content-Type"] = "application/problem+json"
+    log_response("Refused: the host %s is not one of SAGAWEB_ALLOWED_HOSTS", host, response=response, request=request)
+    return response
 
 
 def session_key(cookies: Mapping[str, str]) -> str | None:

@@ -6,6 +6,10 @@ import os
 import sys
 from pathlib import Path
 
+from sagaweb.env import SettingError
+
+USAGE = 2  # the exit status of a command that was not called rightly
+
 
 def main() -> None:
     """Run the management command named on the command line."""
@@ -15,7 +19,11 @@ def main() -> None:
         sys.path.insert(0, here)  # as `python -m` does: settings and actions beside the command are found
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except SettingError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - there is no command yet that could say it
+        sys.exit(USAGE)
 
 
 if __name__ == "__main__":

@@ -152,7 +152,11 @@ def database(url: str) -> dict[str, Any]:
     and a commit is on disk when it returns. Measured without them: 20 % of
     read-then-write transactions from four processes ended in "locked".
     """
-    config: dict[str, Any] = dict(dj_database_url.parse(url))
+    try:
+        config: dict[str, Any] = dict(dj_database_url.parse(url))
+    except ValueError as error:
+        message = f"DATABASE_URL cannot be used: {error}"
+        raise environment.SettingError(message) from None
     if config["ENGINE"] == "django.db.backends.sqlite3":
         config["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",
@@ -210,14 +214,14 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "filters": {"links": {"()": "sagas.logs.HideSignInLinks"}},
+    "filters": {"links": {"()": "sagas.logs.HideSignInLinks"}, "refusals": {"()": "sagas.logs.RefusalsInBrief"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["links"]}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
         "sagas": {"level": "INFO"},
         "django-q": {"level": "WARNING", "handlers": [], "propagate": True},
         # Before Django's own handlers too: the console when it debugs, and mail to the admins.
-        "django.request": {"filters": ["links"]},
+        "django.request": {"filters": ["links", "refusals"]},
         "django.security.csrf": {"filters": ["links"]},
     },
 }
