@@ -67,7 +67,7 @@ class RequestGuard(MiddlewareMixin):
         charset = (request.content_params or {}).get("charset", "utf-8")
         if request.method != "POST" or getattr(view, "csrf_exempt", False):
             return None
-        if not _is_utf8(charset):
+        if not is_utf8(charset):
             text = f"A form is read as UTF-8, not as {charset[:CHARSET_LENGTH_MAX]!a}."
             return _refuse(text, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
         if not _holds_utf8(request):
@@ -141,13 +141,14 @@ def with_readable_headers(app: Application) -> Application:
 
 def _is_readable(content_type: str) -> bool:
     try:
-        _is_utf8(parse_header_parameters(content_type)[1].get("charset", ""))
+        is_utf8(parse_header_parameters(content_type)[1].get("charset", ""))
     except ValueError:
         return False
     return True
 
 
-def _is_utf8(charset: str) -> bool:
+def is_utf8(charset: str) -> bool:
+    """Return whether a charset, however it is spelt, is UTF-8."""
     try:
         return codecs.lookup(charset).name == "utf-8"
     except LookupError:

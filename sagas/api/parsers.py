@@ -19,6 +19,7 @@ from rest_framework.request import Request
 
 from sagas.api.problems import ProblemError, malformed
 from sagas.core import limits
+from sagas.guard import CHARSET_LENGTH_MAX, is_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +40,9 @@ class GuardedRequest(Request):
 
     def _load_stream(self) -> None:
         body = _read(self._request)
+        charset = (self._request.content_params or {}).get("charset", "utf-8")
+        if body and not is_utf8(charset):
+            raise _other_charset(charset)
         self._stream = io.BytesIO(body) if body else None
 
 
@@ -205,6 +209,11 @@ def too_large() -> ProblemError:
     """Return the 413."""
     detail = f"A body may have {BODY_BYTES_MAX} bytes."
     return ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", detail)
+
+
+def _other_charset(charset: str) -> ProblemError:
+    detail = f"A body is read as UTF-8, not as {charset[:CHARSET_LENGTH_MAX]!a}."
+    return ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail)
 
 
 def _too_deep() -> ProblemError:

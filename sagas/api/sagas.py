@@ -90,7 +90,7 @@ class SagaOne(ApiView):
         refusals=(HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED),
     )
     def put(self, request: Request, saga: str) -> Response:
-        """201 for a new version, 200 when the latest has this content already, 422 with every problem."""
+        """201 for a new version; 200 when the latest has this content, whatever `base` says; 422 with all problems."""
         wanted = read_if_match(request.headers)
         base = _read_base(request) if wanted is None else wanted
         try:
@@ -194,8 +194,8 @@ def read_source(request: Request) -> str:
     Raises:
         ProblemError: 400, 413 or 415.
     """
-    if not isinstance(request.data, str):
-        message = "Send a definition as application/json or application/yaml."
+    if not isinstance(request.data, str):  # what has no body is not parsed
+        message = "The body is empty: send a definition, as application/json or application/yaml."
         raise malformed(message)
     return request.data
 

@@ -87,6 +87,11 @@ def test_a_bad_body_is_refused_and_leaves_no_row(api, saga, body, status, kind):
     assert_problem(api.post("runs/", body), status, kind)
 
 
+def test_no_body_is_an_empty_object(api, saga):
+    without, empty = (assert_problem(api.post("runs/", body), 422, "invalid") for body in (b"", b"{}"))
+    assert without == empty
+
+
 def test_a_body_of_exactly_one_mebibyte_is_read(api, saga):
     assert_problem(api.post("runs/", of_size(MIB)), 422, "invalid")  # read, and its input found too large
 

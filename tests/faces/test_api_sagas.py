@@ -68,6 +68,20 @@ def test_a_publication_from_an_old_base_is_a_conflict(author, saga):
     assert author.put("sagas/order/?base=2", newest).status_code == 201
 
 
+def test_a_publication_whose_answer_was_lost_can_be_sent_again(author, saga):
+    for condition in ({"If-Match": '"1"'}, {}):
+        _, again = (author.put("sagas/order/?base=1", CHANGED, **condition) for _ in range(2))
+        assert (again.status_code, again.headers["ETag"]) == (200, '"2"')
+    assert SagaVersion.objects.count() == 2
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/yaml", "text/plain"])
+def test_a_definition_that_is_not_there_is_said_to_be_empty(author, saga, kind):
+    for answer in (author.put("sagas/order/", "", kind), author.post("sagas/validate/", b"", kind)):
+        assert (answer.status_code, answer.json()["type"]) == (400, "urn:sagaweb:problem:malformed")
+        assert answer.json()["detail"].startswith("The body is empty: ")
+
+
 @pytest.mark.parametrize("base", ["x", "-1", "9" * 40, "", "1.0"])
 def test_a_base_is_the_number_of_a_version(author, saga, base):
     assert author.put(f"sagas/order/?base={base}", CHANGED).status_code == 400

@@ -154,6 +154,22 @@ def test_bodies_of_the_api_are_still_its_own_matter(stranger):
     assert answer.status_code < 500
 
 
+@pytest.mark.parametrize("charset", [*CODECS, "us-ascii"])
+@pytest.mark.parametrize("path", ["runs/", "sagas/validate/", "sagas/simulate/"])
+def test_a_body_of_the_api_in_another_charset_is_a_415(api, path, charset):
+    kind = f"application/json; charset={charset}"
+    answer = api.client.generic("POST", f"/api/v1/{path}", b"{}", content_type=kind)
+    assert (answer.status_code, answer.json()["type"]) == (415, "urn:sagaweb:problem:unsupported-media-type")
+    assert charset in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", '"utf8"'])
+def test_a_body_of_the_api_in_unicode_is_read_however_that_is_spelt(api, charset):
+    kind = f"application/json; charset={charset}"
+    answer = api.client.generic("POST", "/api/v1/runs/", b"{}", content_type=kind)
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:sagaweb:problem:invalid")
+
+
 @pytest.mark.parametrize(
     "kind", ["a/b; charset*=nosuch''x", "a/b; charset*=utf-8''a%00b", "a/b; x*=idna''%ff", "a/b; x*=\xff''a"]
 )
