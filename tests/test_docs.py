@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sagas.core import document, steps
+from sagas.core.vocabulary import Verb
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
@@ -40,3 +41,9 @@ def test_every_key_of_a_definition_is_described():
     page = (ROOT / "docs/reference/definition.md").read_text()
     known = {*document.SAGA_KEYS, *steps.STEP_KEYS}
     assert {key for key in known if not re.search(rf"(?:^|[\s`{{-]){key}[`:]", page, re.MULTILINE)} == set()
+
+
+def test_no_order_that_can_be_given_is_called_not_built():
+    page = (ROOT / "docs/reference/glossary.md").read_text().splitlines()
+    verbs = [verb.replace("_", " ") for verb in Verb]
+    assert [line for line in page if "not built" in line and any(f"**{verb}**" in line for verb in verbs)] == []
