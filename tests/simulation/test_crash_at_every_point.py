@@ -12,8 +12,8 @@ import os
 import pytest
 
 from tests.simulation.definitions import SOURCES
-from tests.simulation.explore import Tally, Trial, begin, find_script, run_case, scripts
-from tests.simulation.verdict import end_of
+from tests.simulation.explore import Tally, Trial, begin, definition_of, find_script, run_case, scripts
+from tests.simulation.verdict import end_of, judge
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
 is_proving = os.environ.get("HYPOTHESIS_PROFILE") == "prove"
@@ -58,6 +58,14 @@ def test_a_pump_that_stood_still_past_its_lease_does_no_harm(world, name):
     trial = Trial(world, find_script(name), tally)
     trial.freeze_everywhere(world.take_over)
     assert tally.frozen == tally.singles
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_nobody_claims_a_run_whose_lease_is_alive(world, name):
+    script = find_script(name)
+    begin(world, script)
+    assert world.tempt() > 5
+    assert judge(world, definition_of(script.definition), 0, None) == []
 
 
 def test_a_late_pump_writes_nothing_even_when_its_successor_has_not_written_yet(world):

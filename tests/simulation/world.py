@@ -13,7 +13,7 @@ from unittest.mock import patch
 from uuid import UUID
 
 from django.core.management import call_command
-from django.db import connection
+from django.db import IntegrityError, connection
 
 from sagas.catalog.publish import publish
 from sagas.engine import commands, journal, lease, orders, slot
@@ -177,6 +177,29 @@ class World:
         """Be another pump that claims the run and dies before it writes anything."""
         lease.claim(1, now=self.clock.now())
 
+    def tempt(self) -> int:
+        """Live to the end while somebody else tries to claim the run at every point where its lease is alive."""
+        machine, asked = self.machine, 0
+
+        def look(_point: int, what: str) -> None:
+            nonlocal asked
+            if what.startswith("after ") or not machine.connection.autocommit or self.machine.is_resting:
+                return
+            now = machine.now()
+            if machine.rows("SELECT 1 FROM sagas_sagarun WHERE lease_until > ?", f"{now:%Y-%m-%d %H:%M:%S.%f}"):
+                asked += 1
+                machine.is_resting = True  # what the other one asks is no point of this life
+                if lease.claim(1, now=now):
+                    self.faults.append("S5 a run was claimed under a lease that was alive")
+                machine.is_resting = False
+
+        machine.on_point = look
+        try:
+            self.live()
+        finally:
+            machine.on_point = None
+        return asked
+
     # ---- what participants and people meet ----------------------------------------
 
     def note_call(self, call: Call) -> None:
@@ -295,7 +318,7 @@ def a_world() -> Iterator[World]:
 
 
 def _fenced(machine: Machine, write: Callable[[Sequence[Append]], set[UUID]]) -> Callable[..., set[UUID]]:
-    """Watch the one writer: who holds an old token writes nothing (S5)."""
+    """Watch the one writer: who holds an old token writes nothing, nor does what was written already (S5)."""
 
     def watched(batch: Sequence[Append]) -> set[UUID]:
         tokens = {UUID(run): token for run, token in machine.rows("SELECT id, token FROM sagas_sagarun")}
@@ -303,9 +326,24 @@ def _fenced(machine: Machine, write: Callable[[Sequence[Append]], set[UUID]]) ->
         for one in batch:
             if one.run_id in written and one.token != tokens[one.run_id]:
                 machine.faults.append(f"S5 written under token {one.token}, when {tokens[one.run_id]} was granted")
+        if again := [one for one in batch if one.run_id in written and one.events]:
+            machine.faults += _written_twice(machine, write, again)
         return written
 
     return watched
+
+
+def _written_twice(
+    machine: Machine, write: Callable[[Sequence[Append]], set[UUID]], again: Sequence[Append]
+) -> list[str]:
+    """Offer what is written once more, under the token that still holds: the journal has gone on, so it is refused."""
+    was_resting, machine.is_resting = machine.is_resting, True  # asked by the tests, so no point
+    try:
+        return ["S5 the same transition was written twice"] if write(again) else []
+    except IntegrityError as error:
+        return [f"S5 the same transition got as far as the table: {error}"]
+    finally:
+        machine.is_resting = was_resting
 
 
 def _numbers(machine: Machine, model: type[SagaRun | Order]) -> Callable[[], UUID]:
