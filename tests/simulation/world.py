@@ -26,6 +26,8 @@ from tests.simulation.machine import Died, InlineExecutor, InlinePump, Machine, 
 from tests.simulation.script import ALWAYS, OK, Half, Script
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sagas.engine.journal import Append
     from sagas.participants.base import Call
 
@@ -308,6 +310,7 @@ def a_world() -> Iterator[World]:
                 patch.object(commands, "uuid7", numbers),
                 patch.object(Order._meta.get_field("id"), "_get_default", _numbers(machine, Order)),
                 patch.object(journal, "write", _fenced(machine, journal.write)),
+                patch.object(lease, "claim", _raised(machine, lease.claim)),
             ):
                 yield world
         finally:
@@ -317,11 +320,27 @@ def a_world() -> Iterator[World]:
             machine.connection.connection.close()
 
 
+def _tokens(machine: Machine) -> dict[UUID, int]:
+    return {UUID(run): token for run, token in machine.rows("SELECT id, token FROM sagas_sagarun")}
+
+
+def _raised(machine: Machine, claim: Callable[..., dict[UUID, int]]) -> Callable[..., dict[UUID, int]]:
+    """Watch the claims: each makes every older right worthless (S5)."""
+
+    def watched(limit: int, *, now: datetime) -> dict[UUID, int]:
+        tokens = _tokens(machine)
+        found = claim(limit, now=now)
+        machine.faults += [f"S5 token {new} was granted twice" for run, new in found.items() if new <= tokens[run]]
+        return found
+
+    return watched
+
+
 def _fenced(machine: Machine, write: Callable[[Sequence[Append]], set[UUID]]) -> Callable[..., set[UUID]]:
     """Watch the one writer: who holds an old token writes nothing, nor does what was written already (S5)."""
 
     def watched(batch: Sequence[Append]) -> set[UUID]:
-        tokens = {UUID(run): token for run, token in machine.rows("SELECT id, token FROM sagas_sagarun")}
+        tokens = _tokens(machine)
         written = write(batch)
         for one in batch:
             if one.run_id in written and one.token != tokens[one.run_id]:
