@@ -1,355 +1,68 @@
-"""What the decider is told (commands) and what it says (events: the lines of the journal).
-
-Events are in the past tense and hold all that `evolve` needs; none needs the
-definition to be replayed. Journal format 1 is their field names (codec.py):
-a field may be added with a default, none may be renamed or removed.
-"""
+"""What the decider is told (`commands.py`) and what it says (`events.py`), under one name."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TypeAlias
-
-from sagas.core.outcome import Outcome
-from sagas.core.vocabulary import NO_ITEM, AttemptKey, Json, OutcomeKind, Phase, StepKey, Verb
-
-# ---- commands -------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """Somebody has the run in hand: begin it, start what is due, notice the deadline."""
-
-    now: datetime
-    dice: float = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class ReportOutcome:
-    """An attempt came to an end. `dice` in [0, 1) spreads the next attempt's time."""
-
-    attempt: AttemptKey
-    outcome: Outcome
-    now: datetime
-    dice: float = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class TakeOrder:
-    """An order from the inbox. `number` is its place there, from 1."""
-
-    number: int
-    verb: Verb
-    by: str
-    now: datetime
-    reason: str = ""
-    step: str | None = None
-    arguments: Json = None  # retry: edited input, with `has_arguments`
-    has_arguments: bool = False
-    phase: Phase = Phase.ACTION  # settle: which half
-    outcome: OutcomeKind = OutcomeKind.SUCCEEDED  # settle: what became of it
-    output: Json = None  # settle and skip: what the step gives to those after it
-    reference: str = ""  # settle: where the evidence is
-    dice: float = 0.5
-
-
-Command: TypeAlias = Look | ReportOutcome | TakeOrder
-
-# ---- events ---------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunStarted:
-    """The run exists. Always the first entry, written with the row."""
-
-    run: str
-    saga: str
-    version: int
-    input: Json
-    by: str
-    key: str = ""
-    labels: Json = None
-    amount: int | None = None
-    deadline_at: datetime | None = None
-    steps: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptStarted:
-    """An attempt was written down, before anybody is called.
-
-    `input` is there on the first attempt of an edition only; later ones carry
-    the same. The wait for an answer ends `timeout_s` seconds after the entry's time.
-    """
-
-    step: str
-    phase: Phase
-    number: int
-    timeout_s: float
-    item: int = NO_ITEM
-    edition: int = 1
-    is_first: bool = False
-    is_atomic: bool = False
-    input: Json = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptEnded:
-    """The outcome of one attempt. A success ends its half too; see `StepFailed` and the like for the rest."""
-
-    step: str
-    phase: Phase
-    number: int
-    outcome: OutcomeKind
-    item: int = NO_ITEM
-    output: Json = None
-    code: str = ""
-    message: str = ""
-    details: Json = None
-    is_counted: bool = True
-    settles: bool = False  # settles earlier unknown attempts under the same key
-    passes_pivot: bool = False  # the point of no return: from here only forward
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryScheduled:
-    """The half waits for its next attempt."""
-
-    step: str
-    phase: Phase
-    at: datetime
-    item: int = NO_ITEM
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepFailed:
-    """The action ended in a definite failure: rejected, or failed to the policy's end."""
-
-    step: str
-    outcome: OutcomeKind
-    item: int = NO_ITEM
-    code: str = ""
-    message: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepInDoubt:
-    """The attempts are spent and nobody can say whether the action happened."""
-
-    step: str
-    item: int = NO_ITEM
-    code: str = ""
-    message: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompensationFailed:
-    """The compensation gave up; a person must decide."""
-
-    step: str
-    outcome: OutcomeKind
-    item: int = NO_ITEM
-    code: str = ""
-    message: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnRequested:
-    """Nothing new starts; attempts in flight are drained.
-
-    `cause` is one of step_failed, in_doubt, deadline, cancel.
-    """
-
-    cause: str
-    step: str = ""
-    item: int = NO_ITEM
-    outcome: str = ""
-    code: str = ""
-    message: str = ""
-    by: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnDropped:
-    """The pivot succeeded while attempts were drained: the run goes on forward."""
-
-    step: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnedRound:
-    """Compensation begins. Names are step keys as text; `undo` is in the order of starting forward."""
-
-    undo: tuple[StepKey, ...] = ()
-    not_needed: tuple[StepKey, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttentionNeeded:
-    """Only a person can move this step on."""
-
-    step: str
-    phase: Phase
-    code: str
-    item: int = NO_ITEM
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttentionCleared:
-    """A person has decided."""
-
-    step: str
-    phase: Phase
-    item: int = NO_ITEM
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderTaken:
-    """An order from the inbox applied."""
-
-    number: int
-    verb: Verb
-    by: str
-    reason: str = ""
-    step: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderRefused:
-    """An order that no longer applied when its turn came."""
-
-    number: int
-    verb: Verb
-    by: str
-    why: str
-    reason: str = ""
-    step: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EditionStarted:
-    """An operator's retry gives the half a fresh budget; a new edition also gives it a new key."""
-
-    step: str
-    phase: Phase
-    edition: int
-    item: int = NO_ITEM
-    input: Json = None
-    is_edited: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepSettled:
-    """A person recorded what became of an action whose outcome nobody knew, or of one that failed.
-
-    `outcome` is succeeded (with `output`) or rejected: it did not happen, and a `StepFailed` follows.
-    """
-
-    step: str
-    outcome: OutcomeKind
-    item: int = NO_ITEM
-    output: Json = None
-    reference: str = ""
-    passes_pivot: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepSkipped:
-    """The run goes on without this step: a person decided so, or its condition is false."""
-
-    step: str
-    item: int = NO_ITEM
-    output: Json = None
-    is_condition: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompensationSettled:
-    """A person undid the step by hand."""
-
-    step: str
-    item: int = NO_ITEM
-    reference: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompensationGivenUp:
-    """A person decided that what the step did stays behind."""
-
-    step: str
-    item: int = NO_ITEM
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunPaused:
-    """Nothing new is dispatched, in either direction."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunResumed:
-    """The run goes on from where it was paused."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadlinePassed:
-    """The run's deadline went by."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunCompleted:
-    """Every step succeeded or was skipped."""
-
-    output: Json = None
-    output_error: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunCompensated:
-    """Everything that was done is undone."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunPartiallyCompensated:
-    """The run was undone but for what a person gave up, which stays behind."""
-
-    stays: tuple[StepKey, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunTerminated:
-    """The run was stopped with no undo. `stays` lists what happened, or may have, and is not undone."""
-
-    stays: tuple[StepKey, ...] = ()
-    by: str = ""
-    message: str = ""
-
-
-Event: TypeAlias = (
-    RunStarted
-    | AttemptStarted
-    | AttemptEnded
-    | RetryScheduled
-    | StepFailed
-    | StepInDoubt
-    | CompensationFailed
-    | TurnRequested
-    | TurnDropped
-    | TurnedRound
-    | AttentionNeeded
-    | AttentionCleared
-    | OrderTaken
-    | OrderRefused
-    | EditionStarted
-    | StepSettled
-    | StepSkipped
-    | CompensationSettled
-    | CompensationGivenUp
-    | RunPaused
-    | RunResumed
-    | DeadlinePassed
-    | RunCompleted
-    | RunCompensated
-    | RunPartiallyCompensated
-    | RunTerminated
+from sagas.core.commands import Command, Look, ReportOutcome, TakeOrder
+from sagas.core.events import (
+    AttemptEnded,
+    AttemptStarted,
+    AttentionCleared,
+    AttentionNeeded,
+    CompensationFailed,
+    CompensationGivenUp,
+    CompensationSettled,
+    DeadlinePassed,
+    EditionStarted,
+    Event,
+    OrderRefused,
+    OrderTaken,
+    RetryScheduled,
+    RunCompensated,
+    RunCompleted,
+    RunPartiallyCompensated,
+    RunPaused,
+    RunResumed,
+    RunStarted,
+    RunTerminated,
+    StepFailed,
+    StepInDoubt,
+    StepSettled,
+    StepSkipped,
+    TurnDropped,
+    TurnedRound,
+    TurnRequested,
 )
+
+__all__ = [
+    "AttemptEnded",
+    "AttemptStarted",
+    "AttentionCleared",
+    "AttentionNeeded",
+    "Command",
+    "CompensationFailed",
+    "CompensationGivenUp",
+    "CompensationSettled",
+    "DeadlinePassed",
+    "EditionStarted",
+    "Event",
+    "Look",
+    "OrderRefused",
+    "OrderTaken",
+    "ReportOutcome",
+    "RetryScheduled",
+    "RunCompensated",
+    "RunCompleted",
+    "RunPartiallyCompensated",
+    "RunPaused",
+    "RunResumed",
+    "RunStarted",
+    "RunTerminated",
+    "StepFailed",
+    "StepInDoubt",
+    "StepSettled",
+    "StepSkipped",
+    "TakeOrder",
+    "TurnDropped",
+    "TurnRequested",
+    "TurnedRound",
+]

@@ -1,0 +1,50 @@
+"""What the decider is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from sagas.core.outcome import Outcome
+from sagas.core.vocabulary import AttemptKey, Json, OutcomeKind, Phase, Verb
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Somebody has the run in hand: begin it, start what is due, notice the deadline."""
+
+    now: datetime
+    dice: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOutcome:
+    """An attempt came to an end. `dice` in [0, 1) spreads the next attempt's time."""
+
+    attempt: AttemptKey
+    outcome: Outcome
+    now: datetime
+    dice: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOrder:
+    """An order from the inbox. `number` is its place there, from 1."""
+
+    number: int
+    verb: Verb
+    by: str
+    now: datetime
+    reason: str = ""
+    step: str | None = None
+    arguments: Json = None  # retry: edited input, with `has_arguments`
+    has_arguments: bool = False
+    phase: Phase = Phase.ACTION  # settle: which half
+    outcome: OutcomeKind = OutcomeKind.SUCCEEDED  # settle: what became of it
+    output: Json = None  # settle and skip: what the step gives to those after it
+    reference: str = ""  # settle: where the evidence is
+    dice: float = 0.5
+
+
+Command: TypeAlias = Look | ReportOutcome | TakeOrder
