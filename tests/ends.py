@@ -29,6 +29,7 @@ class Ends:
     skipped: set[StepKey]
     settled: set[StepKey]
     given_up: set[StepKey]
+    waiting: dict[HalfKey, str]
 
     def see_decision(self, event: m.Event) -> list[str]:
         """Return what is wrong with what a person decided."""
@@ -86,11 +87,17 @@ class Ends:
         found = self._not_in_flight(half)
         if half in self.succeeded or half in self.unsettled:
             found.append(f"S3 {name_of(half)} was skipped, but it happened or may have")
-        if self.is_turning or self.is_backward or event.step == self.definition.pivot:
+        if event.cause:  # a wait that the time, the turn or the end of the run cuts off
+            found += self.wait_is_cut_off(event)
+        elif self.is_turning or self.is_backward or event.step == self.definition.pivot:
             found.append(f"S3 {name_of(half)} cannot be skipped now")
         self.failed.discard(half)
         self.skipped.add(half[0])
         return found
+
+    def wait_is_cut_off(self, event: m.StepSkipped) -> list[str]:
+        """Return what is wrong with a wait that the time, the turn or the end of the run cuts off."""
+        raise NotImplementedError
 
     def _undo_ends_by_hand(self, event: m.CompensationSettled | m.CompensationGivenUp, keys: set[StepKey]) -> list[str]:
         half = (StepKey(event.step, event.item), Phase.COMPENSATION)
@@ -135,7 +142,7 @@ class Ends:
         )
 
     def _nothing_in_flight(self) -> list[str]:
-        return [f"S1 {self.ended} with {name_of(half)} in flight" for half in sorted(self.in_flight)]
+        return [f"S1 {self.ended} with {name_of(half)} in flight" for half in sorted({*self.in_flight, *self.waiting})]
 
     def _not_in_flight(self, half: HalfKey) -> list[str]:
         return [f"S4 {name_of(half)} ended with an attempt in flight"] if half in self.in_flight else []

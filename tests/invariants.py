@@ -17,7 +17,8 @@ from sagas.core.definition import Definition
 from sagas.core.evolve import replay
 from sagas.core.state import RunState
 from sagas.core.vocabulary import CompensationStatus, OutcomeKind, Phase, StepKey, StepStatus
-from tests.ends import Ends, HalfKey, name_of
+from tests.ends import HalfKey, name_of
+from tests.waits import Waits
 
 Entry: TypeAlias = tuple[int, m.Event, datetime]  # sequence, event, at
 
@@ -73,7 +74,7 @@ def resting_violations(definition: Definition, state: RunState) -> list[str]:
     return found
 
 
-class Watch(Ends):
+class Watch(Waits):
     """What the journal has said so far about one run. `see` takes the next entry and returns the sentences."""
 
     def __init__(self, definition: Definition) -> None:
@@ -96,6 +97,8 @@ class Watch(Ends):
         self.settled: set[StepKey] = set()  # compensations that a person did
         self.given_up: set[StepKey] = set()
         self.is_paused = False
+        self.waiting: dict[HalfKey, str] = {}  # steps that wait, and the signal they wait for
+        self.kept: tuple[str, ...] = ()  # names of signals that no step has taken yet
 
     def copy(self) -> Watch:
         """Return a watch that goes on from here on its own."""
@@ -125,18 +128,19 @@ class Watch(Ends):
             found.append("S4 the journal does not begin with run_started")
         if self.ended and not isinstance(event, m.OrderRefused):
             found.append(f"S1 {type(event).__name__} after {self.ended}")
-        return found + self._see_attempt(event) + self._see_turn(event) + self.see_decision(event) + self.see_end(event)
+        found += self._see_attempt(event) + self.see_wait(event) + self._see_turn(event)
+        return found + self.see_decision(event) + self.see_end(event)
 
     def _see_attempt(self, event: m.Event) -> list[str]:
         match event:
             case m.AttemptStarted(phase=Phase.COMPENSATION):
                 return self._compensation_starts(event) + self._attempt_starts(event)
             case m.AttemptStarted():
-                return self._action_starts(event) + self._attempt_starts(event)
+                return self.action_starts(event) + self._attempt_starts(event)
             case m.AttemptEnded():
                 return self._attempt_ends(event)
             case m.StepFailed():
-                return self._half_fails(event, Phase.ACTION)
+                return self.wait_fails(event) + self._half_fails(event, Phase.ACTION)
             case m.CompensationFailed():
                 return self._half_fails(event, Phase.COMPENSATION)
             case m.StepInDoubt():
@@ -173,6 +177,8 @@ class Watch(Ends):
             found.append("S4 the state and the journal disagree on the pivot")
         if state.is_paused != (self.is_paused and not self.ended):
             found.append("S4 the state and the journal disagree on the pause")
+        if tuple(one.name for one in state.signals) != self.kept:
+            found.append("S4 the state and the journal disagree on the signals that are kept")
         for step in self.definition.steps:
             key = StepKey(step.name)
             told = state.step(key)
@@ -220,7 +226,8 @@ class Watch(Ends):
             self.in_doubt.discard(half[0])
         return found
 
-    def _action_starts(self, event: m.AttemptStarted) -> list[str]:
+    def action_starts(self, event: m.AttemptStarted | m.WaitStarted) -> list[str]:
+        """Return what is wrong with a step's beginning now."""
         found = [
             f"S3 the action of {event.step} starts before {before} is satisfied"
             for before in self.definition.by_name[event.step].after
@@ -304,6 +311,8 @@ class Watch(Ends):
             found.append("S6 the run turned round after the pivot succeeded")
         if not self.is_turning:
             found.append("S3 the run turned round, but nobody had requested it")
+        if self.waiting:
+            found.append(f"S3 the run turned round while steps wait: {sorted(map(name_of, self.waiting))}")
         if self.in_flight:
             found.append(f"S3 the run turned round with attempts in flight: {sorted(map(name_of, self.in_flight))}")
         asks = self.definition.asks_when_in_doubt

@@ -65,6 +65,4 @@ def load_version(version_id: UUID) -> Definition:
 
 
 def _action_names(definition: Definition) -> tuple[str, ...]:
-    names = {step.action.action.name for step in definition.steps}
-    names |= {step.compensation.action.name for step in definition.steps if step.compensation is not None}
-    return tuple(sorted(names))
+    return tuple(sorted({half.action.name for step in definition.steps for half in step.halves}))

@@ -41,9 +41,10 @@ class TakeOrder:
     arguments: Json = None  # retry: edited input, with `has_arguments`
     has_arguments: bool = False
     phase: Phase = Phase.ACTION  # settle: which half
-    outcome: OutcomeKind = OutcomeKind.SUCCEEDED  # settle: what became of it
+    outcome: OutcomeKind = OutcomeKind.SUCCEEDED  # settle: what became of it; approve: rejected is no
     output: Json = None  # settle and skip: what the step gives to those after it
     reference: str = ""  # settle: where the evidence is
+    signal: str = ""  # signal: its name; `arguments` is what it brings
     dice: float = 0.5
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sagas.core import backward, forward, orders
+from sagas.core import arrivals, backward, forward, orders
 from sagas.core import messages as m
 from sagas.core.draft import Draft
 from sagas.core.outcome import Failed, Outcome, Rejected, Succeeded, Unknown
@@ -60,12 +60,14 @@ def _look(draft: Draft) -> None:
     for key, phase in sorted(draft.state.open):
         half = draft.step(key).half(phase)
         if half.due_at is not None and half.due_at <= draft.now and not half.is_awaiting:
-            restart(draft, key, phase)
+            _go_on(draft, key, phase)
 
 
-def restart(draft: Draft, key: StepKey, phase: Phase) -> None:
-    """Start the next attempt of a half."""
-    if phase is Phase.COMPENSATION:
+def _go_on(draft: Draft, key: StepKey, phase: Phase) -> None:
+    """The moment of a half has come: its wait ends, or its next attempt starts."""
+    if draft.step(key).half(phase).waits_for is not None:
+        arrivals.time_is_up(draft, key)
+    elif phase is Phase.COMPENSATION:
         backward.start(draft, key)
     else:
         forward.start(draft, key)
@@ -120,6 +122,9 @@ def _progress(draft: Draft) -> None:
     if draft.state.direction is Direction.FORWARD and not draft.state.is_turning:
         if not draft.state.is_paused:
             forward.start_ready(draft)  # a step may fail before it could start, and so ask for a turn
+        while draft.state.signals and not draft.state.is_turning and arrivals.take_one(draft):
+            if not draft.state.is_paused:
+                forward.start_ready(draft)
         forward.complete_when_done(draft)
     if draft.state.is_turning:
         backward.turn_round_when_drained(draft)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from sagas.core import dag
 
@@ -70,18 +70,57 @@ class Half:
 
 
 @dataclass(frozen=True, slots=True)
+class Timer:
+    """A durable timer: for a length of time, or until the moment that `until` gives. It holds no worker."""
+
+    length_s: float = 0.0
+    until: Template | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignalWait:
+    """Until a signal comes, or the time is up (None: for ever)."""
+
+    signal: str
+    timeout_s: float | None = None
+    goes_on: bool = False  # when the time is up; else the step fails
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Until a person of `group` says yes or no, or the time is up (None: for ever)."""
+
+    group: str
+    prompt: Template
+    timeout_s: float | None = None
+    goes_on: bool = False
+
+
+Wait: TypeAlias = Timer | SignalWait | Approval
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
-    """One step. `compensation` None means that nothing undoes it; `writes` says whether that matters."""
+    """One step: it calls an `action`, or waits.
+
+    `compensation` None means that nothing undoes it; `writes` says whether that matters.
+    """
 
     name: str
     title: str
     position: int
-    action: Half
+    action: Half | None
     compensation: Half | None
     writes: bool = True
     after: tuple[str, ...] = ()
     when: Template | None = None  # false: the step is skipped
     is_pivot: bool = False
+    wait: Wait | None = None
+
+    @property
+    def halves(self) -> tuple[Half, ...]:
+        """What a worker may have to call."""
+        return tuple(half for half in (self.action, self.compensation) if half is not None)
 
 
 @dataclass(frozen=True)
@@ -141,6 +180,11 @@ class Definition:
     def roots(self) -> tuple[str, ...]:
         """Steps that start at once."""
         return tuple(step.name for step in self.steps if not step.after)
+
+    @cached_property
+    def signals(self) -> frozenset[str]:
+        """The names of the signals that some step waits for."""
+        return frozenset(step.wait.signal for step in self.steps if isinstance(step.wait, SignalWait))
 
     @cached_property
     def pivot(self) -> str | None:

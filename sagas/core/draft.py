@@ -45,11 +45,10 @@ class Draft:
     def half_of(self, key: StepKey, phase: Phase) -> Half:
         """What the definition says of one half."""
         step = self.definition.by_name[key.step]
-        if phase is not Phase.COMPENSATION:
-            return step.action
-        if step.compensation is None:
-            raise AssertionError(f"{key} has no compensation")
-        return step.compensation
+        half = step.compensation if phase is Phase.COMPENSATION else step.action
+        if half is None:
+            raise AssertionError(f"{key} has no {phase}")
+        return half
 
     def start_attempt(self, key: StepKey, phase: Phase) -> Error | None:
         """Write an attempt down; the error when its input cannot be rendered."""

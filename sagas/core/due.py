@@ -11,6 +11,17 @@ if TYPE_CHECKING:
     from sagas.core.state import RunState
 
 
+_MOST_TELLING = (  # of several, what a person can do most about comes first
+    WaitingFor.APPROVAL,
+    WaitingFor.SIGNAL,
+    WaitingFor.CALLBACK,
+    WaitingFor.CHILD,
+    WaitingFor.SERVICE,
+    WaitingFor.RETRY,
+    WaitingFor.TIMER,
+)
+
+
 def due_at(state: RunState) -> datetime | None:
     """Return the earliest moment at which something is due by time alone; None when nothing is."""
     if state.status.is_final:
@@ -27,6 +38,7 @@ def due_at(state: RunState) -> datetime | None:
 
 def waiting_for(state: RunState) -> WaitingFor | None:
     """Return what a run waits for, when all it does is wait."""
-    if state.open and not state.awaiting and not state.is_paused:
-        return WaitingFor.RETRY
-    return None
+    if not state.open or state.awaiting or state.is_paused:
+        return None
+    found = {state.step(key).half(phase).waits_for or WaitingFor.RETRY for key, phase in state.open}
+    return min(found, key=_MOST_TELLING.index)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from sagas.core.vocabulary import NO_ITEM, Json, OutcomeKind, Phase, StepKey, Verb
+from sagas.core.vocabulary import NO_ITEM, Json, OutcomeKind, Phase, StepKey, Verb, WaitingFor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +75,40 @@ class RetryScheduled:
     phase: Phase
     at: datetime
     item: int = NO_ITEM
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitStarted:
+    """The step waits, and holds no worker. `until` is when the time is up; None: never.
+
+    `about` says what for: `{signal}`, or `{group, prompt}` of an approval.
+    """
+
+    step: str
+    waits_for: WaitingFor
+    item: int = NO_ITEM
+    until: datetime | None = None
+    about: Json = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitEnded:
+    """What the step waited for has come: it succeeded, with `output`. `by` is who sent or approved."""
+
+    step: str
+    item: int = NO_ITEM
+    output: Json = None
+    by: str = ""
+    passes_pivot: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalReceived:
+    """A signal came. It is kept until a step waits for it; the first one is taken first."""
+
+    name: str
+    payload: Json = None
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,12 +245,16 @@ class StepSettled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepSkipped:
-    """The run goes on without this step: a person decided so, or its condition is false."""
+    """The run goes on without this step: a person decided so, its condition is false, or its wait is over.
+
+    `cause` is, for a wait: timed_out, turn or terminated.
+    """
 
     step: str
     item: int = NO_ITEM
     output: Json = None
     is_condition: bool = False
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,6 +323,9 @@ Event: TypeAlias = (
     | AttemptStarted
     | AttemptEnded
     | RetryScheduled
+    | WaitStarted
+    | WaitEnded
+    | SignalReceived
     | StepFailed
     | StepInDoubt
     | CompensationFailed

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from sagas.core import evolve_waits
 from sagas.core import messages as m
 from sagas.core.outcome import WORKER_LOST
 from sagas.core.state import Attention, HalfState, RunState, StepState
@@ -163,7 +164,7 @@ def _end_action(state: RunState, key: StepKey, status: StepStatus, error: Json, 
     state.steps[key] = replace(
         step,
         status=status,
-        action=replace(step.action, due_at=None),
+        action=replace(step.action, due_at=None, waits_for=None),
         error=step.error or error,
         started_at=step.started_at or at,
         ended_at=at,
@@ -264,7 +265,7 @@ def _step_settled(state: RunState, event: m.StepSettled, at: datetime) -> None:
 def _step_skipped(state: RunState, event: m.StepSkipped, at: datetime) -> None:
     key = StepKey(event.step, event.item)
     step = state.step(key)
-    action = replace(step.action, due_at=None)
+    action = replace(step.action, due_at=None, waits_for=None)
     state.steps[key] = replace(step, status=StepStatus.SKIPPED, action=action, output=event.output, ended_at=at)
     state.open -= {(key, Phase.ACTION)}
     state.steps_done += 1
@@ -337,6 +338,9 @@ _APPLY: dict[type, Callable[[RunState, Any, datetime], None]] = {
     m.AttemptStarted: _attempt_started,
     m.AttemptEnded: _attempt_ended,
     m.RetryScheduled: _retry_scheduled,
+    m.WaitStarted: evolve_waits.wait_started,
+    m.WaitEnded: evolve_waits.wait_ended,
+    m.SignalReceived: evolve_waits.signal_received,
     m.StepFailed: _step_failed,
     m.StepInDoubt: _step_in_doubt,
     m.CompensationFailed: _compensation_failed,

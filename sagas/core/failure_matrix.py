@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from sagas.core.definition import Approval, Timer
 from sagas.core.simulate import simulate
 from sagas.core.simulation import SimulatedStatus, Simulation
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from sagas.core.definition import Definition, Step
     from sagas.core.vocabulary import Json
 
-_ENDLESS = frozenset({SimulatedStatus.STILL_RETRYING, SimulatedStatus.CUT_SHORT})
+_ENDLESS = frozenset({SimulatedStatus.STILL_RETRYING, SimulatedStatus.WAITING, SimulatedStatus.CUT_SHORT})
 
 
 class Case(StrEnum):
@@ -27,6 +28,7 @@ class Case(StrEnum):
     UNKNOWN_AFTER = "unknown_after_effect"  # at every attempt, and it did happen
     WORKER_LOST = "worker_lost"  # at the first attempt
     WORKER_LOST_ALWAYS = "worker_lost_always"  # five times in a row: then the engine stops trying
+    NEVER_COMES = "never_comes"  # a signal, or the answer of a person
     COMPENSATION_FAILS = "compensation_fails"  # to the end of its policy
 
 
@@ -82,23 +84,40 @@ def _cases(definition: Definition) -> Iterator[_Case]:
     yield "", Case.NOTHING, {}, ()
     for step in definition.steps:
         name = step.name
-        yield name, Case.REJECTED, {name: "rejected"}, ()
-        yield name, Case.FAILED, {name: "failed"}, ()
-        if not step.action.is_atomic:
-            yield name, Case.UNKNOWN_BEFORE, {name: {"outcome": "unknown", "happened": False}}, ()
-            yield name, Case.UNKNOWN_AFTER, {name: {"outcome": "unknown", "happened": True}}, ()
-        yield name, Case.WORKER_LOST, {name: ["worker_lost"]}, ()
-        yield name, Case.WORKER_LOST_ALWAYS, {name: "worker_lost"}, ()
+        if step.action is None:
+            yield from _cases_of_a_wait(step)
+        else:
+            yield from _cases_of_a_call(name, is_atomic=step.action.is_atomic)
         if step.compensation is not None and name not in definition.past_pivot:
-            yield _compensation_fails(definition, step)
+            yield from _compensation_fails(definition, step)
 
 
-def _compensation_fails(definition: Definition, step: Step) -> _Case:
+def _cases_of_a_wait(step: Step) -> Iterator[_Case]:
+    if isinstance(step.wait, Approval):
+        yield step.name, Case.REJECTED, {step.name: "rejected"}, ()
+    if not isinstance(step.wait, Timer):
+        yield step.name, Case.NEVER_COMES, {step.name: "never"}, ()
+
+
+def _cases_of_a_call(name: str, *, is_atomic: bool) -> Iterator[_Case]:
+    yield name, Case.REJECTED, {name: "rejected"}, ()
+    yield name, Case.FAILED, {name: "failed"}, ()
+    if not is_atomic:
+        yield name, Case.UNKNOWN_BEFORE, {name: {"outcome": "unknown", "happened": False}}, ()
+        yield name, Case.UNKNOWN_AFTER, {name: {"outcome": "unknown", "happened": True}}, ()
+    yield name, Case.WORKER_LOST, {name: ["worker_lost"]}, ()
+    yield name, Case.WORKER_LOST_ALWAYS, {name: "worker_lost"}, ()
+
+
+def _compensation_fails(definition: Definition, step: Step) -> Iterator[_Case]:
     faults: dict[str, Json] = {f"{step.name}.compensation": "failed"}
-    after = [name for name in definition.successors[step.name] if definition.by_name[name].when is None]
-    if after:
-        return step.name, Case.COMPENSATION_FAILS, {after[0]: "rejected", **faults}, ()
-    return step.name, Case.COMPENSATION_FAILS, faults, ({"verb": "cancel", "during": step.name},)
+    after = [one for name in definition.successors[step.name] if (one := definition.by_name[name]).when is None]
+    refusing = next((one.name for one in after if one.action is not None or isinstance(one.wait, Approval)), None)
+    if refusing is not None:
+        yield step.name, Case.COMPENSATION_FAILS, {refusing: "rejected", **faults}, ()
+    elif after or step.action is not None:  # a wait that is cancelled has nothing to undo
+        during = after[0].name if after else step.name
+        yield step.name, Case.COMPENSATION_FAILS, faults, ({"verb": "cancel", "during": during},)
 
 
 def _row(

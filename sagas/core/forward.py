@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sagas.core import messages as m
+from sagas.core import waiting
 from sagas.core.expressions import ExpressionError
 from sagas.core.outcome import EXPRESSION_ERROR, Error, Failed, Outcome, Rejected, Succeeded, Unknown
 from sagas.core.problem import found_text
@@ -68,8 +69,9 @@ def _is_satisfied(draft: Draft, name: str) -> bool:
 
 
 def start(draft: Draft, key: StepKey) -> None:
-    """Start an attempt of the action; a definite failure when its input has no value."""
-    error = draft.start_attempt(key, Phase.ACTION)
+    """Start an attempt of the action, or to wait; a definite failure when its input has no value."""
+    wait = draft.definition.by_name[key.step].wait
+    error = draft.start_attempt(key, Phase.ACTION) if wait is None else waiting.start(draft, key, wait)
     if error is not None:
         fail(draft, key, OutcomeKind.FAILED, error)
 
@@ -155,10 +157,12 @@ def _request_turn(draft: Draft, cause: str, key: StepKey, outcome: OutcomeKind, 
 
 
 def drain(draft: Draft) -> None:
-    """A turn was asked for: a pending retry ends its step by the join."""
+    """A turn was asked for: a wait ends, and a pending retry ends its step by the join."""
     for key, phase in sorted(draft.state.open):
         half = draft.step(key).half(phase)
-        if phase is Phase.ACTION and not half.is_awaiting:
+        if half.waits_for is not None:
+            waiting.leave_out(draft, key, "turn")
+        elif phase is Phase.ACTION and not half.is_awaiting:
             last = draft.step(key).error or {}
             end_by_join(draft, key, Error(last.get("code", ""), last.get("message", "")))
 

@@ -29,6 +29,10 @@ RETRY_FACTOR_MAX = 10.0  # grows past every sensible `max` in a few tries alread
 
 # ---- what comes from outside ----------------------------------------------
 
+SIGNALS_KEPT_MAX = 100  # signals of one run that no step waits for yet: they are written with each change of the run
+SIGNALS_KEPT_BYTES_MAX = 256 * KIB  # of these, the payloads together; one alone may be as large as any payload
+PROMPT_LENGTH_MAX = 500  # what a person is asked: two lines above two buttons
+
 PAYLOAD_BYTES_MAX = 256 * KIB  # input, output, signal, event: it is copied into rows and journal lines
 KEY_LENGTH_MAX = 200  # a business key: the width of its column, which is indexed
 

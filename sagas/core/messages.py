@@ -24,6 +24,7 @@ from sagas.core.events import (
     RunResumed,
     RunStarted,
     RunTerminated,
+    SignalReceived,
     StepFailed,
     StepInDoubt,
     StepSettled,
@@ -31,6 +32,8 @@ from sagas.core.events import (
     TurnDropped,
     TurnedRound,
     TurnRequested,
+    WaitEnded,
+    WaitStarted,
 )
 
 __all__ = [
@@ -57,6 +60,7 @@ __all__ = [
     "RunResumed",
     "RunStarted",
     "RunTerminated",
+    "SignalReceived",
     "StepFailed",
     "StepInDoubt",
     "StepSettled",
@@ -65,4 +69,6 @@ __all__ = [
     "TurnDropped",
     "TurnRequested",
     "TurnedRound",
+    "WaitEnded",
+    "WaitStarted",
 ]

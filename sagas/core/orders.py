@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sagas.core import backward, forward, settling
+from sagas.core import arrivals, backward, forward, settling, waiting
 from sagas.core import messages as m
 from sagas.core.outcome import TERMINATED
 from sagas.core.vocabulary import Direction, OutcomeKind, Phase, StepKey, StepStatus, Verb
@@ -53,6 +53,10 @@ def take(draft: Draft, order: m.TakeOrder) -> None:
             draft.emit(m.RunResumed())
         case Verb.TERMINATE:
             _terminate(draft, order)
+        case Verb.SIGNAL:
+            arrivals.receive(draft, order)
+        case Verb.APPROVE:
+            arrivals.answer(draft, order)
 
 
 def retriable(definition: Definition, state: RunState, step: str | None = None) -> list[Target]:
@@ -61,7 +65,8 @@ def retriable(definition: Definition, state: RunState, step: str | None = None) 
 
 
 def _waiting(state: RunState, step: str | None) -> list[Target]:
-    found = {(key, phase) for key, phase in state.open if not state.step(key).half(phase).is_awaiting}
+    halves = {(key, phase): state.step(key).half(phase) for key, phase in state.open}
+    found = {target for target, half in halves.items() if not half.is_awaiting and half.waits_for is None}
     found.update((one.key, one.phase) for one in state.attention)
     if state.is_turning:
         found = {(key, phase) for key, phase in found if phase is Phase.COMPENSATION}
@@ -105,6 +110,8 @@ def _retry_refusal(definition: Definition, state: RunState, order: m.TakeOrder) 
         if len(targets) > 1:
             return "An edited input needs the name of one step."
         key, phase = targets[0]
+        if phase is Phase.ACTION and definition.by_name[key.step].action is None:
+            return f"Step {key} waits and calls nobody: it has no input to edit."
         if state.step(key).half(phase).is_unsettled:
             return "The outcome of an earlier attempt is unknown: its input cannot be edited before that is settled."
     return None
@@ -131,6 +138,8 @@ _REFUSALS: dict[Verb, Callable[[Definition, RunState, m.TakeOrder], str | None]]
     Verb.PAUSE: _pause_refusal,
     Verb.RESUME: _resume_refusal,
     Verb.TERMINATE: _never,
+    Verb.SIGNAL: arrivals.signal_refusal,
+    Verb.APPROVE: arrivals.approval_refusal,
 }
 
 # ---- what they do ----------------------------------------------------------
@@ -166,6 +175,9 @@ def _terminate(draft: Draft, order: m.TakeOrder) -> None:
     message = "The run was terminated."
     for key, phase in sorted(draft.state.open):
         half = draft.step(key).half(phase)
+        if half.waits_for is not None:
+            waiting.leave_out(draft, key, TERMINATED)
+            continue
         if half.is_awaiting:
             draft.emit(
                 m.AttemptEnded(

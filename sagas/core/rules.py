@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from sagas.core.definition import Approval, SignalWait, Timer
 from sagas.core.expressions import CompiledTemplate
 from sagas.core.problem import hint
 
@@ -28,6 +29,7 @@ def check(definition: Definition, document: Json, actions: Mapping[str, ActionFa
     _pivot(definition, document, report)
     _compensations(definition, document, report)
     _endless_retries(definition, document, report)
+    _endless_waits(definition, report)
     _missing_outputs(definition, report, actions)
     _joins(definition, report)
     _time_budget(definition, report)
@@ -50,6 +52,10 @@ def _pivot(definition: Definition, document: Json, report: Report) -> None:
     if first.when is not None:
         message = "the pivot is the point of no return: it cannot depend on a condition."
         report.error(("steps", first.position, "when"), "pivot_conditional", message, at_key=True)
+    if isinstance(first.wait, SignalWait | Approval) and first.wait.goes_on:
+        key = "wait_for" if isinstance(first.wait, SignalWait) else "approval"
+        message = "the pivot is the point of no return: the run cannot go on without it."
+        report.error(("steps", first.position, key, "on_timeout"), "pivot_conditional", message, at_key=True)
     ancestors = definition.ancestors
     for step in definition.steps:
         if not step.is_pivot and step.name not in ancestors[first.name] and step.name not in definition.past_pivot:
@@ -68,7 +74,7 @@ def _pivot(definition: Definition, document: Json, report: Report) -> None:
 def _compensations(definition: Definition, document: Json, report: Report) -> None:
     for step in _before_pivot(definition):
         said = document["steps"][step.position]
-        is_callable = step.action.action.name != ""  # else the step has a worse problem
+        is_callable = step.action is not None and step.action.action.name != ""  # else the step has a worse problem
         if step.writes and is_callable and isinstance(said, dict) and "compensation" not in said:
             message = (
                 f"step `{step.name}` changes something and has no `compensation`. "
@@ -93,19 +99,29 @@ def _endless_retries(definition: Definition, document: Json, report: Report) -> 
     if definition.deadline_s is not None:
         return
     for step in _before_pivot(definition):
-        if step.action.retry.attempts is None:
+        if step.action is not None and step.action.retry.attempts is None:
             has_own = "retry" in document["steps"][step.position]
             path: Path = ("steps", step.position, "retry") if has_own else ("defaults", "retry")
             message = f"step `{step.name}` is tried for ever and the saga has no `deadline`, so it may never end."
             report.warning(path, "endless_retry", message)
 
 
+def _endless_waits(definition: Definition, report: Report) -> None:
+    if definition.deadline_s is not None:
+        return
+    for step in definition.steps:
+        if isinstance(step.wait, SignalWait | Approval) and step.wait.timeout_s is None:
+            key = "wait_for" if isinstance(step.wait, SignalWait) else "approval"
+            message = f"`{step.name}` has no `timeout` and the saga no `deadline`, so it may wait for ever."
+            report.warning(("steps", step.position, key), "endless_wait", message)
+
+
 def _missing_outputs(definition: Definition, report: Report, actions: Mapping[str, ActionFacts]) -> None:
     if definition.asks_when_in_doubt:
         return
     for step in definition.steps:
-        facts = actions.get(step.action.action.name)
-        if step.compensation is None or (facts is not None and facts.is_atomic):
+        facts = None if step.action is None else actions.get(step.action.action.name)
+        if step.compensation is None or step.action is None or (facts is not None and facts.is_atomic):
             continue  # an atomic action is never in doubt
         if any(re.search(r"(?<![\w.])step\s*\.\s*output", text) for text in _expressions(step.compensation.arguments)):
             message = (
@@ -121,9 +137,7 @@ def _time_budget(definition: Definition, report: Report) -> None:
     until_s: dict[str, float] = {}
     for name in definition.rank:
         step = definition.by_name[name]
-        until_s[name] = _half_budget_s(step.action.timeout_s, step.action.retry) + max(
-            (until_s[one] for one in step.after if one in until_s), default=0.0
-        )
+        until_s[name] = _budget_s(step) + max((until_s[one] for one in step.after if one in until_s), default=0.0)
     budget_s = max(until_s.values(), default=0.0)
     if budget_s > definition.deadline_s:
         message = (
@@ -131,6 +145,13 @@ def _time_budget(definition: Definition, report: Report) -> None:
             f"which is more than the deadline of {definition.deadline_s:.0f} s."
         )
         report.warning(("deadline",), "deadline_short", message)
+
+
+def _budget_s(step: Step) -> float:
+    """Return how long a step may take, in seconds; a wait with no end and a moment to come count for nothing."""
+    if step.action is not None:
+        return _half_budget_s(step.action.timeout_s, step.action.retry)
+    return step.wait.length_s if isinstance(step.wait, Timer) else (step.wait and step.wait.timeout_s) or 0.0
 
 
 def _half_budget_s(timeout_s: float, retry: RetryPolicy) -> float:
@@ -185,7 +206,12 @@ def _templates(definition: Definition) -> Iterator[tuple[Path, Template]]:
         place = ("steps", step.position)
         if step.when is not None:
             yield (*place, "when"), step.when
-        yield (*place, "with"), step.action.arguments
+        if step.action is not None:
+            yield (*place, "with"), step.action.arguments
+        if isinstance(step.wait, Timer) and step.wait.until is not None:
+            yield (*place, "sleep_until"), step.wait.until
+        if isinstance(step.wait, Approval):
+            yield (*place, "approval", "prompt"), step.wait.prompt
         if step.compensation is not None:
             yield (*place, "compensation", "with"), step.compensation.arguments
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
+from sagas.core.definition import SignalWait, Timer
 from sagas.core.limits import DEADLINE_S_MAX, SIMULATED_ATTEMPT_MAX, SIMULATED_ORDERS_MAX
 from sagas.core.problem import Problem, check_payload, found_text, hint, path_text, pointer_text
 from sagas.core.vocabulary import Json, OutcomeKind, Phase, Verb
 
 if TYPE_CHECKING:
-    from sagas.core.definition import Definition
+    from sagas.core.definition import Definition, Step
     from sagas.core.problem import Path
 
 Word = TypeVar("Word", bound=StrEnum)
@@ -39,8 +40,11 @@ class Ending(StrEnum):
     FAILED = "failed"
     UNKNOWN = "unknown"
     WORKER_LOST = "worker_lost"
+    NEVER = "never"  # of a wait: nobody sends the signal, nobody answers
 
 
+_NOT_SCRIPTED: frozenset[StrEnum] = frozenset({Phase.PROBE, Verb.SIGNAL, Verb.APPROVE})  # what answers a wait: `faults`
+_OF_CALLS = tuple(ending for ending in Ending if ending is not Ending.NEVER)
 _UNCLEAR = frozenset({Ending.UNKNOWN, Ending.WORKER_LOST})
 
 
@@ -106,9 +110,9 @@ def read_script(
     Args:
         definition: whose steps are named.
         faults: a mapping of `step` or `step.compensation` to how its attempts end. A word
-            (`succeeded`, `rejected`, `failed`, `unknown`, `worker_lost`) means every attempt; a list
-            means one attempt after the other, and success afterwards; `{outcome, attempt?, output?, happened?}`
-            means that attempt, or every one.
+            (`succeeded`, `rejected`, `failed`, `unknown`, `worker_lost`; of a wait
+            `succeeded`, `rejected` or `never`) means every attempt; a list means one attempt after the
+            other, and success afterwards; `{outcome, attempt?, output?, happened?}` means that attempt, or every one.
         orders: a list of `{verb, at_s | during | neither, step?, phase?, outcome?, output?}`.
 
     Raises:
@@ -120,6 +124,20 @@ def read_script(
     if reader.problems:
         raise SimulationInvalidError(reader.problems)
     return parts, found
+
+
+def _endings_of(step: Step, phase: Phase) -> tuple[Ending, ...]:
+    """Return how a half can end."""
+    if phase is Phase.COMPENSATION:
+        return _OF_CALLS
+    match step.wait:
+        case None:
+            return _OF_CALLS
+        case Timer():
+            return (Ending.SUCCEEDED,)
+        case SignalWait():
+            return (Ending.SUCCEEDED, Ending.NEVER)
+    return (Ending.SUCCEEDED, Ending.REJECTED, Ending.NEVER)
 
 
 class _Reader:
@@ -141,6 +159,7 @@ class _Reader:
             part = self._part(said, path)
             if half is not None:
                 found[half] = part
+                self._fits(half, part, path)
         return found
 
     def _half(self, name: str, path: Path) -> tuple[str, Phase] | None:
@@ -155,6 +174,14 @@ class _Reader:
             self.say(path, f"Step `{step.name}` has no compensation, so none can go wrong.")
             return None
         return step.name, Phase.COMPENSATION if is_undo else Phase.ACTION
+
+    def _fits(self, half: tuple[str, Phase], part: Part, path: Path) -> None:
+        """Report endings that this half cannot have."""
+        possible = _endings_of(self.definition.by_name[half[0]], half[1])
+        for answer in (*part.by_attempt.values(), part.others):
+            if answer.ending not in possible:
+                words = ", ".join(f"`{ending}`" for ending in possible)
+                self.say(path, f"`{half[0]}` cannot end as `{answer.ending}`; it can as {words}.")
 
     def _part(self, said: Json, path: Path) -> Part:
         if not isinstance(said, list | tuple):
@@ -246,7 +273,7 @@ class _Reader:
 
     def _word(self, said: Mapping[str, Json], key: str, kind: type[Word], path: Path, otherwise: Word | None) -> Word:
         """Return one of the words of `kind`; `otherwise` when the key is not there, an error when that is None."""
-        words = [word.value for word in kind if word is not Phase.PROBE]
+        words = [word.value for word in kind if word not in _NOT_SCRIPTED]
         if key in said and said[key] in words:
             return kind(said[key])
         if key in said or otherwise is None:

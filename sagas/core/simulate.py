@@ -6,8 +6,9 @@ worker and the participants would add is written in a script (`script.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from sagas.core import messages as m
 from sagas.core.decider import decide
@@ -23,7 +24,17 @@ from sagas.core.script import PLAIN, Ending, Ordered, Part, SimulationInvalidErr
 from sagas.core.simulation import Note, SimulatedStatus, Simulation
 from sagas.core.state import RunState
 from sagas.core.supposed import suppose
-from sagas.core.vocabulary import AttemptKey, Direction, Json, Phase, RunStatus, StepKey
+from sagas.core.vocabulary import (
+    AttemptKey,
+    Direction,
+    Json,
+    OutcomeKind,
+    Phase,
+    RunStatus,
+    StepKey,
+    Verb,
+    WaitingFor,
+)
 
 STARTED_AT = datetime(2026, 1, 1, tzinfo=UTC)  # any moment would do; this one is easy to subtract
 RUN_ID = "00000000-0000-7000-8000-000000000000"
@@ -156,7 +167,7 @@ class _Simulator:
 
     def _note_what_was_not_reached(self) -> None:
         for step, phase in self.parts:
-            if self.state.step(StepKey(step)).half(phase).is_fresh:
+            if self.state.step(StepKey(step)).half(phase).started_at is None:
                 what = f"The compensation of `{step}`" if phase is Phase.COMPENSATION else f"`{step}`"
                 self.note(Note("not_reached", f"{what} was never tried, so its script changed nothing.", step, phase))
         for order in self.orders:
@@ -196,12 +207,18 @@ class _Simulator:
             return None
         reports = [(self._ends_at(key, phase), key, phase) for key, phase in self.state.awaiting]
         report = min(reports, default=None)
+        arrival = min(self._arrivals(), default=None)
         look_at = self._look_at()
         order = self.orders[0] if self.orders else None
         if order is not None and order.at_s is not None:
             order_at = max(self.now, STARTED_AT + timedelta(seconds=order.at_s))
-            if all(order_at <= at for at in (report and report[0], look_at) if at is not None):
+            others = (report and report[0], arrival and arrival[0], look_at)
+            if all(order_at <= at for at in others if at is not None):
                 return lambda: self._order(order_at)
+        if order is not None and order.during is not None and self._waits(*order.during):
+            return lambda: self._order(self.now)
+        if arrival is not None and all(arrival[0] <= at for at in (report and report[0], look_at) if at is not None):
+            return partial(self._arrive, *arrival)
         if report is not None and (look_at is None or report[0] <= look_at):
             at, key, phase = report
             if order is not None and order.during == (key.step, phase):
@@ -212,6 +229,43 @@ class _Simulator:
         if order is not None and order.during is None:
             return lambda: self._order(self.now)
         return None
+
+    def _waits(self, step: str, phase: Phase) -> bool:
+        return self.state.step(StepKey(step)).half(phase).waits_for is not None
+
+    def _arrivals(self) -> Iterator[tuple[datetime, StepKey]]:
+        """Yield the waits that by the script are ended by somebody, with the moment: at once, or just in time."""
+        for key, phase in self.state.open:
+            half = self.state.step(key).half(phase)
+            is_answered = half.waits_for in {WaitingFor.SIGNAL, WaitingFor.APPROVAL}
+            if is_answered and self._part(key, phase).answer(1).ending is not Ending.NEVER:
+                yield (half.due_at if self.is_slow and half.due_at else self.now), key
+
+    def _arrive(self, at: datetime, key: StepKey) -> None:
+        """Somebody sends the signal, or answers."""
+        if not self.state.awaiting:
+            self.waited_s += (at - self.now).total_seconds()
+        self.now = at
+        half = self.state.step(key).action
+        answer = self._part(key, Phase.ACTION).answer(1)
+        is_signal = half.waits_for is WaitingFor.SIGNAL
+        if is_signal and not answer.has_output:
+            self.made_up.add(key.step)
+        self.orders_given += 1
+        self._decide(
+            m.TakeOrder(
+                number=self.orders_given,
+                verb=Verb.SIGNAL if is_signal else Verb.APPROVE,
+                by=BY,
+                now=at,
+                reason="" if is_signal else "By the script.",
+                step=None if is_signal else key.step,
+                signal=half.input["signal"] if is_signal else "",
+                arguments=answer.output if answer.has_output else {},
+                outcome=OutcomeKind.REJECTED if answer.ending is Ending.REJECTED else OutcomeKind.SUCCEEDED,
+                dice=self._dice,
+            )
+        )
 
     def _look_at(self) -> datetime | None:
         """Return when time alone moves the run on; None also when only the deadline of a resting run is left."""
@@ -241,6 +295,8 @@ class _Simulator:
             return SimulatedStatus(status.value)
         if self.state.is_paused:
             return SimulatedStatus.PAUSED
+        if not cut_short and any(self.state.step(key).half(phase).waits_for for key, phase in self.state.open):
+            return SimulatedStatus.WAITING
         return SimulatedStatus.STILL_RETRYING if not cut_short else SimulatedStatus.CUT_SHORT
 
     # ---- the three kinds of moves ----------------------------------------------

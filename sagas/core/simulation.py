@@ -30,6 +30,7 @@ class SimulatedStatus(StrEnum):
     TERMINATED = "terminated"
     NEEDS_ATTENTION = "needs_attention"
     PAUSED = "paused"
+    WAITING = "waiting"  # for a signal or an answer that by the script never comes, with no time-out
     STILL_RETRYING = "still_retrying"  # for ever, by its policy: no script would end it
     CUT_SHORT = "cut_short"  # a limit of the simulation, not of the saga
 

@@ -18,6 +18,7 @@ from sagas.core.vocabulary import (
     RunStatus,
     StepKey,
     StepStatus,
+    WaitingFor,
 )
 
 
@@ -32,11 +33,12 @@ class HalfState:
     is_awaiting: bool = False  # an attempt is in flight
     is_atomic: bool = False  # ... and it ends in the same transaction as its entry
     is_unsettled: bool = False  # an attempt under this key ended unknown
-    due_at: datetime | None = None  # of the next attempt, while retrying
+    due_at: datetime | None = None  # of the next attempt, while retrying; of the end of a wait
+    waits_for: WaitingFor | None = None  # while the step waits: what ends it, beside the time
     started_at: datetime | None = None  # of the last attempt
     timeout_s: float = 0.0  # of the last attempt, seconds
     has_input: bool = False
-    input: Json = None  # as rendered at the first attempt of this edition
+    input: Json = None  # as rendered at the first attempt of this edition; what a wait is about
 
     @property
     def is_fresh(self) -> bool:
@@ -83,6 +85,15 @@ class Attention:
         return StepKey(self.step, self.item)
 
 
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A signal that came before a step waited for it; kept until one does."""
+
+    name: str
+    payload: Json = None
+    by: str = ""
+
+
 @dataclass(slots=True)
 class RunState:
     """One run as its journal tells it."""
@@ -106,6 +117,7 @@ class RunState:
     steps: dict[StepKey, StepState] = field(default_factory=dict)
     open: frozenset[tuple[StepKey, Phase]] = frozenset()  # halves that are running, waiting or retrying
     attention: tuple[Attention, ...] = ()
+    signals: tuple[Signal, ...] = ()  # not taken yet, oldest first
     steps_total: int = 0
     steps_done: int = 0  # succeeded or skipped
     undo_total: int = 0

@@ -13,6 +13,7 @@ from sagas.core.fields import Fields
 from sagas.core.limits import ACTION_NAME_LENGTH_MAX, NAME_LENGTH_MAX, STEPS_MAX, TITLE_LENGTH_MAX
 from sagas.core.names import Names
 from sagas.core.problem import Path, Report, found_text, hint
+from sagas.core.wait_form import NOT_OF_WAITS, WAITS, read_wait
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,9 +24,10 @@ TIMEOUT_S = 30.0
 RETRY = RetryPolicy()
 COMPENSATION_RETRY = RetryPolicy(attempts=10, wait_s_max=300.0)
 
-STEP_KEYS = ("name", "title", "action", "with", "after", "when", "compensation", "pivot", "timeout", "retry")
+KINDS = ("action", *WAITS)  # what a step does: exactly one of these
+STEP_KEYS = ("name", "title", *KINDS, "with", "after", "when", "compensation", "pivot", "timeout", "retry")
 STEP_KEYS_LATER = (
-    "for_each", "max_parallel", "sleep", "sleep_until", "wait_for", "approval", "run", "probe", "redact",
+    "for_each", "max_parallel", "run", "probe", "redact",
 )  # fmt: skip
 
 STEP_NAME = re.compile(rf"[a-z][a-z0-9_]{{0,{NAME_LENGTH_MAX - 1}}}", re.ASCII)
@@ -153,25 +155,44 @@ class _StepReader:
     def read(self) -> Step:
         fields = self.fields
         name = self._name() if fields.is_mapping else ""
-        action, facts = self._action(fields)
+        title = fields.text("title", name.replace("_", " ").capitalize(), length_max=TITLE_LENGTH_MAX)
+        self._check_kind()
+        wait = read_wait(fields, title, self.scope)
+        action, facts = (None, ActionFacts(reads_only=True)) if wait is not None else self._action(fields)
         timeout_s = fields.timeout_s(self.defaults.timeout_s)
-        return Step(
-            name=name,
-            title=fields.text("title", name.replace("_", " ").capitalize(), length_max=TITLE_LENGTH_MAX),
-            position=self.position,
-            action=Half(
+        half = None
+        if action is not None:
+            half = Half(
                 action=action,
                 arguments=self._arguments(fields, self.scope),
                 timeout_s=timeout_s,
                 retry=fields.retry("retry", self.defaults.retry),
                 is_atomic=facts.is_atomic,
-            ),
+            )
+        return Step(
+            name=name,
+            title=title,
+            position=self.position,
+            action=half,
             compensation=self._compensation(timeout_s),
             writes=not facts.reads_only,
             after=self.after,
             when=self._when(),
             is_pivot=fields.flag("pivot"),
+            wait=wait,
         )
+
+    def _check_kind(self) -> None:
+        """Report a step that does two things, and keys that its kind does not have."""
+        kinds = [key for key in KINDS if key in self.fields]
+        for key in kinds[1:]:
+            message = f"a step does one thing: it has `{kinds[0]}` already. Make `{key}` a step of its own."
+            self.fields.error(key, "two_kinds", message, at_key=True)
+        if kinds and kinds[0] in WAITS:
+            for key in NOT_OF_WAITS:
+                if key in self.fields:
+                    message = f"a step that waits has no `{key}`: it calls nobody."
+                    self.fields.error(key, "not_of_waits", message, at_key=True)
 
     def _when(self) -> CompiledTemplate | None:
         value = self.fields.raw("when")

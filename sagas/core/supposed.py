@@ -13,13 +13,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from sagas.core.definition import Approval, Timer
 from sagas.core.expressions import CompiledTemplate, ExpressionError
 from sagas.core.simulation import Note
 from sagas.core.vocabulary import Json, Phase
 
 if TYPE_CHECKING:
-    from sagas.core.definition import Definition, Half, Template
+    from sagas.core.definition import Definition, Half, Template, Wait
 
+SOME_MOMENT = "2026-01-01T00:00:00Z"  # for a timer whose moment the script does not give: it rings at once
 _STEP_OUTPUT = re.compile(r"\bsteps\s*\.\s*(\w+)\s*\.\s*output\b", re.ASCII)
 _OWN_OUTPUT = re.compile(r"(?<![\w.])step\s*\.\s*output\b", re.ASCII)
 
@@ -96,12 +98,20 @@ def suppose(definition: Definition, by: Supposing) -> Definition:
     def half(part: Half, step: str, phase: Phase) -> Half:
         return replace(part, arguments=_supposed(part.arguments, step, phase, by))
 
+    def wait(part: Wait, step: str) -> Wait:
+        if isinstance(part, Timer) and part.until is not None:
+            return replace(part, until=_supposed(part.until, step, Phase.ACTION, by, otherwise=SOME_MOMENT))
+        if isinstance(part, Approval):
+            return replace(part, prompt=_supposed(part.prompt, step, Phase.ACTION, by, otherwise=""))
+        return part
+
     steps = tuple(
         replace(
             step,
             when=None if step.when is None else _supposed(step.when, step.name, Phase.ACTION, by, otherwise=True),
-            action=half(step.action, step.name, Phase.ACTION),
+            action=None if step.action is None else half(step.action, step.name, Phase.ACTION),
             compensation=None if step.compensation is None else half(step.compensation, step.name, Phase.COMPENSATION),
+            wait=None if step.wait is None else wait(step.wait, step.name),
         )
         for step in definition.steps
     )

@@ -106,6 +106,8 @@ class Verb(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     TERMINATE = "terminate"
+    SIGNAL = "signal"
+    APPROVE = "approve"
 
 
 class Role(StrEnum):

@@ -153,6 +153,7 @@ _RUN_FIELDS = {
     "is_outcome_unknown": "boolean",
     "waiting_for": "text",
     "attention": "jsonb",
+    "signals": "jsonb",
     "reason": "jsonb",
     "output": "jsonb",
     "sequence": "integer",

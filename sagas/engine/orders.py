@@ -15,7 +15,7 @@ from sagas.core.decider import decide
 from sagas.core.evolve import replay
 from sagas.core.orders import refusal
 from sagas.core.preview import CancelPlan, plan_cancel
-from sagas.core.problem import Problem, check_payload
+from sagas.core.problem import Problem, check_payload, found_text, hint
 from sagas.core.vocabulary import Json, OutcomeKind, Phase, Verb
 from sagas.engine import journal, stored
 from sagas.engine.clock import Clock
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sagas.core.state import RunState
 
 NEEDS_REASON = frozenset({Verb.SKIP, Verb.SETTLE, Verb.GIVE_UP, Verb.TERMINATE})
-NEEDS_STEP = frozenset({Verb.SKIP, Verb.SETTLE})
+NEEDS_STEP = frozenset({Verb.SKIP, Verb.SETTLE, Verb.APPROVE})
 REFERENCE_LENGTH_MAX = 200  # a ticket's number or an address, shown on one line
 
 _clock = Clock()
@@ -42,12 +42,13 @@ class Ask:
 
     Attributes:
         reason: why; required to skip, settle, give up and terminate.
-        step: which step, `pay` or `pay[3]`; required to skip and settle; all that apply when None.
+        step: which step, `pay` or `pay[3]`; required to skip, settle and approve; all that apply when None.
         arguments: the edited input of that step (retry), with `has_arguments`.
         phase: which half is settled.
-        outcome: what became of it: succeeded, or rejected (it did not happen).
+        outcome: what became of it: succeeded, or rejected (it did not happen); of an approval, yes or no.
         output: what a settled or skipped step gives to those after it.
         reference: where the evidence is; required to settle a compensation.
+        signal: the name of a signal; `arguments` is what it brings.
     """
 
     reason: str = ""
@@ -58,6 +59,7 @@ class Ask:
     outcome: OutcomeKind = OutcomeKind.SUCCEEDED
     output: Json = None
     reference: str = ""
+    signal: str = ""
 
 
 NOTHING_MORE = Ask()
@@ -101,7 +103,10 @@ def give_order(run_id: UUID, verb: Verb, *, by: str, ask: Ask = NOTHING_MORE, re
             outcome=ask.outcome,
             output=ask.output,
             reference=ask.reference,
+            signal=ask.signal,
         )
+        if verb is Verb.SIGNAL and ask.signal not in definition.signals:
+            raise InputInvalidError((_unknown_signal(definition, ask.signal),))
         state = _foreseen(run, definition, waiting)
         why = refusal(definition, state, order)
         if why is not None:
@@ -137,9 +142,15 @@ def _problems(verb: Verb, ask: Ask) -> tuple[Problem, ...]:
     if len(ask.reference) > REFERENCE_LENGTH_MAX:
         message = f"A reference has at most {REFERENCE_LENGTH_MAX} characters."
         problems.append(Problem(message, pointer="/reference", code="too_long"))
-    if verb is Verb.SETTLE and ask.outcome not in {OutcomeKind.SUCCEEDED, OutcomeKind.REJECTED}:
+    if verb in {Verb.SETTLE, Verb.APPROVE} and ask.outcome not in {OutcomeKind.SUCCEEDED, OutcomeKind.REJECTED}:
         problems.append(Problem("An outcome is settled as `succeeded` or `rejected`.", pointer="/outcome"))
     return tuple(problems)
+
+
+def _unknown_signal(definition: Definition, name: str) -> Problem:
+    known = sorted(definition.signals)
+    message = f"The saga waits for no signal named {found_text(name)}.{hint(name, known)}"
+    return Problem(message, pointer="/name", code="signal_unknown")
 
 
 def _store(run: SagaRun, order: m.TakeOrder, now: datetime) -> None:
@@ -150,6 +161,10 @@ def _store(run: SagaRun, order: m.TakeOrder, now: datetime) -> None:
         details["with"] = order.arguments
     if order.verb is Verb.SETTLE:
         details |= {"phase": str(order.phase), "outcome": str(order.outcome), "reference": order.reference}
+    if order.verb is Verb.APPROVE:
+        details["outcome"] = str(order.outcome)
+    if order.verb is Verb.SIGNAL:
+        details |= {"signal": order.signal, "with": order.arguments}
     if order.verb in {Verb.SETTLE, Verb.SKIP} and order.output is not None:
         details["output"] = order.output
     Order.objects.create(
@@ -234,6 +249,10 @@ def _is_allowed(definition: Definition, state: RunState, verb: Verb, now: dateti
             for key in state.steps
             for phase in (Phase.ACTION, Phase.COMPENSATION)
         ]
+    elif verb is Verb.APPROVE:
+        asks = [m.TakeOrder(number=0, verb=verb, by="", now=now, step=name) for name in definition.by_name]
+    elif verb is Verb.SIGNAL:
+        asks = [m.TakeOrder(number=0, verb=verb, by="", now=now, signal=name) for name in definition.signals]
     return any(refusal(definition, state, one) is None for one in asks)
 
 

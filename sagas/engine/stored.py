@@ -10,7 +10,7 @@ from sagas.core import messages as m
 from sagas.core.codec import decode_half, encode_half
 from sagas.core.due import waiting_for
 from sagas.core.forward import OUTCOME_UNKNOWN
-from sagas.core.state import Attention, RunState, StepState
+from sagas.core.state import Attention, RunState, Signal, StepState
 from sagas.core.vocabulary import (
     CompensationStatus,
     Direction,
@@ -100,6 +100,7 @@ def _run_state(run: SagaRun, rows: Sequence[StepRun]) -> RunState:
         steps=steps,
         open=frozenset(is_open),
         attention=tuple(Attention(one["step"], Phase(one["phase"]), one["code"], one["item"]) for one in run.attention),
+        signals=tuple(Signal(**one) for one in run.signals),
         steps_total=run.steps_total,
         steps_done=run.steps_done,
         undo_total=run.undo_total,
@@ -138,6 +139,7 @@ def as_command(order: Order, now: datetime, dice: float = 0.5) -> m.TakeOrder:
         outcome=OutcomeKind(order.details.get("outcome", OutcomeKind.SUCCEEDED)),
         output=order.details.get("output"),
         reference=order.details.get("reference", ""),
+        signal=order.details.get("signal", ""),
         dice=dice,
     )
 
@@ -160,6 +162,7 @@ def run_columns(before: RunState, after: RunState) -> dict[str, Any]:
         "attention": [
             {"step": one.step, "item": one.item, "phase": str(one.phase), "code": one.code} for one in after.attention
         ],
+        "signals": [{"name": one.name, "payload": one.payload, "by": one.by} for one in after.signals],
         "reason": after.reason,
         "output": after.output,
         "sequence": after.sequence,
@@ -212,6 +215,8 @@ def touched_steps(events: Iterable[m.Event]) -> set[StepKey]:
                 m.AttemptStarted()
                 | m.AttemptEnded()
                 | m.RetryScheduled()
+                | m.WaitStarted()
+                | m.WaitEnded()
                 | m.StepFailed()
                 | m.StepInDoubt()
                 | m.CompensationFailed()

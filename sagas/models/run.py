@@ -41,6 +41,7 @@ class SagaRun(models.Model):
     is_outcome_unknown = models.BooleanField(default=False)
     waiting_for = models.CharField(max_length=10, choices=_choices(WaitingFor), blank=True, default="")
     attention = models.JSONField(default=list)  # [{step, item, phase, code}], what a person must clear
+    signals = models.JSONField(default=list)  # [{name, payload, by}], that no step has taken yet
     reason = models.JSONField(null=True)  # why it turned or stopped
 
     key = models.CharField(max_length=200, blank=True, default="", db_index=True)  # business key, searchable

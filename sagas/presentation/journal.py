@@ -45,6 +45,8 @@ _TEMPLATES = {
     "run_started": gettext_noop("Started by %(by)s"),
     "attempt_started": gettext_noop("Sent “%(step)s” (try %(number)s)"),
     "retry_scheduled": gettext_noop("“%(step)s” is tried again at %(time)s"),
+    "wait_ended": gettext_noop("“%(step)s” has what it waited for"),
+    "signal_received": gettext_noop("The signal “%(name)s” came from %(by)s"),
     "step_failed": gettext_noop("“%(step)s” failed for good: %(message)s"),
     "step_in_doubt": gettext_noop("Nobody can say whether “%(step)s” happened: %(message)s"),
     "compensation_failed": gettext_noop("Undoing “%(step)s” failed for good: %(message)s"),
@@ -82,6 +84,8 @@ def sentence(entry: Entry, steps: Mapping[str, StepDetail]) -> str:
         "number": data.get("number"),
         "message": data.get("message") or data.get("code") or _("no reason was given"),
         "by": data.get("by") or "?",
+        "name": data.get("name"),
+        "until": _clock(str(data.get("until", ""))),
         "verb": verb_words(data.get("verb")),
         "why": data.get("why"),
         "reason": data.get("reason"),
@@ -148,7 +152,28 @@ def _settled_template(data: Mapping[str, Any]) -> str:
     return _("“%(step)s” was settled by hand: it did not happen")
 
 
+def _wait_template(data: Mapping[str, Any]) -> str:
+    has_end = bool(data.get("until"))
+    match data.get("waits_for"):
+        case "timer":
+            return _("“%(step)s” sleeps until %(until)s")
+        case "signal" if has_end:
+            return _("“%(step)s” waits for a signal, until %(until)s")
+        case "signal":
+            return _("“%(step)s” waits for a signal")
+        case "approval" if has_end:
+            return _("“%(step)s” waits for a person's answer, until %(until)s")
+    return _("“%(step)s” waits for a person's answer")
+
+
 def _skipped_template(data: Mapping[str, Any]) -> str:
+    match data.get("cause"):
+        case "timed_out":
+            return _("“%(step)s” is left out: nothing came in time, and the run goes on")
+        case "turn":
+            return _("“%(step)s” stopped waiting: the run turns round")
+        case "terminated":
+            return _("“%(step)s” stopped waiting: the run was terminated")
     if data.get("is_condition"):
         return _("“%(step)s” is skipped: its condition is false")
     return _("“%(step)s” is skipped: the run goes on without it")
@@ -180,6 +205,7 @@ _CHOSEN: Mapping[str, Callable[[Mapping[str, Any]], str]] = {  # those whose wor
     "order_taken": _order_template,
     "step_settled": _settled_template,
     "step_skipped": _skipped_template,
+    "wait_started": _wait_template,
     "run_partially_compensated": _partly_template,
     "run_terminated": _terminated_template,
 }

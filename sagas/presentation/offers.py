@@ -39,6 +39,8 @@ WORDS = {
     Verb.PAUSE: gettext_lazy("pause"),
     Verb.RESUME: gettext_lazy("resume"),
     Verb.TERMINATE: gettext_lazy("terminate"),
+    Verb.SIGNAL: gettext_lazy("signal"),
+    Verb.APPROVE: gettext_lazy("answer"),
 }
 ADDRESS_WORDS = {verb: verb.value.replace("_", "-") for verb in Verb}
 _FINAL = {status.value for status in RunStatus if status.is_final}

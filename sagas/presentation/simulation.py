@@ -172,7 +172,7 @@ def pytest_file(rows: Sequence[Row], path: str) -> str:
     """Return a file of tests that holds the matrix: each row simulated again from the document at `path`."""
     definition = rows[0].simulation.definition
     atomic = sorted({half.action.name for step in definition.steps for half in _halves(step) if half.is_atomic})
-    reads_only = sorted({step.action.action.name for step in definition.steps if not step.writes})
+    reads_only = sorted({step.action.action.name for step in definition.steps if step.action and not step.writes})
     name = re.sub(r"\W", "_", definition.saga)
     lines = [
         f'"""What becomes of `{definition.saga}` when something goes wrong. Nothing is executed.',

@@ -10,14 +10,14 @@ from itertools import product
 from sagas.core import codec
 from sagas.core import messages as m
 from sagas.core.decider import Decision, decide
-from sagas.core.definition import Definition, Half, PythonAction, RetryPolicy, Step
+from sagas.core.definition import Approval, Definition, Half, PythonAction, RetryPolicy, SignalWait, Step, Timer, Wait
 from sagas.core.due import due_at
 from sagas.core.evolve import evolve, replay
 from sagas.core.expressions import ExpressionError
 from sagas.core.orders import refusal
 from sagas.core.outcome import NOT_SENT, WORKER_LOST, Error, Failed, Outcome, Rejected, Succeeded, Unknown
 from sagas.core.state import HalfState, RunState
-from sagas.core.vocabulary import AttemptKey, Json, OutcomeKind, Phase, Verb
+from sagas.core.vocabulary import AttemptKey, Json, OutcomeKind, Phase, Verb, WaitingFor
 from tests.invariants import Watch, resting_violations
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -40,6 +40,17 @@ class Fixed:
         return self.source
 
 
+WAITS: dict[str, Wait] = {  # in a law's one moment a time-out is up as soon as somebody looks
+    "T": Timer(0.0),
+    "S": SignalWait("go"),
+    "W": SignalWait("go", timeout_s=0.0),
+    "G": SignalWait("go", timeout_s=0.0, goes_on=True),
+    "A": Approval("operator", Fixed("Go on?")),
+    "B": Approval("operator", Fixed("Go on?"), timeout_s=0.0),
+    "Q": Approval("operator", Fixed("Go on?")),  # the pivot
+}
+
+
 def half(attempts: int | None, *, is_broken: bool = False) -> Half:
     # no waits: a retry is due at once, so that a whole run fits into one moment
     policy = RetryPolicy(attempts=attempts, initial_s=0.0, jitter=0.0)
@@ -49,14 +60,16 @@ def half(attempts: int | None, *, is_broken: bool = False) -> Half:
 def step(position: int, kind: str, attempts: int | None, after: tuple[str, ...]) -> Step:
     name = f"s{position}"
     has_compensation = kind in {COMPENSATED, NO_INPUT, NO_UNDO_INPUT}
+    wait = WAITS.get(kind)
     return Step(
         name=name,
         title=name,
         position=position,
-        action=half(attempts, is_broken=kind == NO_INPUT),
+        action=None if wait else half(attempts, is_broken=kind == NO_INPUT),
         compensation=half(attempts, is_broken=kind == NO_UNDO_INPUT) if has_compensation else None,
         after=after,
-        is_pivot=kind == PIVOT,
+        is_pivot=kind in {PIVOT, "Q"},
+        wait=wait,
     )
 
 
@@ -145,6 +158,8 @@ class Allowance:
     losses: int = 1
     deadlines: int = 1
     decisions: int = 0  # of a person: pause, resume, skip, settle, give up, terminate
+    signals: int = 0
+    answers: int = 0  # of a person who was asked
 
 
 Move = tuple[m.Command, Allowance]
@@ -181,6 +196,19 @@ def may(definition: Definition, state: RunState, left: Allowance) -> list[Move]:
         fewer = replace(left, decisions=left.decisions - 1)
         moves += [
             (order, fewer) for order in decisions(definition, number) if refusal(definition, state, order) is None
+        ]
+    if left.signals:
+        signal = m.TakeOrder(number, Verb.SIGNAL, "bank", T0, signal="go", arguments={"paid": True})
+        moves.append((signal, replace(left, signals=left.signals - 1)))
+    if left.answers:
+        moves += [
+            (
+                m.TakeOrder(number, Verb.APPROVE, "alice", T0, step=key.step, outcome=outcome),
+                replace(left, answers=left.answers - 1),
+            )
+            for key, _ in sorted(state.open)
+            for outcome in (OutcomeKind.SUCCEEDED, OutcomeKind.REJECTED)
+            if refusal(definition, state, m.TakeOrder(number, Verb.APPROVE, "alice", T0, step=key.step)) is None
         ]
     if left.deadlines and definition.deadline_s and not state.is_overdue:
         moves.append((m.Look(AT_DEADLINE), replace(left, deadlines=0)))
@@ -240,7 +268,7 @@ def explore(definition: Definition, allowance: Allowance = Allowance()) -> Explo
             _hold_nothing_after_the_end(definition, state, journal)
             counts[place] = 1
             return 1
-        if not moves and not state.attention and not state.is_paused:
+        if not moves and not state.attention and not state.is_paused and not _waits_for_somebody(state):
             _hold(["L1 the run is not final and nothing will ever move it"], journal)
         runs = 0 if moves else 1
         for command, after in moves + may(definition, state, left):
@@ -263,6 +291,12 @@ def explore(definition: Definition, allowance: Allowance = Allowance()) -> Explo
     return Explored(runs, len(counts), frozenset(ends))
 
 
+def _waits_for_somebody(state: RunState) -> bool:
+    return any(
+        state.step(key).half(phase).waits_for in {WaitingFor.SIGNAL, WaitingFor.APPROVAL} for key, phase in state.open
+    )
+
+
 def _essence(state: RunState) -> object:
     """Return what the future of a state depends on: neither how long its journal is nor what its errors say."""
     return (
@@ -273,6 +307,7 @@ def _essence(state: RunState) -> object:
         state.is_overdue,
         state.is_paused,
         state.attention,
+        tuple(one.name for one in state.signals),
         frozenset(
             (key, run.status, run.compensation_status, _half_essence(run.action), _half_essence(run.compensation))
             for key, run in state.steps.items()
@@ -290,6 +325,7 @@ def _half_essence(half: HalfState) -> object:
         half.is_unsettled,
         half.due_at is not None,
         half.has_input,
+        half.waits_for,
     )
 
 
@@ -302,7 +338,7 @@ def _standing(definition: Definition, state: RunState, watch: Watch, journal: Jo
     if state.sequence != len(journal):
         found.append("S4 the sequence is not the number of entries")
     is_resting = due_at(state) is None and not state.awaiting and not state.attention and not state.is_paused
-    if is_resting and not state.status.is_final:
+    if is_resting and not _waits_for_somebody(state) and not state.status.is_final:
         found.append("L1 nobody is told to look at the run again")
     return found
 

@@ -88,8 +88,28 @@ WRONG = [
            '  - {name: b, action: shop.look, after: [], with: {x: "${steps.a.output}"}}\n'),
      [("steps[1].with.x (line 4, column 55): Step `a` does not come before this place, "
       "so it has no output or status to read here.")]),
-    (steps("  - name: wait\n    sleep: 5m\n"),
-     ["steps[0].sleep (line 4, column 5): `sleep` is part of the format but not built yet in this version."]),
+    (steps("  - name: wait\n    sleep: 5m\n    with: {a: 1}\n    retry: {attempts: 2}\n"), [
+        "steps[0].with (line 5, column 5): A step that waits has no `with`: it calls nobody.",
+        "steps[0].retry (line 6, column 5): A step that waits has no `retry`: it calls nobody.",
+    ]),
+    (steps("  - name: wait\n    sleep: 5 minutes\n"), [
+        ("steps[0].sleep (line 4, column 12): `sleep` must be a duration such as 250ms, 10s, 5m, 2h, 1d or PT1H30M; "
+        'found "5 minutes".')
+    ]),
+    (steps("  - name: wait\n    sleep_until: 12\n"), [
+        ("steps[0].sleep_until (line 4, column 18): `sleep_until` must be a time such as 2026-07-01T09:00:00Z, "
+        "or an expression that gives one; found the number 12.")
+    ]),
+    (steps("  - name: wait\n    sleep: 5m\n    approval: {}\n"), [
+        ("steps[0].approval (line 5, column 5): A step does one thing: it has `sleep` already. "
+        "Make `approval` a step of its own.")
+    ]),
+    (steps("  - name: wait\n    wait_for: {sgnal: paid, on_timeout: continue}\n"), [
+        ("steps[0].wait_for.signal (line 4, column 15): `signal` is missing: "
+        "the name of the signal that ends the wait, such as payment_confirmed."),
+        "steps[0].wait_for.sgnal (line 4, column 16): `sgnal` is not a key of `wait_for`. Did you mean `signal`?",
+        "steps[0].wait_for.on_timeout (line 4, column 29): `on_timeout` has no meaning without `timeout`.",
+    ]),
     (steps("  - name: call\n    action: {http: {service: x}}\n    compensation: none\n"),
      ["steps[0].action.http (line 4, column 14): `http` is part of the format but not built yet in this version."]),
     (steps("  - name: Pay now\n    action: shop.look\n"), [
@@ -184,6 +204,14 @@ LINT = [
            "    compensation: {action: shop.refund, with: {id: '${step.output.id}'}}\n"), [
         ("steps[0].compensation.with (line 5, column 47): `step.output` is missing when the outcome of the action is "
         "unknown. Read from `input` or `step.input` what the compensation needs.")
+    ]),
+    (steps("  - {name: paid, wait_for: {signal: paid}}\n"), [
+        ("steps[0].wait_for (line 3, column 28): `paid` has no `timeout` and the saga no `deadline`, "
+        "so it may wait for ever.")
+    ]),
+    (one("  - {name: rest, sleep: 1m}\ndeadline: 2m\n"), [
+        ("deadline (line 6, column 11): Time-outs, attempts and waits of the steps add up to 153 s on the longest way, "
+        "which is more than the deadline of 120 s.")
     ]),
     (one("deadline: 1m\n"), [
         ("deadline (line 5, column 11): Time-outs, attempts and waits of the steps add up to 93 s on the longest way, "

@@ -7,10 +7,22 @@ import textwrap
 
 import pytest
 
-from sagas.core import backward, decider, draft, evolve, forward, orders, settling
+from sagas.core import (
+    arrivals,
+    backward,
+    decider,
+    draft,
+    evolve,
+    evolve_waits,
+    forward,
+    orders,
+    settling,
+    waiting,
+)
 from tests.core.law import Allowance, ViolatedError, explore, linear
 
 SMALL = Allowance(cancels=1, retries=0, losses=0, deadlines=0)
+WAITS = Allowance(cancels=1, retries=0, losses=0, deadlines=0, signals=2, answers=2, decisions=1)
 PERSON = Allowance(cancels=0, retries=0, losses=0, deadlines=0, decisions=3)
 
 # module, function, what it says, what the mutant says instead, the invariant that must notice, the saga
@@ -108,6 +120,32 @@ DECISION_MUTANTS = [
     ),
 ]  # fmt: skip
 
+WAIT_MUTANTS = [
+    pytest.param(
+        forward, "drain", "if half.waits_for is not None:", "if False:", "S", "CAC", id="waits on while it turns round",
+    ),
+    pytest.param(
+        waiting, "leave_out", "cause=cause", "cause=''", "S3", "CAC", id="does not say why it stopped waiting",
+    ),
+    pytest.param(
+        evolve_waits, "wait_ended", "_take(state,", "str(", "S4", "SS", id="takes a signal twice",
+    ),
+    pytest.param(
+        arrivals, "_end", "key.step == draft.definition.pivot", "False", "S4", "CQ",
+        id="forgets that an approval was the pivot",
+    ),
+    pytest.param(
+        arrivals, "approval_refusal", "is not WaitingFor.APPROVAL", "is None", "S", "TS",
+        id="takes a yes for whatever is waited for",
+    ),
+    pytest.param(
+        arrivals, "time_is_up", "elif wait.goes_on:", "elif True:", "", "PWN", id="goes on without what never came",
+    ),
+    pytest.param(
+        orders, "_terminate", "if half.waits_for is not None:", "if False:", "S", "S", id="fails a wait at the end",
+    ),
+]  # fmt: skip
+
 
 def broken(module, name, said, says):
     """Return the function `name` of `module` with one phrase replaced."""
@@ -146,4 +184,12 @@ def test_an_invariant_notices_decisions_of_a_law_that(monkeypatch, module, name,
     with pytest.raises(ViolatedError) as caught:
         for asks in (False, True):
             explore(linear(shape, attempts=2, asks=asks), PERSON)
+    assert any(str(sentence).startswith(invariant) for sentence in caught.value.args)
+
+
+@pytest.mark.parametrize(("module", "name", "said", "says", "invariant", "shape"), WAIT_MUTANTS)
+def test_an_invariant_notices_waits_of_a_law_that(monkeypatch, module, name, said, says, invariant, shape):
+    apply(monkeypatch, module, name, broken(module, name, said, says))
+    with pytest.raises(ViolatedError) as caught:
+        explore(linear(shape), WAITS)
     assert any(str(sentence).startswith(invariant) for sentence in caught.value.args)

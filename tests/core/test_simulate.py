@@ -254,10 +254,11 @@ def test_a_schema_that_asks_for_too_much_gets_little(schema):
 
 def test_the_matrix_has_every_step_with_everything_that_can_go_wrong():
     rows = failure_matrix(saga(), {})
+    of_calls = [case for case in Case if case not in {Case.NOTHING, Case.NEVER_COMES}]
     assert [(row.step, row.case) for row in rows] == [
         ("", Case.NOTHING),
-        *(("pay", case) for case in list(Case)[1:]),
-        *(("ship", case) for case in list(Case)[1:-1]),
+        *(("pay", case) for case in of_calls),
+        *(("ship", case) for case in of_calls[:-1]),
     ]
     found = {(row.step, row.case): told(row.simulation) for row in rows}
     assert found["ship", Case.UNKNOWN_BEFORE] == ("compensated", ["pay"], [])
@@ -294,7 +295,7 @@ def assert_lawful(run) -> None:
     assert violations(run.definition, journal, run.state) == []
 
 
-ENDINGS = st.sampled_from([ending.value for ending in Ending] + ["succeeded"] * 3)
+ENDINGS = st.sampled_from([ending.value for ending in Ending if ending is not Ending.NEVER] + ["succeeded"] * 3)
 PARTS = ENDINGS | st.lists(ENDINGS, max_size=4)
 
 
@@ -315,7 +316,7 @@ def scripts(draw: st.DrawFn):
         lambda verb, step, moment: {"verb": verb.value, "step": step, **moment}
         if verb in {Verb.SKIP, Verb.SETTLE}
         else {"verb": verb.value, **moment},
-        st.sampled_from(Verb), steps, moments,
+        st.sampled_from(sorted({*Verb} - {Verb.SIGNAL, Verb.APPROVE})), steps, moments,
     )  # fmt: skip
     return definition, faults, draw(st.lists(order, max_size=4)), draw(st.booleans())
 
