@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sagas.core import messages as m
 from sagas.core.definition import Definition
-from sagas.core.vocabulary import OutcomeKind, Phase, StepKey
+from sagas.core.vocabulary import OutcomeKind, Phase, StepKey, Verb
 
 HalfKey = tuple[StepKey, Phase]
 
@@ -48,6 +48,14 @@ class Ends:
                     return [f"S1 {type(event).__name__} twice in a row"]
         return []
 
+    def goes_on_after_the_end(self, event: m.Event) -> bool:
+        """Whether an entry may follow the end: an order that came too late, or one that undoes a completed run."""
+        if isinstance(event, m.OrderRefused):
+            return True
+        is_for_undo = isinstance(event, m.OrderTaken) and event.verb is Verb.UNDO
+        is_undoable = self.ended == "completed" and not self.is_past_pivot
+        return is_undoable and (is_for_undo or isinstance(event, m.RunReopened))
+
     def see_end(self, event: m.Event) -> list[str]:
         """Return what is wrong with how the run ends."""
         found: list[str] = []
@@ -62,6 +70,8 @@ class Ends:
                 found += self._is_compensated("partially_compensated")
                 if set(event.stays) != self.given_up or not self.given_up:
                     found.append(f"S2 what stays behind is {sorted(self.given_up)}, not {sorted(event.stays)}")
+            case m.RunReopened():
+                self.ended, self.is_paused = "", False  # the end ended the pause
             case m.RunTerminated():
                 found += self._is_terminated(event)
         return found

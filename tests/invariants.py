@@ -126,7 +126,7 @@ class Watch(Waits):
         found = []
         if not self.is_begun and not isinstance(event, m.RunStarted):
             found.append("S4 the journal does not begin with run_started")
-        if self.ended and not isinstance(event, m.OrderRefused):
+        if self.ended and not self.goes_on_after_the_end(event):
             found.append(f"S1 {type(event).__name__} after {self.ended}")
         found += self._see_attempt(event) + self.see_wait(event) + self._see_turn(event)
         return found + self.see_decision(event) + self.see_end(event)
@@ -137,6 +137,10 @@ class Watch(Waits):
                 return self._compensation_starts(event) + self._attempt_starts(event)
             case m.AttemptStarted():
                 return self.action_starts(event) + self._attempt_starts(event)
+            case m.AttemptAccepted():
+                half = (StepKey(event.step, event.item), event.phase)
+                is_wrong = self.in_flight.get(half) != event.number
+                return [f"S4 {name_of(half)} attempt {event.number} was accepted, but was not in flight"] * is_wrong
             case m.AttemptEnded():
                 return self._attempt_ends(event)
             case m.StepFailed():
@@ -268,12 +272,16 @@ class Watch(Waits):
             self.unsettled.discard(half)
         if event.outcome is OutcomeKind.SUCCEEDED:
             self.succeeded.add(half)
+            self.is_past_pivot |= event.phase is Phase.ACTION and self._passes_pivot(event)
             self.closed.add((half, self.editions.get(half, 1)))
-            if event.phase is Phase.ACTION and event.step == self.definition.pivot:
-                self.is_past_pivot = True
         elif event.outcome is OutcomeKind.REJECTED and event.settles:
             self.closed.add((half, self.editions.get(half, 1)))
         return []
+
+    def _passes_pivot(self, event: m.AttemptEnded) -> bool:
+        """Whether there is no way back: the pivot, or a sub-saga that passed its own and would have to be undone."""
+        step = self.definition.by_name[event.step]
+        return step.is_pivot or (event.passes_pivot and step.is_sub_saga)
 
     def _half_fails(self, event: m.StepFailed | m.CompensationFailed, phase: Phase) -> list[str]:
         half = (StepKey(event.step, event.item), phase)

@@ -54,7 +54,7 @@ def load_version(version_id: UUID) -> Definition:
         raise VersionUnknownError(version_id)
     document, digest = row
     definition = compile_document(document, facts)
-    actions = _action_names(definition)
+    actions = definition.python_actions
     with _lock:
         _hashes[version_id] = digest
         _compiled[digest] = _Known(definition, actions, tuple(map(facts.get, actions)))
@@ -62,7 +62,3 @@ def load_version(version_id: UUID) -> Definition:
             while len(kept) > COMPILED_KEPT_MAX:
                 kept.popitem(last=False)
     return definition
-
-
-def _action_names(definition: Definition) -> tuple[str, ...]:
-    return tuple(sorted({half.action.name for step in definition.steps for half in step.halves}))

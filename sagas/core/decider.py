@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sagas.core import arrivals, backward, forward, orders
+from sagas.core import arrivals, backward, children, forward, orders
 from sagas.core import messages as m
 from sagas.core.draft import Draft
 from sagas.core.outcome import Failed, Outcome, Rejected, Succeeded, Unknown
-from sagas.core.vocabulary import AttemptKey, Direction, Phase, StepKey, Verb
+from sagas.core.vocabulary import AttemptKey, Direction, Phase, StepKey, Verb, WaitingFor
 
 if TYPE_CHECKING:
     from sagas.core.definition import Definition
@@ -36,10 +36,14 @@ def decide(definition: Definition, state: RunState, command: m.Command) -> Decis
             _look(draft)
         case m.ReportOutcome():
             _report(draft, command.attempt, command.outcome)
+        case m.AcceptAttempt():
+            _accept(draft, command)
         case m.TakeOrder():
             orders.take(draft, command)
             if command.verb is Verb.RESUME:
                 _look(draft)
+            if command.child is not None:
+                _hear(draft, command.child, command.step or "")
     if draft.events or isinstance(command, m.Look):
         _progress(draft)
     return Decision(tuple(draft.events), draft.state)
@@ -59,13 +63,13 @@ def _look(draft: Draft) -> None:
         return
     for key, phase in sorted(draft.state.open):
         half = draft.step(key).half(phase)
-        if half.due_at is not None and half.due_at <= draft.now and not half.is_awaiting:
+        if half.due_at is not None and half.due_at <= draft.now and not half.is_out:
             _go_on(draft, key, phase)
 
 
 def _go_on(draft: Draft, key: StepKey, phase: Phase) -> None:
     """The moment of a half has come: its wait ends, or its next attempt starts."""
-    if draft.step(key).half(phase).waits_for is not None:
+    if draft.step(key).half(phase).is_wait:
         arrivals.time_is_up(draft, key)
     elif phase is Phase.COMPENSATION:
         backward.start(draft, key)
@@ -76,13 +80,36 @@ def _go_on(draft: Draft, key: StepKey, phase: Phase) -> None:
 def _report(draft: Draft, attempt: AttemptKey, outcome: Outcome) -> None:
     key = attempt.step_key
     half = draft.step(key).half(attempt.phase)
-    if not half.is_awaiting or half.number != attempt.number:
+    if not half.is_out or half.number != attempt.number:
         return
     draft.emit(_ended(draft, attempt, outcome))
     if attempt.phase is Phase.COMPENSATION:
         backward.after_attempt(draft, key, outcome)
     else:
         forward.after_attempt(draft, key, outcome, was_unsettled=half.is_unsettled)
+
+
+def _accept(draft: Draft, command: m.AcceptAttempt) -> None:
+    attempt = command.attempt
+    half = draft.step(attempt.step_key).half(attempt.phase)
+    if half.is_awaiting and half.number == attempt.number:
+        draft.emit(
+            m.AttemptAccepted(
+                step=attempt.step,
+                item=attempt.item,
+                phase=attempt.phase,
+                number=attempt.number,
+                waits_for=WaitingFor.CHILD,
+                by=command.by,
+            )
+        )
+
+
+def _hear(draft: Draft, end: m.ChildEnd, step: str) -> None:
+    """A sub-saga says how it ended, and the order that brought it was taken."""
+    attempt = children.attempt_of(draft.state, step)
+    if attempt is not None and isinstance(draft.events[-1], m.OrderTaken):
+        _report(draft, attempt, children.outcome_of(end, attempt.phase))
 
 
 def _ended(draft: Draft, attempt: AttemptKey, outcome: Outcome) -> m.AttemptEnded:
@@ -94,7 +121,8 @@ def _ended(draft: Draft, attempt: AttemptKey, outcome: Outcome) -> m.AttemptEnde
     }
     match outcome:
         case Succeeded():
-            is_pivot = attempt.phase is Phase.ACTION and attempt.step == draft.definition.pivot
+            step = draft.definition.by_name[attempt.step]
+            is_pivot = attempt.phase is Phase.ACTION and (step.is_pivot or (outcome.passes_pivot and step.undoes_child))
             return m.AttemptEnded(
                 **common, outcome=outcome.kind, output=outcome.output, settles=True, passes_pivot=is_pivot
             )

@@ -51,6 +51,13 @@ class PythonAction:
 
 
 @dataclass(frozen=True, slots=True)
+class SubSaga:
+    """A run of another saga. As a compensation: that run is undone."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class ActionFacts:
     """What the registry of this process knows about a Python action."""
 
@@ -62,7 +69,7 @@ class ActionFacts:
 class Half:
     """The action of a step, or its compensation: what to call, with what, for how long, how often."""
 
-    action: PythonAction
+    action: PythonAction | SubSaga
     arguments: Template
     timeout_s: float
     retry: RetryPolicy
@@ -101,7 +108,7 @@ Wait: TypeAlias = Timer | SignalWait | Approval
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: it calls an `action`, or waits.
+    """One step: it calls an `action` (which may be another saga), or waits.
 
     `compensation` None means that nothing undoes it; `writes` says whether that matters.
     """
@@ -121,6 +128,16 @@ class Step:
     def halves(self) -> tuple[Half, ...]:
         """What a worker may have to call."""
         return tuple(half for half in (self.action, self.compensation) if half is not None)
+
+    @property
+    def is_sub_saga(self) -> bool:
+        """Whether it runs another saga."""
+        return self.action is not None and isinstance(self.action.action, SubSaga)
+
+    @property
+    def undoes_child(self) -> bool:
+        """Whether its compensation undoes the run that its action started."""
+        return self.compensation is not None and isinstance(self.compensation.action, SubSaga)
 
 
 @dataclass(frozen=True)
@@ -180,6 +197,12 @@ class Definition:
     def roots(self) -> tuple[str, ...]:
         """Steps that start at once."""
         return tuple(step.name for step in self.steps if not step.after)
+
+    @cached_property
+    def python_actions(self) -> tuple[str, ...]:
+        """The names of the Python actions it may call, sorted."""
+        called = (half.action for step in self.steps for half in step.halves)
+        return tuple(sorted({action.name for action in called if isinstance(action, PythonAction)}))
 
     @cached_property
     def signals(self) -> frozenset[str]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,7 +31,7 @@ from sagas.core.names import Names
 from sagas.core.problem import Problem, Report, check_payload, few_guesses, found_text
 from sagas.core.schema import check_input, check_schema
 from sagas.core.source import read_source
-from sagas.core.steps import RUN_NAMES, STEP_NAME, read_steps, readable
+from sagas.core.steps import RUN_NAMES, SAGA_NAME, STEP_NAME, read_steps, readable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +56,6 @@ SAGA_KEYS = (
 )  # fmt: skip
 SAGA_KEYS_LATER = ("starts_on", "correlate", "completes_on", "compensated_on", "publishes", "early", "reactions")
 
-_SAGA_NAME = re.compile(rf"(?=.{{1,{NAME_LENGTH_MAX}}}$)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 _SAGA_RESERVED = frozenset(("actions", "new", "publish", "simulate", "start", "validate", "versions"))  # of addresses
 _START = Names(values=("input",))
 
@@ -141,7 +139,7 @@ def _read(document: Json, actions: Mapping[str, ActionFacts], report: Report) ->
     if not fields.is_mapping:
         return None
     saga = fields.name(
-        "saga", _SAGA_NAME, f"small letters, digits and single dashes, at most {NAME_LENGTH_MAX}, such as create-order",
+        "saga", SAGA_NAME, f"small letters, digits and single dashes, at most {NAME_LENGTH_MAX}, such as create-order",
         "the name by which this saga is known for life, such as create-order.",
     )  # fmt: skip
     fields.choice("style", ("orchestration",))

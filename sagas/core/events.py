@@ -28,6 +28,9 @@ class RunStarted:
     amount: int | None = None
     deadline_at: datetime | None = None
     steps: int = 0
+    parent: str = ""  # the run it belongs to, when it is a sub-saga
+    parent_step: str = ""
+    depth: int = 0  # how many runs it stands within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,18 @@ class AttemptEnded:
     is_counted: bool = True
     settles: bool = False  # settles earlier unknown attempts under the same key
     passes_pivot: bool = False  # the point of no return: from here only forward
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptAccepted:
+    """The attempt is in other hands, which say later what became of it. `by` is the run of the sub-saga."""
+
+    step: str
+    phase: Phase
+    number: int
+    waits_for: WaitingFor
+    by: str
+    item: int = NO_ITEM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +162,7 @@ class CompensationFailed:
 class TurnRequested:
     """Nothing new starts; attempts in flight are drained.
 
-    `cause` is one of step_failed, in_doubt, deadline, cancel.
+    `cause` is one of step_failed, in_doubt, deadline, cancel, parent.
     """
 
     cause: str
@@ -298,6 +313,11 @@ class RunCompleted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunReopened:
+    """The run was completed; the run it belongs to is undone, and this one with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunCompensated:
     """Everything that was done is undone."""
 
@@ -321,6 +341,7 @@ class RunTerminated:
 Event: TypeAlias = (
     RunStarted
     | AttemptStarted
+    | AttemptAccepted
     | AttemptEnded
     | RetryScheduled
     | WaitStarted
@@ -345,6 +366,7 @@ Event: TypeAlias = (
     | RunResumed
     | DeadlinePassed
     | RunCompleted
+    | RunReopened
     | RunCompensated
     | RunPartiallyCompensated
     | RunTerminated

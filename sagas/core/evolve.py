@@ -73,6 +73,7 @@ def _run_started(state: RunState, event: m.RunStarted, at: datetime) -> None:
     state.key = event.key
     state.labels = event.labels or {}
     state.amount = event.amount
+    state.parent, state.parent_step, state.depth = event.parent, event.parent_step, event.depth
     state.created_by = event.by
     state.created_at = at
     state.deadline_at = event.deadline_at
@@ -114,6 +115,7 @@ def _attempt_ended(state: RunState, event: m.AttemptEnded, at: datetime) -> None
     half = replace(
         half,
         is_awaiting=False,
+        waits_for=None,
         counted=half.counted + (1 if event.is_counted else 0),
         lost_in_a_row=half.lost_in_a_row + 1 if event.code == WORKER_LOST else 0,
         is_unsettled=(half.is_unsettled or is_unknown) and not event.settles,
@@ -133,6 +135,16 @@ def _attempt_ended(state: RunState, event: m.AttemptEnded, at: datetime) -> None
     )
     state.steps_done += 1
     state.is_past_pivot |= event.passes_pivot
+
+
+def _attempt_accepted(state: RunState, event: m.AttemptAccepted, _at: datetime) -> None:
+    key = StepKey(event.step, event.item)
+    step = state.step(key)
+    half = replace(step.half(event.phase), is_awaiting=False, waits_for=event.waits_for, accepted_by=event.by)
+    if event.phase is Phase.COMPENSATION:
+        state.steps[key] = _set_half(step, event.phase, half, compensation_status=CompensationStatus.WAITING)
+    else:
+        state.steps[key] = _set_half(step, event.phase, half, status=StepStatus.WAITING)
 
 
 def _error(event: m.AttemptEnded | m.StepFailed | m.StepInDoubt | m.CompensationFailed) -> Json:
@@ -305,6 +317,11 @@ def _run_completed(state: RunState, event: m.RunCompleted, at: datetime) -> None
         state.reason = {"cause": "output", "message": event.output_error}
 
 
+def _run_reopened(state: RunState, _event: m.RunReopened, _at: datetime) -> None:
+    state.status = RunStatus.RUNNING
+    state.finished_at = None
+
+
 def _run_compensated(state: RunState, _event: m.RunCompensated, at: datetime) -> None:
     state.status = RunStatus.COMPENSATED
     state.finished_at = at
@@ -329,6 +346,7 @@ _REVISING = (
     m.OrderTaken,
     m.OrderRefused,
     m.RunCompleted,
+    m.RunReopened,
     m.RunCompensated,
     m.RunPartiallyCompensated,
     m.RunTerminated,
@@ -336,6 +354,7 @@ _REVISING = (
 _APPLY: dict[type, Callable[[RunState, Any, datetime], None]] = {
     m.RunStarted: _run_started,
     m.AttemptStarted: _attempt_started,
+    m.AttemptAccepted: _attempt_accepted,
     m.AttemptEnded: _attempt_ended,
     m.RetryScheduled: _retry_scheduled,
     m.WaitStarted: evolve_waits.wait_started,
@@ -360,6 +379,7 @@ _APPLY: dict[type, Callable[[RunState, Any, datetime], None]] = {
     m.RunResumed: _run_resumed,
     m.DeadlinePassed: _deadline_passed,
     m.RunCompleted: _run_completed,
+    m.RunReopened: _run_reopened,
     m.RunCompensated: _run_compensated,
     m.RunPartiallyCompensated: _run_partially_compensated,
     m.RunTerminated: _run_terminated,

@@ -100,6 +100,17 @@ def after_success(draft: Draft, key: StepKey) -> None:
     if draft.state.is_past_pivot and draft.state.is_turning:
         draft.emit(m.TurnDropped(step=key.step))
         draft.candidates.update(draft.definition.by_name)
+        _ask_about_failures(draft)
+
+
+def _ask_about_failures(draft: Draft) -> None:
+    """There is no way back any more: what failed beside a sub-saga that passed its pivot needs a person."""
+    asked = {one.key for one in draft.state.attention if one.phase is Phase.ACTION}
+    for key, step in sorted(draft.state.steps.items()):
+        if key in asked or step.status not in {StepStatus.FAILED, StepStatus.IN_DOUBT}:
+            continue
+        code = PAST_PIVOT if step.status is StepStatus.FAILED else OUTCOME_UNKNOWN
+        draft.emit(m.AttentionNeeded(step=key.step, item=key.item, phase=Phase.ACTION, code=code))
 
 
 def may_retry(policy: RetryPolicy, half: HalfState, outcome: Failed | Unknown) -> bool:
@@ -160,9 +171,9 @@ def drain(draft: Draft) -> None:
     """A turn was asked for: a wait ends, and a pending retry ends its step by the join."""
     for key, phase in sorted(draft.state.open):
         half = draft.step(key).half(phase)
-        if half.waits_for is not None:
+        if half.is_wait:
             waiting.leave_out(draft, key, "turn")
-        elif phase is Phase.ACTION and not half.is_awaiting:
+        elif phase is Phase.ACTION and not half.is_out:
             last = draft.step(key).error or {}
             end_by_join(draft, key, Error(last.get("code", ""), last.get("message", "")))
 

@@ -49,6 +49,10 @@ LOOPS_MAX = 8  # loops over that many entries in all expressions of one value: 1
 EXPRESSIONS_PER_VALUE_MAX = 200  # computed ones in one `with`, key or output (plain paths are free): each takes 10 µs
 COMPILED_KEPT_MAX = 1_024  # compiled definitions and validators kept; each is a few KiB
 
+# ---- sub-sagas -------------------------------------------------------------
+
+DEPTH_MAX = 10  # runs within each other: a saga that runs itself ends here, and no person follows more
+
 # ---- simulations ----------------------------------------------------------
 
 SIMULATED_ENTRIES_MAX = 10_000  # of one simulated journal: ten times what 200 steps need; eight seconds at worst

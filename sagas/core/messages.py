@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sagas.core.commands import Command, Look, ReportOutcome, TakeOrder
+from sagas.core.commands import AcceptAttempt, ChildEnd, Command, Look, ReportOutcome, TakeOrder
 from sagas.core.events import (
+    AttemptAccepted,
     AttemptEnded,
     AttemptStarted,
     AttentionCleared,
@@ -21,6 +22,7 @@ from sagas.core.events import (
     RunCompleted,
     RunPartiallyCompensated,
     RunPaused,
+    RunReopened,
     RunResumed,
     RunStarted,
     RunTerminated,
@@ -37,10 +39,13 @@ from sagas.core.events import (
 )
 
 __all__ = [
+    "AcceptAttempt",
+    "AttemptAccepted",
     "AttemptEnded",
     "AttemptStarted",
     "AttentionCleared",
     "AttentionNeeded",
+    "ChildEnd",
     "Command",
     "CompensationFailed",
     "CompensationGivenUp",
@@ -57,6 +62,7 @@ __all__ = [
     "RunCompleted",
     "RunPartiallyCompensated",
     "RunPaused",
+    "RunReopened",
     "RunResumed",
     "RunStarted",
     "RunTerminated",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sagas.core import arrivals, backward, forward, settling, waiting
+from sagas.core import arrivals, backward, children, forward, settling, waiting
 from sagas.core import messages as m
 from sagas.core.outcome import TERMINATED
 from sagas.core.vocabulary import Direction, OutcomeKind, Phase, StepKey, StepStatus, Verb
@@ -21,6 +21,8 @@ Target = tuple[StepKey, Phase]
 
 def refusal(definition: Definition, state: RunState, order: m.TakeOrder) -> str | None:
     """Return why `order` does not apply to `state`, as a sentence; None when it does."""
+    if order.verb is Verb.UNDO:
+        return children.undo_refusal(state)
     if state.status.is_final:
         return f"The run has ended: it is {_words(state)}."
     return _REFUSALS[order.verb](definition, state, order)
@@ -57,6 +59,9 @@ def take(draft: Draft, order: m.TakeOrder) -> None:
             arrivals.receive(draft, order)
         case Verb.APPROVE:
             arrivals.answer(draft, order)
+        case Verb.UNDO:
+            draft.emit(m.RunReopened())
+            draft.emit(m.TurnRequested(cause="parent", by=order.by, message=order.reason))
 
 
 def retriable(definition: Definition, state: RunState, step: str | None = None) -> list[Target]:
@@ -66,7 +71,7 @@ def retriable(definition: Definition, state: RunState, step: str | None = None) 
 
 def _waiting(state: RunState, step: str | None) -> list[Target]:
     halves = {(key, phase): state.step(key).half(phase) for key, phase in state.open}
-    found = {target for target, half in halves.items() if not half.is_awaiting and half.waits_for is None}
+    found = {target for target, half in halves.items() if not half.is_out and not half.is_wait}
     found.update((one.key, one.phase) for one in state.attention)
     if state.is_turning:
         found = {(key, phase) for key, phase in found if phase is Phase.COMPENSATION}
@@ -140,6 +145,7 @@ _REFUSALS: dict[Verb, Callable[[Definition, RunState, m.TakeOrder], str | None]]
     Verb.TERMINATE: _never,
     Verb.SIGNAL: arrivals.signal_refusal,
     Verb.APPROVE: arrivals.approval_refusal,
+    Verb.REPORT: children.report_refusal,
 }
 
 # ---- what they do ----------------------------------------------------------
@@ -175,10 +181,10 @@ def _terminate(draft: Draft, order: m.TakeOrder) -> None:
     message = "The run was terminated."
     for key, phase in sorted(draft.state.open):
         half = draft.step(key).half(phase)
-        if half.waits_for is not None:
+        if half.is_wait:
             waiting.leave_out(draft, key, TERMINATED)
             continue
-        if half.is_awaiting:
+        if half.is_out:
             draft.emit(
                 m.AttemptEnded(
                     step=key.step,

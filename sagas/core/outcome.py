@@ -22,6 +22,7 @@ class Succeeded:
     """The participant said so."""
 
     output: Json = None
+    passes_pivot: bool = False  # what happened cannot be undone: a sub-saga passed its own point of no return
 
     kind = OutcomeKind.SUCCEEDED
 

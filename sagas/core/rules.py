@@ -74,8 +74,9 @@ def _pivot(definition: Definition, document: Json, report: Report) -> None:
 def _compensations(definition: Definition, document: Json, report: Report) -> None:
     for step in _before_pivot(definition):
         said = document["steps"][step.position]
-        is_callable = step.action is not None and step.action.action.name != ""  # else the step has a worse problem
-        if step.writes and is_callable and isinstance(said, dict) and "compensation" not in said:
+        calls_something = step.action is not None and step.action.action.name != ""  # else there is a worse problem
+        is_silent = isinstance(said, dict) and "compensation" not in said and not step.is_sub_saga
+        if step.writes and calls_something and is_silent:
             message = (
                 f"step `{step.name}` changes something and has no `compensation`. "
                 "Give it an action that undoes it, or say `compensation: none`."

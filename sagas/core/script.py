@@ -130,6 +130,8 @@ def _endings_of(step: Step, phase: Phase) -> tuple[Ending, ...]:
     """Return how a half can end."""
     if phase is Phase.COMPENSATION:
         return _OF_CALLS
+    if step.is_sub_saga:
+        return (Ending.SUCCEEDED, Ending.REJECTED, Ending.UNKNOWN)
     match step.wait:
         case None:
             return _OF_CALLS

@@ -35,10 +35,21 @@ class HalfState:
     is_unsettled: bool = False  # an attempt under this key ended unknown
     due_at: datetime | None = None  # of the next attempt, while retrying; of the end of a wait
     waits_for: WaitingFor | None = None  # while the step waits: what ends it, beside the time
+    accepted_by: str = ""  # who has the attempt in hand, or had it: the run of a sub-saga
     started_at: datetime | None = None  # of the last attempt
     timeout_s: float = 0.0  # of the last attempt, seconds
     has_input: bool = False
     input: Json = None  # as rendered at the first attempt of this edition; what a wait is about
+
+    @property
+    def is_wait(self) -> bool:
+        """Whether it waits without having called anybody."""
+        return self.waits_for is not None and self.waits_for is not WaitingFor.CHILD
+
+    @property
+    def is_out(self) -> bool:
+        """Whether an attempt has neither ended nor been written off: in flight, or in other hands."""
+        return self.is_awaiting or self.waits_for is WaitingFor.CHILD
 
     @property
     def is_fresh(self) -> bool:
@@ -113,6 +124,9 @@ class RunState:
     labels: Json = None
     amount: int | None = None
     created_by: str = ""
+    parent: str = ""  # the run it belongs to, when it is a sub-saga
+    parent_step: str = ""
+    depth: int = 0
     reason: Json = None
     steps: dict[StepKey, StepState] = field(default_factory=dict)
     open: frozenset[tuple[StepKey, Phase]] = frozenset()  # halves that are running, waiting or retrying

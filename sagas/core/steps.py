@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sagas.core import dag
-from sagas.core.definition import ActionFacts, Half, PythonAction, RetryPolicy, Step
+from sagas.core.definition import ActionFacts, Half, PythonAction, RetryPolicy, Step, SubSaga
 from sagas.core.expressions import CompiledTemplate, compile_template
 from sagas.core.fields import Fields
 from sagas.core.limits import ACTION_NAME_LENGTH_MAX, NAME_LENGTH_MAX, STEPS_MAX, TITLE_LENGTH_MAX
@@ -22,14 +22,16 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 30.0
 RETRY = RetryPolicy()
+ONCE = RetryPolicy(attempts=1)  # of a sub-saga: it does its own retrying
 COMPENSATION_RETRY = RetryPolicy(attempts=10, wait_s_max=300.0)
 
-KINDS = ("action", *WAITS)  # what a step does: exactly one of these
+KINDS = ("action", "run", *WAITS)  # what a step does: exactly one of these
 STEP_KEYS = ("name", "title", *KINDS, "with", "after", "when", "compensation", "pivot", "timeout", "retry")
 STEP_KEYS_LATER = (
-    "for_each", "max_parallel", "run", "probe", "redact",
+    "for_each", "max_parallel", "probe", "redact",
 )  # fmt: skip
 
+SAGA_NAME = re.compile(rf"(?=.{{1,{NAME_LENGTH_MAX}}}$)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 STEP_NAME = re.compile(rf"[a-z][a-z0-9_]{{0,{NAME_LENGTH_MAX - 1}}}", re.ASCII)
 _ACTION_NAME = re.compile(rf"(?=.{{1,{ACTION_NAME_LENGTH_MAX}}}$)[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 _RESERVED = frozenset((  # words of the expression language: `steps.in.output` could not be said
@@ -158,29 +160,41 @@ class _StepReader:
         title = fields.text("title", name.replace("_", " ").capitalize(), length_max=TITLE_LENGTH_MAX)
         self._check_kind()
         wait = read_wait(fields, title, self.scope)
-        action, facts = (None, ActionFacts(reads_only=True)) if wait is not None else self._action(fields)
         timeout_s = fields.timeout_s(self.defaults.timeout_s)
-        half = None
-        if action is not None:
-            half = Half(
-                action=action,
-                arguments=self._arguments(fields, self.scope),
-                timeout_s=timeout_s,
-                retry=fields.retry("retry", self.defaults.retry),
-                is_atomic=facts.is_atomic,
-            )
+        half, writes = (None, False) if wait is not None else self._half(timeout_s)
+        compensation = self._compensation(timeout_s)
+        is_pivot = fields.flag("pivot")
+        if half is not None and isinstance(half.action, SubSaga) and not is_pivot and "compensation" not in fields:
+            compensation = Half(half.action, _NO_ARGUMENTS, 0.0, ONCE)
         return Step(
             name=name,
             title=title,
             position=self.position,
             action=half,
-            compensation=self._compensation(timeout_s),
-            writes=not facts.reads_only,
+            compensation=compensation,
+            writes=writes,
             after=self.after,
             when=self._when(),
-            is_pivot=fields.flag("pivot"),
+            is_pivot=is_pivot,
             wait=wait,
         )
+
+    def _half(self, timeout_s: float) -> tuple[Half, bool]:
+        """Read what the step calls, and whether that changes something."""
+        arguments = self._arguments(self.fields, self.scope)
+        if "run" in self.fields:
+            return Half(self._sub_saga(), arguments, 0.0, ONCE), True
+        action, facts = self._action(self.fields)
+        retry = self.fields.retry("retry", self.defaults.retry)
+        return Half(action, arguments, timeout_s, retry, facts.is_atomic), not facts.reads_only
+
+    def _sub_saga(self) -> SubSaga:
+        value = self.fields.raw("run")
+        if not isinstance(value, str) or not SAGA_NAME.fullmatch(value):
+            message = "`run` must be the name of a saga, such as ship-order; "
+            self.fields.error("run", "wrong_value", message + f"found {found_text(value)}.")
+            return SubSaga("")
+        return SubSaga(value)
 
     def _check_kind(self) -> None:
         """Report a step that does two things, and keys that its kind does not have."""
@@ -188,11 +202,14 @@ class _StepReader:
         for key in kinds[1:]:
             message = f"a step does one thing: it has `{kinds[0]}` already. Make `{key}` a step of its own."
             self.fields.error(key, "two_kinds", message, at_key=True)
-        if kinds and kinds[0] in WAITS:
-            for key in NOT_OF_WAITS:
-                if key in self.fields:
-                    message = f"a step that waits has no `{key}`: it calls nobody."
-                    self.fields.error(key, "not_of_waits", message, at_key=True)
+        kind = kinds[0] if kinds else ""
+        for key in NOT_OF_WAITS:
+            if key in self.fields and kind in WAITS:
+                message = f"a step that waits has no `{key}`: it calls nobody."
+                self.fields.error(key, "not_of_waits", message, at_key=True)
+            elif key in self.fields and kind == "run" and key != "with":
+                message = f"a step that runs another saga has no `{key}`: that saga's steps have theirs."
+                self.fields.error(key, "not_of_run", message, at_key=True)
 
     def _when(self) -> CompiledTemplate | None:
         value = self.fields.raw("when")

@@ -108,6 +108,11 @@ class Verb(StrEnum):
     TERMINATE = "terminate"
     SIGNAL = "signal"
     APPROVE = "approve"
+    REPORT = "report"  # of a sub-saga to its parent: how it ended
+    UNDO = "undo"  # of a parent to a sub-saga that is completed
+
+
+INTERNAL = frozenset({Verb.REPORT, Verb.UNDO})  # runs give these to each other; no face takes them
 
 
 class Role(StrEnum):

@@ -12,7 +12,7 @@ from sagas.core.names import Names
 from sagas.core.problem import found_text
 
 WAITS = ("sleep", "sleep_until", "wait_for", "approval")
-NOT_OF_WAITS = ("with", "timeout", "retry")  # keys that only a call has
+NOT_OF_WAITS = ("with", "timeout", "retry")  # keys that only a call of an action has
 GROUP = "operator"  # who answers when the document does not say
 
 _WAIT_S_MIN = 0.001

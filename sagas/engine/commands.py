@@ -38,6 +38,15 @@ _INTEGER_MAX = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
+class Within:
+    """Where a sub-saga belongs: the run, its step, and how many runs the child stands within."""
+
+    run_id: UUID
+    step: str
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """A run, and whether this call made it."""
 
@@ -53,6 +62,7 @@ def start_run(
     key: str | None = None,
     labels: Mapping[str, str] | None = None,
     version: int | None = None,
+    within: Within | None = None,
 ) -> Started:
     """Start a run, or return the one that this key already started with the same input.
 
@@ -65,6 +75,7 @@ def start_run(
         key: the business key, unique per saga; the definition's `key` expression when None.
         labels: up to ten searchable attributes, added to the definition's.
         version: a published version's number; the latest when None.
+        within: the run that this one is a sub-saga of.
 
     Raises:
         SagaUnknownError, SagaArchivedError, InputInvalidError, KeyReusedError.
@@ -83,7 +94,7 @@ def start_run(
         return _same(known, facts.key, digest)
     try:
         with transaction.atomic():
-            run = _insert(row, definition, run_id, input, digest, facts, by)
+            run = _insert(row, definition, run_id, input, digest, facts, by, within)
             wakeups.ring()
     except IntegrityError:
         known = _find_started(row.saga_id, facts.key)
@@ -120,7 +131,14 @@ def _same(run: SagaRun, key: str, digest: str) -> Started:
 
 
 def _insert(
-    version: SagaVersion, definition: Definition, run_id: UUID, value: Json, digest: str, facts: Facts, by: str
+    version: SagaVersion,
+    definition: Definition,
+    run_id: UUID,
+    value: Json,
+    digest: str,
+    facts: Facts,
+    by: str,
+    within: Within | None,
 ) -> SagaRun:
     now = _clock.now()
     deadline = None if definition.deadline_s is None else now + timedelta(seconds=definition.deadline_s)
@@ -135,6 +153,9 @@ def _insert(
         amount=facts.amount,
         deadline_at=deadline,
         steps=len(definition.steps),
+        parent="" if within is None else str(within.run_id),
+        parent_step="" if within is None else within.step,
+        depth=0 if within is None else within.depth,
     )
     run = SagaRun.objects.create(
         id=run_id,
@@ -147,6 +168,9 @@ def _insert(
         input=value,
         input_hash=digest,
         created_by=by,
+        parent_id=None if within is None else within.run_id,
+        parent_step=started.parent_step,
+        depth=started.depth,
         sequence=1,
         revision=1,
         steps_total=len(definition.steps),

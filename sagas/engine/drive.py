@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 from sagas.core import messages as m
 from sagas.core.decider import decide
+from sagas.core.definition import SubSaga
 from sagas.core.due import due_at
 from sagas.core.outcome import NOT_SENT, WORKER_LOST, Error, Failed, Outcome, Succeeded, Unknown
 from sagas.core.vocabulary import AttemptKey, Phase, StepKey, StepStatus, idempotency_key
-from sagas.engine import journal, stored
+from sagas.engine import children, journal, stored
+from sagas.engine.children import NotOursError
 from sagas.engine.group import Refused
 from sagas.engine.journal import Append
 from sagas.participants import registry
@@ -188,10 +190,16 @@ class Driver:
             raise AssertionError(f"{key} has nothing to call")
         name = half.action.name
         try:
+            if isinstance(half.action, SubSaga):
+                await self._sub_saga(name, key)
+                return
             if self.state.step(key.step_key).half(key.phase).is_atomic:
                 outcome = await self._atomic(name, key)
             else:
                 outcome = await self._plain(name, key)
+        except NotOursError:
+            self.pump.drop(self)
+            return
         except CommitUncertainError:
             logger.warning("The commit of an atomic action of run %s broke; the run is claimed anew", self.run_id)
             self.pump.drop(self)
@@ -202,6 +210,25 @@ class Driver:
             return
         if outcome is not None:
             self._inbox.put_nowait(m.ReportOutcome(key, outcome, self.pump.clock.carried(), _dice()))
+
+    async def _sub_saga(self, saga: str, key: AttemptKey) -> None:
+        """Start the run that the step asks for, or have it undone; its end comes by the inbox."""
+        action = self.state.step(key.step_key).action
+        action_key = idempotency_key(str(self.run_id), key.step_key, Phase.ACTION, action.edition)
+        self._is_unsent.discard(key)
+        if key.phase is Phase.COMPENSATION:
+            work = partial(children.undo, self.run_id, self.token, key=action_key, now=self.pump.clock.carried())
+        else:
+            work = partial(
+                children.start, self.run_id, self.token, saga, action.input,
+                key=action_key, step=str(key.step_key), depth=self.state.depth,
+            )  # fmt: skip
+        found = await self.pump.in_journal_thread(work)
+        now = self.pump.clock.carried()
+        if isinstance(found, str):
+            self._inbox.put_nowait(m.AcceptAttempt(key, found, now, _dice()))
+        else:
+            self._inbox.put_nowait(m.ReportOutcome(key, found, now, _dice()))
 
     async def _plain(self, name: str, key: AttemptKey) -> Outcome:
         return await self.pump.performer.perform(name, self._call(key), lambda: self._is_unsent.discard(key))

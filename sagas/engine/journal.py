@@ -18,6 +18,7 @@ from django.db import DataError, IntegrityError, connection, transaction
 
 from sagas.core.codec import encode
 from sagas.core.due import due_at
+from sagas.engine import relatives
 from sagas.engine.stored import run_columns, step_columns, touched_steps
 from sagas.models import JournalEntry, SagaRun, StepRun
 
@@ -84,14 +85,17 @@ def write(batch: Sequence[Append]) -> set[UUID]:
     with connection.cursor() as cursor:
         if is_postgresql:
             cursor.execute(_WRITE_ALL, [runs, _entry_rows(batch), _step_rows(batch)])
-            return {row[0] for row in cursor.fetchall()}
-        cursor.execute(_SQLITE_RUNS, [runs])
-        written = {UUID(row[0]) for row in cursor.fetchall()}
-        kept = [one for one in batch if one.run_id in written]
-        if any(one.events for one in kept):
-            cursor.execute(_SQLITE_ENTRIES, [_entry_rows(kept)])
-            cursor.execute(_SQLITE_STEPS, [_step_rows(kept)])
-        return written
+            written = {row[0] for row in cursor.fetchall()}
+            kept = [one for one in batch if one.run_id in written]
+        else:
+            cursor.execute(_SQLITE_RUNS, [runs])
+            written = {UUID(row[0]) for row in cursor.fetchall()}
+            kept = [one for one in batch if one.run_id in written]
+            if any(one.events for one in kept):
+                cursor.execute(_SQLITE_ENTRIES, [_entry_rows(kept)])
+                cursor.execute(_SQLITE_STEPS, [_step_rows(kept)])
+    relatives.tell(kept)
+    return written
 
 
 def _run_row(one: Append) -> dict[str, Any]:
@@ -211,7 +215,7 @@ def _update(now: str, due: str, assignments: str, source: str) -> str:
     return f"""
         UPDATE {_RUN} SET {assignments},
             revision = {_RUN}.revision + d.revised,
-            lease_until = CASE WHEN d.keeps_lease THEN {_RUN}.lease_until END,
+            lease_until = CASE WHEN d.keeps_lease THEN COALESCE({_RUN}.lease_until, {_RUN}.due_at) END,
             due_at = CASE WHEN d.keeps_lease THEN {_RUN}.due_at
                           WHEN {_RUN}.inbox_last > d.inbox_done THEN {now}
                           WHEN d.is_final THEN NULL

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.db import transaction
-from django.db.models import F
 
-from sagas import wakeups
 from sagas.catalog.load import load_version
 from sagas.core import messages as m
 from sagas.core.decider import decide
@@ -16,11 +14,11 @@ from sagas.core.evolve import replay
 from sagas.core.orders import refusal
 from sagas.core.preview import CancelPlan, plan_cancel
 from sagas.core.problem import Problem, check_payload, found_text, hint
-from sagas.core.vocabulary import Json, OutcomeKind, Phase, Verb
-from sagas.engine import journal, stored
+from sagas.core.vocabulary import INTERNAL, Json, OutcomeKind, Phase, Verb
+from sagas.engine import inbox, journal, stored
 from sagas.engine.clock import Clock
 from sagas.engine.errors import InputInvalidError, OrderRefusedError, RevisionStaleError, RunUnknownError
-from sagas.models import Order, SagaRun
+from sagas.models import SagaRun
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
 
     from sagas.core.definition import Definition
     from sagas.core.state import RunState
+    from sagas.models import Order
 
 NEEDS_REASON = frozenset({Verb.SKIP, Verb.SETTLE, Verb.GIVE_UP, Verb.TERMINATE})
 NEEDS_STEP = frozenset({Verb.SKIP, Verb.SETTLE, Verb.APPROVE})
@@ -82,6 +81,8 @@ def give_order(run_id: UUID, verb: Verb, *, by: str, ask: Ask = NOTHING_MORE, re
     Raises:
         RunUnknownError, RevisionStaleError, OrderRefusedError, InputInvalidError.
     """
+    if verb in INTERNAL:
+        raise ValueError(f"Runs give the order {verb} to each other; nobody else does")
     if problems := _problems(verb, ask):
         raise InputInvalidError(problems)
     with transaction.atomic():
@@ -111,11 +112,9 @@ def give_order(run_id: UUID, verb: Verb, *, by: str, ask: Ask = NOTHING_MORE, re
         why = refusal(definition, state, order)
         if why is not None:
             raise OrderRefusedError(why, status=run.status, allowed=_allowed(definition, state, now))
-        _store(run, order, now)
+        inbox.put(run, order, now)
         if verb is Verb.TERMINATE:
             _end_here(run, definition, order, waiting)
-        else:
-            wakeups.ring()
     return run
 
 
@@ -151,33 +150,6 @@ def _unknown_signal(definition: Definition, name: str) -> Problem:
     known = sorted(definition.signals)
     message = f"The saga waits for no signal named {found_text(name)}.{hint(name, known)}"
     return Problem(message, pointer="/name", code="signal_unknown")
-
-
-def _store(run: SagaRun, order: m.TakeOrder, now: datetime) -> None:
-    details: dict[str, Json] = {}
-    if order.step is not None:
-        details["step"] = order.step
-    if order.has_arguments:
-        details["with"] = order.arguments
-    if order.verb is Verb.SETTLE:
-        details |= {"phase": str(order.phase), "outcome": str(order.outcome), "reference": order.reference}
-    if order.verb is Verb.APPROVE:
-        details["outcome"] = str(order.outcome)
-    if order.verb is Verb.SIGNAL:
-        details |= {"signal": order.signal, "with": order.arguments}
-    if order.verb in {Verb.SETTLE, Verb.SKIP} and order.output is not None:
-        details["output"] = order.output
-    Order.objects.create(
-        run=run, number=order.number, verb=order.verb, details=details, by=order.by, reason=order.reason, at=now
-    )
-    has_live_lease = run.lease_until is not None and run.lease_until > now
-    run.inbox_last = order.number
-    run.revision += 1
-    run.updated_at = now
-    changes = {"inbox_last": F("inbox_last") + 1, "revision": F("revision") + 1, "updated_at": now}
-    if not has_live_lease:
-        changes["due_at"] = run.due_at = now
-    SagaRun.objects.filter(id=run.id).update(**changes)
 
 
 def _end_here(run: SagaRun, definition: Definition, order: m.TakeOrder, waiting: list[Order]) -> None:
@@ -235,7 +207,7 @@ def foresee_cancel(run: SagaRun) -> CancelPlan:
 
 
 def _allowed(definition: Definition, state: RunState, now: datetime) -> tuple[Verb, ...]:
-    return tuple(verb for verb in Verb if _is_allowed(definition, state, verb, now))
+    return tuple(verb for verb in Verb if verb not in INTERNAL and _is_allowed(definition, state, verb, now))
 
 
 def _is_allowed(definition: Definition, state: RunState, verb: Verb, now: datetime) -> bool:

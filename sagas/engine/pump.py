@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from django.db import DatabaseError, InterfaceError, connection, connections
 
@@ -48,6 +48,7 @@ STOP_GRACE_S = 3.0
 LOOP_STILL_S_MAX = 20.0  # of an event loop; far more than a busy machine or a large claim takes
 DRAIN_S_MAX = 200.0  # after a shift, for the attempts still in flight; below the task's time-out
 
+Result = TypeVar("Result")
 Claimed = tuple["UUID", int, "Definition", "RunState", "list[Order]"]
 
 
@@ -172,6 +173,10 @@ class Pump:
     def _is_worn_out(self) -> bool:
         """Whether so many actions have not come back that others may wait for ever."""
         return self.performer.late >= LATE_MAX
+
+    async def in_journal_thread(self, work: Callable[[], Result]) -> Result:
+        """Return what `work` returns, done in the thread that writes."""
+        return await asyncio.get_running_loop().run_in_executor(self._database, work)
 
     # ---- claiming --------------------------------------------------------------
 

@@ -96,6 +96,9 @@ def _run_state(run: SagaRun, rows: Sequence[StepRun]) -> RunState:
         labels=run.labels,
         amount=run.amount,
         created_by=run.created_by,
+        parent="" if run.parent_id is None else str(run.parent_id),
+        parent_step=run.parent_step,
+        depth=run.depth,
         reason=run.reason,
         steps=steps,
         open=frozenset(is_open),
@@ -140,8 +143,13 @@ def as_command(order: Order, now: datetime, dice: float = 0.5) -> m.TakeOrder:
         output=order.details.get("output"),
         reference=order.details.get("reference", ""),
         signal=order.details.get("signal", ""),
+        child=_child_end(order.details.get("child")),
         dice=dice,
     )
+
+
+def _child_end(said: dict[str, Any] | None) -> m.ChildEnd | None:
+    return None if said is None else m.ChildEnd(**{**said, "status": RunStatus(said["status"])})
 
 
 def run_columns(before: RunState, after: RunState) -> dict[str, Any]:
@@ -213,6 +221,7 @@ def touched_steps(events: Iterable[m.Event]) -> set[StepKey]:
                 keys.update(event.undo, event.not_needed)
             case (
                 m.AttemptStarted()
+                | m.AttemptAccepted()
                 | m.AttemptEnded()
                 | m.RetryScheduled()
                 | m.WaitStarted()

@@ -30,6 +30,8 @@ def cause(detail: RunDetail) -> Sentence:
             return say(_("Cancelled by %(by)s."), by=reason.get("by", "?"))
         case "deadline":
             return say(_("The deadline of the run passed."))
+        case "parent":
+            return say(_("Undone with %(by)s, which it belongs to."), by=reason.get("by", "?"))
         case "in_doubt":
             return say(_("Nobody could say whether “%(step)s” happened."), step=title)
         case "terminate":

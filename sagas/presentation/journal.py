@@ -45,6 +45,8 @@ _TEMPLATES = {
     "run_started": gettext_noop("Started by %(by)s"),
     "attempt_started": gettext_noop("Sent “%(step)s” (try %(number)s)"),
     "retry_scheduled": gettext_noop("“%(step)s” is tried again at %(time)s"),
+    "attempt_accepted": gettext_noop("“%(step)s” goes on in %(by)s"),
+    "run_reopened": gettext_noop("Opened again, to be undone with the run that it belongs to"),
     "wait_ended": gettext_noop("“%(step)s” has what it waited for"),
     "signal_received": gettext_noop("The signal “%(name)s” came from %(by)s"),
     "step_failed": gettext_noop("“%(step)s” failed for good: %(message)s"),
@@ -127,10 +129,17 @@ def _turn_template(data: Mapping[str, Any]) -> str:
             return _("Cancelled by %(by)s")
         case "deadline":
             return _("The deadline passed: the run turns round")
+        case "parent":
+            return _("Undone with %(by)s, which it belongs to")
     return _("The run turns round because of “%(step)s”")
 
 
 def _order_template(data: Mapping[str, Any]) -> str:
+    match data.get("verb"):
+        case "report":
+            return _("%(by)s says how it ended, for “%(step)s”")
+        case "undo":
+            return _("%(by)s has this run undone")
     match bool(data.get("step")), bool(data.get("reason")):
         case True, True:
             return _("%(by)s ordered: %(verb)s “%(step)s” (%(reason)s)")

@@ -41,6 +41,8 @@ WORDS = {
     Verb.TERMINATE: gettext_lazy("terminate"),
     Verb.SIGNAL: gettext_lazy("signal"),
     Verb.APPROVE: gettext_lazy("answer"),
+    Verb.REPORT: gettext_lazy("report"),
+    Verb.UNDO: gettext_lazy("undo"),
 }
 ADDRESS_WORDS = {verb: verb.value.replace("_", "-") for verb in Verb}
 _FINAL = {status.value for status in RunStatus if status.is_final}

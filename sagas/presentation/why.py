@@ -316,6 +316,23 @@ def _awaiting(detail: RunDetail, now: datetime) -> Why | None:
     return Why(code, tuple(sentences), tone, "undo-2" if is_undo else "circle-dot", (_help(detail, step),))
 
 
+def _within(detail: RunDetail, now: datetime) -> Why | None:
+    """A sub-saga has the step in hand."""
+    held = next(((step, one) for step in detail.steps if (one := step.in_other_hands()) is not None), None)
+    if held is None:
+        return None
+    step, attempt = held
+    is_undo = attempt.phase == Phase.COMPENSATION.value
+    template = _("Waiting for the run that “%(step)s” started, for %(age)s.")
+    if is_undo:
+        template = _("Waiting for the run that “%(step)s” started to be undone, for %(age)s.")
+    sentences = [clauses.cause(detail)] if is_undo or detail.run.is_turning else []
+    sentences.append(say(template, step=step.plan.title, age=Age(attempt.started_at, now)))
+    help_child = Help(_("See that run"), reverse("sagas:run-detail", args=[attempt.accepted_by]))
+    tone = Tone.COMPENSATION if is_undo else Tone.PROGRESS
+    return Why("child", tuple(sentences), tone, "undo-2" if is_undo else "circle-dot", (help_child,))
+
+
 def _queued(detail: RunDetail, now: datetime) -> Why | None:
     if detail.run.status != RunStatus.PENDING.value:
         return None
@@ -357,6 +374,7 @@ _RULES: tuple[Rule, ...] = (
     _turning,
     _retrying,
     _awaiting,
+    _within,
     _queued,
     _moving,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,7 @@ class Attempt:
     details: Json = None
     is_counted: bool = True
     is_atomic: bool = False
+    accepted_by: str = ""  # who has it in hand: the run of a sub-saga
 
     @property
     def took(self) -> timedelta | None:
@@ -99,7 +100,14 @@ class StepDetail:
     def in_flight(self) -> Attempt | None:
         """The attempt whose answer is awaited, if there is one."""
         for attempt in (*self.compensations[-1:], *self.actions[-1:]):
-            if not attempt.outcome:
+            if not attempt.outcome and not attempt.accepted_by:
+                return attempt
+        return None
+
+    def in_other_hands(self) -> Attempt | None:
+        """The attempt that a sub-saga has taken on, if there is one."""
+        for attempt in (*self.compensations[-1:], *self.actions[-1:]):
+            if not attempt.outcome and attempt.accepted_by:
                 return attempt
         return None
 
@@ -170,7 +178,7 @@ def _attempts(journal: tuple[Entry, ...]) -> dict[tuple[str, int, str], list[Att
     inputs: dict[tuple[str, int, str, int], Json] = {}
     for entry in journal:
         data = entry.data
-        if entry.kind not in {"attempt_started", "attempt_ended"}:
+        if entry.kind not in {"attempt_started", "attempt_accepted", "attempt_ended"}:
             continue
         place = (str(data.get("step", "")), data.get("item", NO_ITEM), str(data.get("phase", "")))
         key = (*place, data.get("number", 0))
@@ -185,6 +193,8 @@ def _attempts(journal: tuple[Entry, ...]) -> dict[tuple[str, int, str], list[Att
                 input=inputs[edition],
                 is_atomic=bool(data.get("is_atomic")),
             )
+        elif key in begun and entry.kind == "attempt_accepted":
+            begun[key] = replace(begun[key], accepted_by=str(data.get("by") or ""))
         elif key in begun:
             begun[key] = _ended(begun[key], entry)
     found: dict[tuple[str, int, str], list[Attempt]] = defaultdict(list)
@@ -208,15 +218,8 @@ def _tries(journal: tuple[Entry, ...]) -> Counter[tuple[str, int, str]]:
 
 def _ended(attempt: Attempt, entry: Entry) -> Attempt:
     data = entry.data
-    return Attempt(
-        attempt.step,
-        attempt.item,
-        attempt.phase,
-        attempt.number,
-        attempt.started_at,
-        attempt.timeout_s,
-        attempt.edition,
-        attempt.input,
+    return replace(
+        attempt,
         ended_at=entry.at,
         outcome=str(data.get("outcome", "")),
         output=data.get("output"),
@@ -224,7 +227,6 @@ def _ended(attempt: Attempt, entry: Entry) -> Attempt:
         message=str(data.get("message") or ""),
         details=data.get("details"),
         is_counted=bool(data.get("is_counted", True)),
-        is_atomic=attempt.is_atomic,
     )
 
 

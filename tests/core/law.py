@@ -10,14 +10,26 @@ from itertools import product
 from sagas.core import codec
 from sagas.core import messages as m
 from sagas.core.decider import Decision, decide
-from sagas.core.definition import Approval, Definition, Half, PythonAction, RetryPolicy, SignalWait, Step, Timer, Wait
+from sagas.core.definition import (
+    Approval,
+    Definition,
+    Half,
+    PythonAction,
+    RetryPolicy,
+    SignalWait,
+    Step,
+    SubSaga,
+    Timer,
+    Wait,
+)
 from sagas.core.due import due_at
 from sagas.core.evolve import evolve, replay
 from sagas.core.expressions import ExpressionError
 from sagas.core.orders import refusal
 from sagas.core.outcome import NOT_SENT, WORKER_LOST, Error, Failed, Outcome, Rejected, Succeeded, Unknown
 from sagas.core.state import HalfState, RunState
-from sagas.core.vocabulary import AttemptKey, Json, OutcomeKind, Phase, Verb, WaitingFor
+from sagas.core.vocabulary import AttemptKey, Json, OutcomeKind, Phase, RunStatus, Verb, WaitingFor
+from tests.core.law_children import misheard, reports
 from tests.invariants import Watch, resting_violations
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -40,6 +52,7 @@ class Fixed:
         return self.source
 
 
+CHILD = "R"  # a step that runs another saga
 WAITS: dict[str, Wait] = {  # in a law's one moment a time-out is up as soon as somebody looks
     "T": Timer(0.0),
     "S": SignalWait("go"),
@@ -61,6 +74,9 @@ def step(position: int, kind: str, attempts: int | None, after: tuple[str, ...])
     name = f"s{position}"
     has_compensation = kind in {COMPENSATED, NO_INPUT, NO_UNDO_INPUT}
     wait = WAITS.get(kind)
+    if kind == CHILD:
+        child = Half(SubSaga("child"), Fixed({}), 0.0, RetryPolicy(attempts=1, initial_s=0.0, jitter=0.0))
+        return Step(name, name, position, child, child, after=after)
     return Step(
         name=name,
         title=name,
@@ -143,6 +159,7 @@ ANSWERS: tuple[Outcome, ...] = (
     Failed(Error("failed", "failed")),
     Unknown(Error("unknown", "unknown")),
 )
+NOT_STARTED = Failed(Error("child_not_started", "no such saga"), is_retriable=False)
 LOSSES: tuple[Outcome, ...] = (
     Unknown(Error(WORKER_LOST, "lost"), is_counted=False),
     Failed(Error(NOT_SENT, "not sent"), is_counted=False),
@@ -160,19 +177,26 @@ class Allowance:
     decisions: int = 0  # of a person: pause, resume, skip, settle, give up, terminate
     signals: int = 0
     answers: int = 0  # of a person who was asked
+    undos: int = 0  # of a completed run, by the run it belongs to
 
 
 Move = tuple[m.Command, Allowance]
 
 
-def must(state: RunState, left: Allowance) -> list[Move]:
+def must(definition: Definition, state: RunState, left: Allowance) -> list[Move]:
     """What happens by itself: attempts in flight end, retries fall due."""
     moves: list[Move] = []
     for key, phase in sorted(state.awaiting):
         attempt = AttemptKey(key.step, key.item, phase, state.step(key).half(phase).number)
+        if definition.by_name[key.step].is_sub_saga:
+            moves += [(m.AcceptAttempt(attempt, "c1", T0), left), (m.ReportOutcome(attempt, NOT_STARTED, T0), left)]
+            if left.losses:
+                moves.append((m.ReportOutcome(attempt, LOSSES[0], T0), replace(left, losses=left.losses - 1)))
+            continue
         moves += [(m.ReportOutcome(attempt, outcome, T0), left) for outcome in ANSWERS]
         if left.losses:
             moves += [(m.ReportOutcome(attempt, one, T0), replace(left, losses=left.losses - 1)) for one in LOSSES]
+    moves += [(report, left) for report in reports(state, T0)]
     is_due = any(state.step(key).half(phase).due_at is not None for key, phase in state.open)
     if (is_due or state.started_at is None) and not state.is_paused:
         moves.append((m.Look(T0), left))
@@ -261,21 +285,26 @@ def explore(definition: Definition, allowance: Allowance = Allowance()) -> Explo
         if known is not None:
             return known
         _hold(_standing(definition, state, watch, journal), journal)
-        moves = must(state, left)
+        moves = must(definition, state, left)
         if not moves:
             ends.add(str(state.status))
         if state.status.is_final:
             _hold_nothing_after_the_end(definition, state, journal)
+        undo = m.TakeOrder(state.inbox_done + 1, Verb.UNDO, "run p1", T0)
+        if left.undos and refusal(definition, state, undo) is None:
+            moves = [(undo, replace(left, undos=left.undos - 1))]
+        elif state.status.is_final:
             counts[place] = 1
             return 1
         if not moves and not state.attention and not state.is_paused and not _waits_for_somebody(state):
             _hold(["L1 the run is not final and nothing will ever move it"], journal)
         runs = 0 if moves else 1
-        for command, after in moves + may(definition, state, left):
+        for command, after in moves + ([] if state.status.is_final else may(definition, state, left)):
             decision = decide(definition, state, command)
             told = (*journal, *((event, command.now) for event in decision.events))
             watched = watch.copy()
             _hold([sentence for event in decision.events for sentence in watched.see(event)], told)
+            _hold(misheard(definition, command, decision.events), told)
             _hold_twice_is_once(definition, decision, command, told)
             due = due_at(state)
             if not decision.events and isinstance(command, m.Look) and due is not None and due <= command.now:
@@ -292,9 +321,7 @@ def explore(definition: Definition, allowance: Allowance = Allowance()) -> Explo
 
 
 def _waits_for_somebody(state: RunState) -> bool:
-    return any(
-        state.step(key).half(phase).waits_for in {WaitingFor.SIGNAL, WaitingFor.APPROVAL} for key, phase in state.open
-    )
+    return any(state.step(key).half(phase).waits_for not in {None, WaitingFor.TIMER} for key, phase in state.open)
 
 
 def _essence(state: RunState) -> object:
@@ -326,6 +353,7 @@ def _half_essence(half: HalfState) -> object:
         half.due_at is not None,
         half.has_input,
         half.waits_for,
+        half.accepted_by,
     )
 
 
@@ -354,7 +382,7 @@ def _hold_twice_is_once(definition: Definition, decision: Decision, command: m.C
 
 
 def _hold_nothing_after_the_end(definition: Definition, state: RunState, journal: Journal) -> None:
-    for verb in Verb:
+    for verb in {*Verb} - ({Verb.UNDO} if state.status is RunStatus.COMPLETED else set()):
         events = decide(definition, state, m.TakeOrder(state.inbox_done + 1, verb, "alice", T0)).events
         if [type(event) for event in events] != [m.OrderRefused]:
             _hold([f"S1 a run that has ended took the order {verb}"], journal)

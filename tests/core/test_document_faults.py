@@ -92,6 +92,14 @@ WRONG = [
         "steps[0].with (line 5, column 5): A step that waits has no `with`: it calls nobody.",
         "steps[0].retry (line 6, column 5): A step that waits has no `retry`: it calls nobody.",
     ]),
+    (steps("  - name: ship\n    run: Ship Order\n    timeout: 5s\n    retry: {attempts: 2}\n"), [
+        ("steps[0].run (line 4, column 10): `run` must be the name of a saga, such as ship-order; "
+        'found "Ship Order".'),
+        ("steps[0].timeout (line 5, column 5): A step that runs another saga has no `timeout`: "
+        "that saga's steps have theirs."),
+        ("steps[0].retry (line 6, column 5): A step that runs another saga has no `retry`: "
+        "that saga's steps have theirs."),
+    ]),
     (steps("  - name: wait\n    sleep: 5 minutes\n"), [
         ("steps[0].sleep (line 4, column 12): `sleep` must be a duration such as 250ms, 10s, 5m, 2h, 1d or PT1H30M; "
         'found "5 minutes".')
