@@ -214,6 +214,7 @@ def no_such_run(run_id: UUID) -> ProblemError:
 def _whole(request: Request, detail: RunDetail) -> Any:
     run: Any = detail.run
     run.steps_shown = detail.steps
+    run.children_shown, run.reruns_shown = detail.children, detail.reruns
     run.why = why(detail, datetime.now(UTC))
     run.allowed = orders.allowed_orders(detail.run)
     run.orders_waiting = detail.orders

@@ -144,6 +144,9 @@ class RunSummary(serializers.Serializer[Any]):
     undo_done = serializers.IntegerField()
     undo_total = serializers.IntegerField()
     created_by = serializers.CharField()
+    parent = serializers.UUIDField(source="parent_id", allow_null=True, help_text="the run it is a sub-saga of")
+    parent_step = serializers.CharField(help_text="the step of that run; empty without one")
+    rerun_of = serializers.UUIDField(source="rerun_of_id", allow_null=True, help_text="the run that it runs again")
     created_at = Moment()
     started_at = Moment(allow_null=True)
     updated_at = Moment()
@@ -233,6 +236,16 @@ class AttentionShape(serializers.Serializer[Any]):
         return None if one["item"] == NO_ITEM else int(one["item"])
 
 
+class RelativeShape(serializers.Serializer[Any]):
+    """A run that this one started as a sub-saga, or that ran it again."""
+
+    id = serializers.UUIDField()
+    saga = serializers.CharField(source="saga.name")
+    status = word(RunStatus)
+    step = serializers.CharField(source="parent_step", help_text="of this run; empty for a rerun")
+    url = address("sagas:api-run", "id", "run_id")
+
+
 class RunWhole(RunSummary):
     """One run with everything."""
 
@@ -244,6 +257,8 @@ class RunWhole(RunSummary):
     allowed = serializers.ListField(child=word(Verb), help_text="orders that the state allows now")
     orders_waiting = OrderShape(many=True)
     steps = StepShape(many=True, source="steps_shown")
+    children = RelativeShape(many=True, source="children_shown", help_text="sub-sagas, newest first, at most 200")
+    reruns = RelativeShape(many=True, source="reruns_shown", help_text="newest first")
 
 
 class PlannedUndoShape(serializers.Serializer[Any]):

@@ -31,6 +31,7 @@ class RunStarted:
     parent: str = ""  # the run it belongs to, when it is a sub-saga
     parent_step: str = ""
     depth: int = 0  # how many runs it stands within
+    rerun_of: str = ""  # the run that it runs again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,6 +74,17 @@ def make_fields(schema: Json, typed: Mapping[str, str] | None = None) -> tuple[F
     )
 
 
+def filled_fields(schema: Json, value: Json) -> tuple[Field, ...]:
+    """Return the fields for a schema with an input in them, as a person would have typed it."""
+    fields = make_fields(schema)
+    if any(field.kind == WHOLE for field in fields):
+        return tuple(replace(field, typed=_written(value, "json")) for field in fields)
+    value = value if isinstance(value, dict) else {}
+    return tuple(
+        replace(field, typed=_written(value[field.name], field.kind) if field.name in value else "") for field in fields
+    )
+
+
 def read_fields(fields: Iterable[Field]) -> tuple[Json, tuple[Field, ...]]:
     """Return the input that was typed, and the fields with what could not be read written beside them.
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from sagas.core.document import DocumentBrokenError
 from sagas.core.vocabulary import RunStatus, Verb
-from sagas.engine import orders
+from sagas.engine import orders, reruns
 from sagas.presentation import graph, journal, offers, status, steps, strip, tiles
 from sagas.presentation.why import is_engine_silent, why
 from sagas.queries import counts, run_detail
@@ -80,7 +80,7 @@ def run_context(detail: RunDetail, now: datetime) -> dict[str, Any]:
         "steps": [
             steps.shown(step, now, offers.offers_of(detail, step), is_paused=run.is_paused) for step in detail.steps
         ],
-        "orders": {verb.value: verb in allowed for verb in Verb},
+        "orders": {verb.value: verb in allowed for verb in Verb} | {"rerun": reruns.refusal(detail.run) is None},
         "primary": offers.likeliest(detail, allowed),
         "entries": [(entry, journal.sentence(entry, by_name), journal.tone_of(entry)) for entry in shown],
         "entries_hidden": run.sequence - len(shown),

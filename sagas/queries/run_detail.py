@@ -1,4 +1,4 @@
-"""One run with everything its page shows. Five queries at most, whatever its size."""
+"""One run with everything its page shows. Six queries at most, whatever its size."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+from django.db.models import Q
 
 from sagas.core.vocabulary import NO_ITEM, CompensationStatus, Phase, StepStatus
 from sagas.models import JournalEntry, Order, SagaRun, StepRun
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from sagas.core.vocabulary import Json
 
+RELATIVES_MAX = 200  # sub-sagas and reruns; the newest
 ENTRIES_MAX = 1_000  # the newest; a run that retries for ever must not fill a page
 
 
@@ -140,6 +143,8 @@ class RunDetail:
     journal: tuple[Entry, ...]
     orders: tuple[PendingOrder, ...] = ()
     last_beat_at: datetime | None = None
+    children: tuple[SagaRun, ...] = ()  # its sub-sagas, newest first
+    reruns: tuple[SagaRun, ...] = ()  # newest first
 
     @property
     def title(self) -> str:
@@ -169,7 +174,22 @@ def find_run_detail(run_id: UUID) -> RunDetail | None:
         waiting = Order.objects.filter(run=run, number__gt=run.inbox_done).order_by("number")
         orders = tuple(PendingOrder(*row) for row in waiting.values_list("verb", "by", "at"))
     last_beat_at = None if run.status in counts.FINAL_STATUSES else counts.last_beat()
-    return RunDetail(run, _steps(run, rows, _attempts(journal), _tries(journal)), journal, orders, last_beat_at)
+    relatives = _relatives(run)
+    return RunDetail(
+        run,
+        _steps(run, rows, _attempts(journal), _tries(journal)),
+        journal,
+        orders,
+        last_beat_at,
+        children=tuple(one for one in relatives if one.parent_id == run.id),
+        reruns=tuple(one for one in relatives if one.parent_id != run.id),
+    )
+
+
+def _relatives(run: SagaRun) -> list[SagaRun]:
+    """Return the runs that this one started, or that ran it again."""
+    found = SagaRun.objects.filter(Q(parent=run) | Q(rerun_of=run)).select_related("saga").order_by("-id")
+    return list(found.only("id", "status", "parent_id", "parent_step", "rerun_of_id", "saga__name")[:RELATIVES_MAX])
 
 
 def _attempts(journal: tuple[Entry, ...]) -> dict[tuple[str, int, str], list[Attempt]]:
