@@ -30,11 +30,15 @@ STEP_KEYS = ("name", "title", *KINDS, "with", "after", "when", "compensation", "
 STEP_KEYS_LATER = (
     "for_each", "max_parallel", "probe", "redact",
 )  # fmt: skip
+DEFAULTS_KEYS = ("timeout", "retry", "compensation_retry")
+COMPENSATION_KEYS = ("action", "with", "timeout", "retry")
+ACTION_KEYS = ("python",)
+ACTION_KEYS_LATER = ("http", "command")
 
 SAGA_NAME = re.compile(rf"(?=.{{1,{NAME_LENGTH_MAX}}}$)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 STEP_NAME = re.compile(rf"[a-z][a-z0-9_]{{0,{NAME_LENGTH_MAX - 1}}}", re.ASCII)
-_ACTION_NAME = re.compile(rf"(?=.{{1,{ACTION_NAME_LENGTH_MAX}}}$)[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
-_RESERVED = frozenset((  # words of the expression language: `steps.in.output` could not be said
+ACTION_NAME = re.compile(rf"(?=.{{1,{ACTION_NAME_LENGTH_MAX}}}$)[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
+STEP_RESERVED = frozenset((  # words of the expression language: `steps.in.output` could not be said
     "as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let", "loop",
     "namespace", "null", "package", "return", "true", "var", "void", "while",
 ))  # fmt: skip
@@ -53,8 +57,7 @@ class _Defaults:
     def read(cls, fields: Fields) -> _Defaults:
         if "defaults" not in fields:
             return cls(TIMEOUT_S, RETRY, COMPENSATION_RETRY)
-        known = ("timeout", "retry", "compensation_retry")
-        said = Fields(fields.raw("defaults"), ("defaults",), fields.report, what="`defaults`", known=known)
+        said = Fields(fields.raw("defaults"), ("defaults",), fields.report, what="`defaults`", known=DEFAULTS_KEYS)
         return cls(
             said.timeout_s(TIMEOUT_S),
             said.retry("retry", RETRY),
@@ -64,7 +67,7 @@ class _Defaults:
 
 def readable(base: Names, before: list[str], later: tuple[str, ...]) -> Names:
     """Return `base` and the outputs of the steps in `before`; those in `later` exist but may not be read here."""
-    usable = tuple(name for name in before if STEP_NAME.fullmatch(name) and name not in _RESERVED)
+    usable = tuple(name for name in before if STEP_NAME.fullmatch(name) and name not in STEP_RESERVED)
     return Names(values=base.values, texts=base.texts, steps=usable, later_steps=frozenset(later))
 
 
@@ -224,7 +227,7 @@ class _StepReader:
             "name", STEP_NAME, f"small letters, digits and underscores, a letter first, at most {NAME_LENGTH_MAX}",
             "expressions call a step by its name, such as process_payment.",
         )  # fmt: skip
-        if name in _RESERVED:
+        if name in STEP_RESERVED:
             self.fields.error("name", "reserved", f"`{name}` is a word of the expression language.")
         elif name and name in self.names[: self.position]:
             first = self.names.index(name) + 1
@@ -238,16 +241,18 @@ class _StepReader:
                 fields.missing("action", "a step says what to call, such as shop.process_payment.")
             return PythonAction(""), ActionFacts()
         if isinstance(value, dict):
-            later = ("http", "command")
-            form = Fields(value, fields.at("action"), self.report, what="an action", known=("python",), later=later)
+            form = Fields(
+                value, fields.at("action"), self.report,
+                what="an action", known=ACTION_KEYS, later=ACTION_KEYS_LATER,
+            )  # fmt: skip
             if "python" not in form:
-                if not any(key in form for key in later):
+                if not any(key in form for key in ACTION_KEYS_LATER):
                     form.missing("python", "an action is a name, or {python: name}.")
                 return PythonAction(""), ActionFacts()
             fields, key, value = form, "python", form.raw("python")
         else:
             key = "action"
-        if not isinstance(value, str) or not _ACTION_NAME.fullmatch(value):
+        if not isinstance(value, str) or not ACTION_NAME.fullmatch(value):
             message = f"`{key}` must be the dotted name of an action, such as shop.process_payment; "
             fields.error(key, "wrong_value", message + f"found {found_text(value)}.")
             return PythonAction(""), ActionFacts()
@@ -273,10 +278,9 @@ class _StepReader:
             message = f"`compensation` must be a mapping with an action, or `none`; found {found_text(value)}."
             self.report.error(path, "wrong_type", message)
             return None
-        known = ("action", "with", "timeout", "retry")
         fields = Fields(
             {key: part for key, part in value.items() if key != "when"},
-            path, self.report, what="a compensation", known=known,
+            path, self.report, what="a compensation", known=COMPENSATION_KEYS,
         )  # fmt: skip
         if "when" in value:
             message = "a compensation never has `when`: what was done is undone."

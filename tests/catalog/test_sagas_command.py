@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 
+import jsonschema_rs
 import pytest
 from django.core.management import CommandError, call_command
 
+from sagas.core.schema import DIALECT
+from sagas.core.source import read_source
 from sagas.models import SagaVersion
 
 GOOD = "# why\nsaga: book-trip\nsteps:\n  - {name: book, action: travel.book, compensation: none}\n"
@@ -65,3 +69,12 @@ def test_what_is_not_there_is_said(good):
     assert run("export", "nothing") == ("", "There is no saga nothing.\n")
     run("apply", good)
     assert run("export", "book-trip", "--number", 7) == ("", "There is no saga book-trip version 7.\n")
+
+
+def test_the_schema_for_editors_is_printed_and_documents_fit_it(good):
+    out, err = run("schema")
+    assert err == ""
+    schema = json.loads(out)
+    assert (schema["$schema"], schema["required"]) == (DIALECT, ["saga", "steps"])
+    assert jsonschema_rs.is_valid(schema, read_source(good.read_text())[0])
+    assert not jsonschema_rs.is_valid(schema, {"saga": "book-trip", "stepps": []})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from sagas.catalog.apply import apply_file, check_file
 from sagas.catalog.errors import DocumentInvalidError
+from sagas.core.document_schema import document_schema
 from sagas.management import simulate
 from sagas.models import Saga, SagaVersion
 
@@ -36,6 +38,7 @@ class Command(BaseCommand):
         export = verbs.add_parser("export", help="print a published document as it was written")
         export.add_argument("name")
         export.add_argument("--number", type=int, help="version (default: the latest)")
+        verbs.add_parser("schema", help="print the JSON Schema of documents, for editors")
         simulate.add_arguments(verbs.add_parser("simulate", help="say what becomes of a run; nothing is executed"))
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -50,6 +53,8 @@ class Command(BaseCommand):
                 self._list()
             case "export":
                 self._export(options["name"], options["number"])
+            case "schema":
+                self.stdout.write(json.dumps(document_schema(), indent=2, ensure_ascii=False))
             case "simulate":
                 self._each_file([options["file"]], lambda path: self._simulate(path, options))
 
