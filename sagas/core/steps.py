@@ -85,12 +85,18 @@ def read_steps(fields: Fields, actions: Mapping[str, ActionFacts]) -> tuple[Step
     if len(value) > STEPS_MAX:
         fields.error("steps", "too_many", f"a saga has at most {STEPS_MAX} steps; found {len(value)}.")
         return ()
-    names = [str(each.get("name", "")) if isinstance(each, dict) else "" for each in value]
+    names = [_name_of(each) for each in value]
     order = _Order(value, names, fields.report)
     return tuple(
         _StepReader(each, position, order, defaults, actions, fields.report).read()
         for position, each in enumerate(value)
     )
+
+
+def _name_of(step: Json) -> str:
+    """Return what a step says it is called; empty where it says nothing, or no text."""
+    name = step.get("name") if isinstance(step, dict) else None
+    return name if isinstance(name, str) else ""
 
 
 class _Order:

@@ -124,6 +124,10 @@ WRONG = [
         ("steps[0].name (line 3, column 11): `name` must be small letters, digits and underscores, a letter first, "
         'at most 64; found "Pay now".')
     ]),
+    (steps("  - {name: ~, action: shop.look}\n  - {name: b, action: shop.look}\n"), [
+        ("steps[0].name (line 3, column 12): `name` must be small letters, digits and underscores, a letter first, "
+        "at most 64; found nothing.")
+    ]),
     (steps("  - name: in\n    action: shop.look\n"),
      ["steps[0].name (line 3, column 11): `in` is a word of the expression language."]),
     (steps("  - {name: x, action: shop.look}\n  - {name: x, action: shop.look}\n"),

@@ -286,10 +286,11 @@ def test_nothing_stands_beside_a_reference_and_nothing_is_fetched():
     assert {*re.findall(r'"\$ref": "([^"]*)"', text)} == {"#/$defs/step", "#/$defs/jsonSchema"}
 
 
-JUNK = st.sampled_from([
+_JUNK = [
     None, True, 0, -1, 3, 1.5, "", "none", "x", "10s", "2d", "forever", "${input.id}", "${", "a.b", "1 h", [], ["pay"],
     {}, {"type": "string"}, {"python": "shop.look"}, {"attempts": 2}, [{}], "x" * 300,
-])  # fmt: skip
+]  # fmt: skip
+JUNK = st.sampled_from(_JUNK).map(copy.deepcopy)  # what was put in may be changed next
 KEYS = st.sampled_from(sorted({*SAGA_KEYS, *STEP_KEYS, "type", "$ref", "python", "attempts", "max", "other"}))
 
 
