@@ -14,13 +14,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sagas.core import document, fields, steps
+from sagas.core import document, fields, steps, wait_form
 from sagas.core import document_words as words
 from sagas.core.duration import ISO, SHORT, duration_text
 from sagas.core.input_schema import INPUT_SCHEMA
 from sagas.core.limits import (
     DESCRIPTION_LENGTH_MAX,
     LABELS_MAX,
+    PROMPT_LENGTH_MAX,
     RETRY_ATTEMPTS_MAX,
     RETRY_FACTOR_MAX,
     STEPS_MAX,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 Schema = dict[str, "Json"]
 
-KINDS = ("action", "sleep", "sleep_until", "wait_for", "approval", "run")  # a step says exactly one of them
+_NO_CALL: Schema = {"not": {}, "errorMessage": "A step that waits calls nobody, so it has no such key."}
 
 
 def document_schema() -> Schema:
@@ -129,33 +130,39 @@ def _step() -> Schema:
         "retry": _retry(),
         "for_each": {"anyOf": [_expression(), {"type": "array"}]},
         "max_parallel": {"type": "integer", "minimum": 1},
-        "sleep": {"anyOf": [_duration(), _expression()]},
+        "sleep": _duration(),
         "sleep_until": {"type": "string"},
-        "wait_for": _mapping(
-            {"signal": {"type": "string"}, "timeout": _duration(), "on_timeout": _choice(("fail", "continue"))},
-            words.WAIT_FOR,
-            words.WAIT_FOR,
-            required=("signal",),
+        "wait_for": _wait(
+            {"signal": _pattern(wait_form.SIGNAL_NAME)}, words.WAIT_FOR, wait_form.SIGNAL_KEYS, ("signal",)
         ),
-        "approval": _mapping(
+        "approval": _wait(
             {
-                "group": {"type": "string"},
-                "prompt": {"type": "string"},
-                "timeout": _duration(),
-                "on_timeout": _choice(("fail", "continue")),
+                "group": {**_text(wait_form.GROUP_LENGTH_MAX), "default": wait_form.GROUP},
+                "prompt": _text(PROMPT_LENGTH_MAX),
             },
             words.APPROVAL,
-            words.APPROVAL,
+            wait_form.APPROVAL_KEYS,
         ),
         "run": _pattern(document.SAGA_NAME),
         "probe": _action(),
         "redact": {"type": "array", "items": {"type": "string"}},
     }
-    kinds = [{"required": [kind]} for kind in KINDS]
     return {
         "title": "Step",
         **_mapping(shapes, words.STEP, steps.STEP_KEYS, steps.STEP_KEYS_LATER, ("name",)),
-        "oneOf": kinds,
+        "oneOf": [{"required": [key]} for key in steps.KINDS],
+        "if": {"anyOf": [{"required": [key]} for key in wait_form.WAITS]},
+        "then": {"properties": dict.fromkeys(wait_form.NOT_OF_WAITS, _NO_CALL)},
+    }
+
+
+def _wait(
+    shapes: dict[str, Schema], named: Mapping[str, Words], keys: Iterable[str], required: tuple[str, ...] = ()
+) -> Schema:
+    both = {"timeout": _duration(), "on_timeout": _choice(wait_form.ON_TIMEOUT)}
+    return {
+        **_mapping({**shapes, **both}, named, keys, required=required),
+        "dependentRequired": {"on_timeout": ["timeout"]},
     }
 
 

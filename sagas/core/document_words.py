@@ -59,7 +59,7 @@ SAGA = {
 STEP = {
     "name": Words("Name", "Small letters, digits and underscores. Expressions say steps.<name>.output."),
     "title": Words("Title", "For people. Made from the name when missing."),
-    "action": Words("Action", "What does it: the dotted name of a registered Python action, or {python: name}."),
+    "action": Words("Action", "What it calls: the dotted name of a registered Python action, or {python: name}."),
     "with": Words("Arguments", "By name: any values, with ${…} in text for what is known when the step begins."),
     "after": Words(
         "After",
@@ -79,7 +79,9 @@ STEP = {
     "for_each": Words("For each", "An expression that gives a list: the step is done once for each `item`."),
     "max_parallel": Words("At once", "How many items of `for_each` are under way at the same time."),
     "sleep": Words("Sleep", "Wait for this long; no worker is held."),
-    "sleep_until": Words("Sleep until", "An expression that gives a moment; no worker is held."),
+    "sleep_until": Words(
+        "Sleep until", "A moment, such as 2026-07-01T09:00:00Z, or an expression that gives one; no worker is held."
+    ),
     "wait_for": Words("Wait for", "Until a signal comes, or the time is over."),
     "approval": Words("Approval", "Until a person of the group says yes or no."),
     "run": Words("Sub-saga", "The name of a saga that is run as this step; `with` is its input."),
@@ -140,7 +142,7 @@ WAIT_FOR = {
 }
 
 APPROVAL = {
-    "group": Words("Group", "Who may say yes or no."),
+    "group": Words("Group", "Who may say yes or no: a role, or a group of this name."),
     "prompt": Words("Question", "What they are asked; may hold ${…}."),
     "timeout": Words("Time-out", "How long to wait for an answer."),
     "on_timeout": WAIT_FOR["on_timeout"],
