@@ -39,7 +39,6 @@ def test_a_file_is_applied_once_and_exported_as_it_was_written(good):
     assert out == f"{good}: published: book-trip version 1\n"
     assert err.startswith(warning)
     assert run("apply", good)[0] == f"{good}: unchanged: book-trip version 1\n"
-    assert run("list")[0] == "book-trip  version 1  Book trip\n"
     assert run("export", "book-trip")[0] == GOOD
 
 
@@ -63,12 +62,6 @@ def test_validate_stores_nothing_and_strict_counts_warnings(good):
     assert (out, err.splitlines()[-1]) == ("", "1 of 1 document has problems.")
     run("apply", "--strict", good)
     assert not SagaVersion.objects.exists()
-
-
-def test_what_is_not_there_is_said(good):
-    assert run("export", "nothing") == ("", "There is no saga nothing.\n")
-    run("apply", good)
-    assert run("export", "book-trip", "--number", 7) == ("", "There is no saga book-trip version 7.\n")
 
 
 def test_the_schema_for_editors_is_printed_and_documents_fit_it(good):

@@ -12,8 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from sagas.catalog.apply import apply_file, check_file
 from sagas.catalog.errors import DocumentInvalidError
 from sagas.core.document_schema import document_schema
-from sagas.management import simulate
-from sagas.models import Saga, SagaVersion
+from sagas.management import export, listing, simulate
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -34,10 +33,8 @@ class Command(BaseCommand):
             command = verbs.add_parser(verb, help=text)
             command.add_argument("files", nargs="+", type=Path, metavar="FILE")
             command.add_argument("--strict", action="store_true", help="count warnings as problems")
-        verbs.add_parser("list", help="list published sagas")
-        export = verbs.add_parser("export", help="print a published document as it was written")
-        export.add_argument("name")
-        export.add_argument("--number", type=int, help="version (default: the latest)")
+        listing.add_arguments(verbs.add_parser("list", help="list sagas with their versions and runs"))
+        export.add_arguments(verbs.add_parser("export", help="print or write published documents"))
         verbs.add_parser("schema", help="print the JSON Schema of documents, for editors")
         simulate.add_arguments(verbs.add_parser("simulate", help="say what becomes of a run; nothing is executed"))
 
@@ -50,9 +47,11 @@ class Command(BaseCommand):
             case "validate":
                 self._each_file(options["files"], lambda path: self._validate(path, strict=options["strict"]))
             case "list":
-                self._list()
+                for line in listing.lines(as_json=options["json"]):
+                    self.stdout.write(line)
             case "export":
-                self._export(options["name"], options["number"])
+                for text in export.run(options):
+                    self.stdout.write(text, ending="" if text.endswith("\n") else "\n")
             case "schema":
                 self.stdout.write(json.dumps(document_schema(), indent=2, ensure_ascii=False))
             case "simulate":
@@ -98,18 +97,3 @@ class Command(BaseCommand):
             place = f"{path}:{problem.line}:{problem.column}" if problem.line is not None else str(path)
             where = f"{problem.path}: " if problem.path else ""
             self.stderr.write(f"{place}: {kind}: {where}{problem.message}")
-
-    def _list(self) -> None:
-        for saga in Saga.objects.select_related("latest").order_by("name"):
-            number = saga.latest.number if saga.latest else 0
-            archived = "  archived" if saga.archived_at else ""
-            self.stdout.write(f"{saga.name}  version {number}  {saga.title}{archived}")
-
-    def _export(self, name: str, number: int | None) -> None:
-        versions = SagaVersion.objects.filter(saga__name=name).order_by("-number")
-        version = (versions.filter(number=number) if number is not None else versions).first()
-        if version is None:
-            which = f" version {number}" if number is not None else ""
-            message = f"There is no saga {name}{which}."
-            raise CommandError(message)
-        self.stdout.write(version.source, ending="" if version.source.endswith("\n") else "\n")
