@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from sagas.core import lint
 from sagas.core.definition import Approval, SignalWait, Timer
 from sagas.core.expressions import CompiledTemplate
 from sagas.core.problem import hint
@@ -31,7 +32,7 @@ def check(definition: Definition, document: Json, actions: Mapping[str, ActionFa
     _endless_retries(definition, document, report)
     _endless_waits(definition, report)
     _missing_outputs(definition, report, actions)
-    _joins(definition, report)
+    lint.conditions(definition, report)
     _time_budget(definition, report)
     _inputs(definition, report)
     if definition.key is not None and not _expressions(definition.key):
@@ -86,14 +87,6 @@ def _compensations(definition: Definition, document: Json, report: Report) -> No
 
 def _before_pivot(definition: Definition) -> tuple[Step, ...]:
     return tuple(step for step in definition.steps if not step.is_pivot and step.name not in definition.past_pivot)
-
-
-def _joins(definition: Definition, report: Report) -> None:
-    for step in definition.steps:
-        before = [definition.by_name[name] for name in step.after]
-        if len(before) > 1 and all(one.when is not None for one in before):
-            message = f"all that `{step.name}` comes after may be skipped; then it starts although nothing was done."
-            report.warning(("steps", step.position, "after"), "join_may_be_empty", message)
 
 
 def _endless_retries(definition: Definition, document: Json, report: Report) -> None:

@@ -38,6 +38,7 @@ def test_a_file_is_applied_once_and_exported_as_it_was_written(good):
     out, err = run("apply", good)
     assert out == f"{good}: published: book-trip version 1\n"
     assert err.startswith(warning)
+    assert err.endswith(" [action_unknown]\n")
     assert run("apply", good)[0] == f"{good}: unchanged: book-trip version 1\n"
     assert run("export", "book-trip")[0] == GOOD
 
@@ -47,9 +48,10 @@ def test_a_wrong_file_does_not_keep_the_others_from_being_applied(tmp_path, good
     bad.write_text("saga: x\nsteps:\n  - {name: a, action: b, compensation: none, timeuot: 1s}\n")
     binary.write_bytes(b"\xff\xfe")
     out, err = run("apply", bad, binary, tmp_path / "missing.yaml", good)
-    assert f"{bad}:3:46: error: steps[0].timeuot: `timeuot` is not a key of a step. Did you mean `timeout`?\n" in err
-    assert f"{binary}: error: The file is not UTF-8 text (byte 0).\n" in err
-    assert f"{tmp_path}/missing.yaml: error: The file cannot be read: No such file or directory.\n" in err
+    said = "`timeuot` is not a key of a step. Did you mean `timeout`? [unknown_key]"
+    assert f"{bad}:3:46: error: steps[0].timeuot: {said}\n" in err
+    assert f"{binary}: error: The file is not UTF-8 text (byte 0). [not_utf8]\n" in err
+    assert f"{tmp_path}/missing.yaml: error: The file cannot be read: No such file or directory. [unreadable]\n" in err
     assert err.endswith("3 of 4 documents have problems.\n")
     assert out == f"{good}: published: book-trip version 1\n"
 

@@ -84,7 +84,9 @@ def test_a_wrong_document_is_told_as_validate_tells_it(tmp_path):
     bad.write_text(SOURCE.replace("retry:", "rety:").replace("action: a.pay", "action: 5"))
     code, out, err = run(bad)
     assert (code, out) == (1, "")
-    assert f"{bad}:8:54: error: steps[1].rety: `rety` is not a key of a step. Did you mean `retry`?\n" in err
+    assert (
+        f"{bad}:8:54: error: steps[1].rety: `rety` is not a key of a step. Did you mean `retry`? [unknown_key]\n" in err
+    )
     assert err.count(": error: ") == 2
     assert run(tmp_path / "missing.yaml")[0] == 1
 

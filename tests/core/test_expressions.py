@@ -306,3 +306,11 @@ def test_a_text_cannot_grow_beyond_a_payload():
     assert template.render({"input": "x" * 80_000})["b"] == "x" * 80_000 + "!"
     with pytest.raises(ExpressionError, match="larger than 256 KiB"):
         template.render({"input": "x" * 90_000})
+
+
+def test_a_template_knows_every_name_it_reads():
+    template = compile_template(
+        {"a": "${input.id}", "b": ["x ${steps.pay.output.x + run.id}"], "c": "$${run.key}"}, NAMES
+    )
+    assert template.reads == ("input", "run.id", "steps.pay.output")
+    assert compile_template("${1 + 1}", NAMES).reads == ()

@@ -96,4 +96,4 @@ class Command(BaseCommand):
         for problem in problems:
             place = f"{path}:{problem.line}:{problem.column}" if problem.line is not None else str(path)
             where = f"{problem.path}: " if problem.path else ""
-            self.stderr.write(f"{place}: {kind}: {where}{problem.message}")
+            self.stderr.write(f"{place}: {kind}: {where}{problem.message} [{problem.code}]")
