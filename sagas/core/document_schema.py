@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 Schema = dict[str, "Json"]
 
-_NO_CALL: Schema = {"not": {}, "errorMessage": "A step that waits calls nobody, so it has no such key."}
-
 
 def document_schema() -> Schema:
     """Return the schema, as new values that the caller may change."""
@@ -85,7 +83,7 @@ def _not_built(said: Words) -> Schema:
 def _saga_shapes() -> dict[str, Schema]:
     label = {"type": ["string", "number", "boolean"]}
     return {
-        "saga": {**_pattern(document.SAGA_NAME), "not": {"enum": sorted(document.SAGA_RESERVED)}},
+        "saga": {**_pattern(steps.SAGA_NAME), "not": {"enum": sorted(document.SAGA_RESERVED)}},
         "title": _text(TITLE_LENGTH_MAX),
         "style": _choice(document.STYLES),
         "description": _text(DESCRIPTION_LENGTH_MAX),
@@ -143,7 +141,7 @@ def _step() -> Schema:
             words.APPROVAL,
             wait_form.APPROVAL_KEYS,
         ),
-        "run": _pattern(document.SAGA_NAME),
+        "run": _pattern(steps.SAGA_NAME),
         "probe": _action(),
         "redact": {"type": "array", "items": {"type": "string"}},
     }
@@ -151,8 +149,16 @@ def _step() -> Schema:
         "title": "Step",
         **_mapping(shapes, words.STEP, steps.STEP_KEYS, steps.STEP_KEYS_LATER, ("name",)),
         "oneOf": [{"required": [key]} for key in steps.KINDS],
-        "if": {"anyOf": [{"required": [key]} for key in wait_form.WAITS]},
-        "then": {"properties": dict.fromkeys(wait_form.NOT_OF_WAITS, _NO_CALL)},
+        "allOf": [_kind_without(wait_form.WAITS, wait_form.NOT_OF_WAITS), _kind_without(("run",), steps.NOT_OF_RUN)],
+    }
+
+
+def _kind_without(kinds: Iterable[str], keys: Iterable[str]) -> Schema:
+    """Return what refuses `keys` on steps of these kinds."""
+    message = "A step of this kind calls no action itself, so it has no such key."
+    return {
+        "if": {"anyOf": [{"required": [kind]} for kind in kinds]},
+        "then": {"properties": {key: {"not": {}, "errorMessage": message} for key in keys}},
     }
 
 

@@ -30,6 +30,7 @@ STEP_KEYS = ("name", "title", *KINDS, "with", "after", "when", "compensation", "
 STEP_KEYS_LATER = (
     "for_each", "max_parallel", "probe", "redact",
 )  # fmt: skip
+NOT_OF_RUN = ("timeout", "retry")  # keys that only a call of an action has
 DEFAULTS_KEYS = ("timeout", "retry", "compensation_retry")
 COMPENSATION_KEYS = ("action", "with", "timeout", "retry")
 ACTION_KEYS = ("python",)
@@ -216,7 +217,7 @@ class _StepReader:
             if key in self.fields and kind in WAITS:
                 message = f"a step that waits has no `{key}`: it calls nobody."
                 self.fields.error(key, "not_of_waits", message, at_key=True)
-            elif key in self.fields and kind == "run" and key != "with":
+            elif key in self.fields and kind == "run" and key in NOT_OF_RUN:
                 message = f"a step that runs another saga has no `{key}`: that saga's steps have theirs."
                 self.fields.error(key, "not_of_run", message, at_key=True)
 

@@ -69,6 +69,7 @@ FULL = {
             "name": "agree",
             "approval": {"group": "operators", "prompt": "Ship it?", "timeout": "1d", "on_timeout": "fail"},
         },
+        {"name": "out", "run": "ship-order", "with": {"id": "${input.id}"}},
         {"name": "rest", "sleep": "5m"},
         {"name": "day", "sleep_until": "${input.at}"},
     ],
@@ -76,7 +77,6 @@ FULL = {
 KEY_OF_A_STEP = {  # a step that says it, for each key that FULL does not say
     "for_each": {"action": "shop.look", "for_each": "${input.items}"},
     "max_parallel": {"action": "shop.look", "for_each": "${input.items}", "max_parallel": 4},
-    "run": {"run": "ship-order", "with": {"id": "${input.id}"}, "compensation": "none"},
     "probe": {"action": "shop.ship", "compensation": "none", "probe": {"python": "shop.look"}},
     "redact": {"action": "shop.look", "with": {"card": "${input.card}"}, "redact": ["with.card"]},
 }
@@ -174,7 +174,8 @@ ALONE = [  # one fault each, so that nothing else can be what does not fit
     (("steps", 3, "with"), {}), (("steps", 3, "retry"), {}), (("steps", 3, "timeout"), "1s"),
     (("steps", 3, "sleep"), "1s"),
     (("steps", 4, "approval", "group"), "x" * 151), (("steps", 4, "approval", "prompt"), "x" * 2001),
-    (("steps", 4, "approval", "more"), 1), (("steps", 5, "sleep"), 5), (("steps", 6, "sleep_until"), 5),
+    (("steps", 4, "approval", "more"), 1), (("steps", 6, "sleep"), 5), (("steps", 7, "sleep_until"), 5),
+    (("steps", 5, "run"), "Ship"), (("steps", 5, "timeout"), "1s"), (("steps", 5, "retry"), {}),
     (("steps", 1, "after"), ["pay", "pay"]), (("steps", 0, "when"), 1), (("steps", 0, "when"), "yes"),
     (("steps", 0, "compensation"), "shop.refund"), (("steps", 0, "compensation", "when"), True),
     (("steps", 0, "compensation", "action"), 7), (("steps", 2, "pivot"), 1), (("steps", 0, "timeout"), 10),
