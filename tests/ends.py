@@ -5,11 +5,10 @@ from __future__ import annotations
 from sagas.core import messages as m
 from sagas.core.definition import Definition
 from sagas.core.vocabulary import OutcomeKind, Phase, StepKey, Verb
+from tests.lists import HalfKey, Lists
 
-HalfKey = tuple[StepKey, Phase]
 
-
-class Ends:
+class Ends(Lists):
     """Decisions and ends; `Watch` keeps the facts."""
 
     definition: Definition
@@ -133,19 +132,18 @@ class Ends:
             found
             + self._nothing_in_flight()
             + [
-                f"S2 {end}, but {step.name} may have happened and is not undone"
-                for step in self.definition.steps
-                if step.compensation is not None
-                and self._has_happened(StepKey(step.name))
-                and not self._is_undone(StepKey(step.name))
-                and StepKey(step.name) not in self.given_up
+                f"S2 {end}, but {key} may have happened and is not undone"
+                for key in self.all_runs()
+                if self.definition.by_name[key.step].compensation is not None
+                and self._has_happened(key)
+                and not self._is_undone(key)
+                and key not in self.given_up
             ]
         )
 
     def _is_terminated(self, event: m.RunTerminated) -> list[str]:
         self.ended = "terminated"
-        keys = {StepKey(step.name) for step in self.definition.steps}
-        stays = {key for key in keys if self._has_happened(key) and not self._is_undone(key)}
+        stays = {key for key in self.all_runs() if self._has_happened(key) and not self._is_undone(key)}
         wrong = set(event.stays) != stays
         return self._nothing_in_flight() + (
             [f"S2 what stays behind is {sorted(stays)}, not {sorted(event.stays)}"] if wrong else []

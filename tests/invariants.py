@@ -52,8 +52,8 @@ def resting_violations(definition: Definition, state: RunState) -> list[str]:
     steps = [(step, state.step(StepKey(step.name))) for step in definition.steps]
     if state.status.is_final:
         found += [
-            f"S1 the run is {state.status} but {step.name} is {half}"
-            for step, run in steps
+            f"S1 the run is {state.status} but {key} is {half}"
+            for key, run in state.steps.items()
             for half in (run.status, run.compensation_status)
             if half in _BUSY
         ]
@@ -67,8 +67,8 @@ def resting_violations(definition: Definition, state: RunState) -> list[str]:
         ]
     if state.status == "compensated":
         found += [
-            f"S2 compensated, but {step.name} is {run.status} and its compensation {run.compensation_status}"
-            for step, run in steps
+            f"S2 compensated, but {key} is {run.status} and its compensation {run.compensation_status}"
+            for key, run in state.steps.items()
             if run.status in {StepStatus.SUCCEEDED, StepStatus.IN_DOUBT} and run.compensation_status not in _DONE
         ]
     return found
@@ -99,6 +99,7 @@ class Watch(Waits):
         self.is_paused = False
         self.waiting: dict[HalfKey, str] = {}  # steps that wait, and the signal they wait for
         self.kept: tuple[str, ...] = ()  # names of signals that no step has taken yet
+        self.listed: dict[str, int] = {}  # how many items a list has, by step
 
     def copy(self) -> Watch:
         """Return a watch that goes on from here on its own."""
@@ -129,7 +130,7 @@ class Watch(Waits):
         if self.ended and not self.goes_on_after_the_end(event):
             found.append(f"S1 {type(event).__name__} after {self.ended}")
         found += self._see_attempt(event) + self.see_wait(event) + self._see_turn(event)
-        return found + self.see_decision(event) + self.see_end(event)
+        return found + self.see_decision(event) + self.see_end(event) + self.see_list(event)
 
     def _see_attempt(self, event: m.Event) -> list[str]:
         match event:
@@ -183,8 +184,7 @@ class Watch(Waits):
             found.append("S4 the state and the journal disagree on the pause")
         if tuple(one.name for one in state.signals) != self.kept:
             found.append("S4 the state and the journal disagree on the signals that are kept")
-        for step in self.definition.steps:
-            key = StepKey(step.name)
+        for key in self.all_runs():
             told = state.step(key)
             by_hand = (
                 (StepStatus.SKIPPED, told.status, self.skipped),
@@ -206,7 +206,7 @@ class Watch(Waits):
                     found.append(f"S4 the state and the journal disagree on the {half[1]} of {key}")
         if bool(self.ended) != state.status.is_final:
             found.append(f"S4 the run is {state.status}, but its journal says {self.ended or 'that it has not ended'}")
-        return found
+        return found + self.unlike_lists(state)
 
     # ---- one entry each ------------------------------------------------------
 
@@ -250,7 +250,12 @@ class Watch(Waits):
             found.append(f"S3 the compensation of {key} starts before the run turned round")
         if not self._has_happened(key):
             found.append(f"S3 the compensation of {key} starts, but its action never happened")
-        for other in (key, *(StepKey(name) for name in self.followers[event.step])):
+        found += [
+            f"S3 the compensation of {key} starts while the action of {one} is in flight"
+            for one in self.runs_of(event.step)
+            if one != key and (one, Phase.ACTION) in self.in_flight
+        ]
+        for other in (key, *(run for name in self.followers[event.step] for run in self.runs_of(name))):
             if (other, Phase.ACTION) in self.in_flight:
                 found.append(f"S3 the compensation of {key} starts while the action of {other} is in flight")
             if other == key:
@@ -329,7 +334,7 @@ class Watch(Waits):
             for key in sorted(self.in_doubt)
             if asks or self.definition.by_name[key.step].is_pivot
         ]
-        happened = {StepKey(step.name) for step in self.definition.steps if self._has_happened(StepKey(step.name))}
+        happened = {key for key in self.all_runs() if self._has_happened(key)}
         undoable = {key for key in happened if self.definition.by_name[key.step].compensation is not None}
         if set(event.undo) != undoable or len(event.undo) != len(undoable):
             found.append(f"S2 the turn lists {sorted(event.undo)} to undo, but what happened is {sorted(undoable)}")

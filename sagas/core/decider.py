@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sagas.core import arrivals, backward, children, forward, orders
+from sagas.core import arrivals, backward, children, forward, items, orders
 from sagas.core import messages as m
 from sagas.core.draft import Draft
 from sagas.core.outcome import Failed, Outcome, Rejected, Succeeded, Unknown
@@ -55,7 +55,7 @@ def _look(draft: Draft) -> None:
     if state.status.is_final:
         return
     draft.candidates.update(draft.definition.by_name)
-    draft.undo_candidates.update(state.steps)
+    draft.undo_candidates.update(map(StepKey, draft.definition.by_name))
     is_past = state.deadline_at is not None and draft.now >= state.deadline_at
     if is_past and not state.is_overdue and state.direction is Direction.FORWARD:
         draft.emit(m.DeadlinePassed())
@@ -153,10 +153,13 @@ def _progress(draft: Draft) -> None:
         while draft.state.signals and not draft.state.is_turning and arrivals.take_one(draft):
             if not draft.state.is_paused:
                 forward.start_ready(draft)
+        items.join_all(draft)
         forward.complete_when_done(draft)
     if draft.state.is_turning:
+        items.join_all(draft)
         backward.turn_round_when_drained(draft)
     if draft.state.direction is Direction.BACKWARD:
+        items.join_all(draft)
         if not draft.state.is_paused:
             backward.start_ready(draft)
         backward.end_when_done(draft)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from sagas.core.vocabulary import Json
 
 
+MAX_PARALLEL = 10  # when the document does not say
+
+
 class Template(Protocol):
     """A JSON value whose strings may hold `${…}`, compiled."""
 
@@ -123,6 +126,8 @@ class Step:
     when: Template | None = None  # false: the step is skipped
     is_pivot: bool = False
     wait: Wait | None = None
+    for_each: Template | None = None  # gives the list; then all else is said of each of its items
+    max_parallel: int = MAX_PARALLEL  # items at once, in either direction
 
     @property
     def halves(self) -> tuple[Half, ...]:

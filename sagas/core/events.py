@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from sagas.core.vocabulary import NO_ITEM, Json, OutcomeKind, Phase, StepKey, Verb, WaitingFor
+from sagas.core.vocabulary import NO_ITEM, Json, OutcomeKind, Phase, StepKey, StepStatus, Verb, WaitingFor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,29 @@ class RunStarted:
     parent_step: str = ""
     depth: int = 0  # how many runs it stands within
     rerun_of: str = ""  # the run that it runs again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemsListed:
+    """The list of a step under `for_each` is known. Its items are numbered from 0."""
+
+    step: str
+    items: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemsJoined:
+    """No item of a list is under way any more: this is what they come to together.
+
+    `status` is succeeded, failed or in_doubt; `done` counts those that succeeded or were skipped.
+    """
+
+    step: str
+    status: StepStatus
+    done: int
+    total: int
+    code: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,6 +364,8 @@ class RunTerminated:
 
 Event: TypeAlias = (
     RunStarted
+    | ItemsListed
+    | ItemsJoined
     | AttemptStarted
     | AttemptAccepted
     | AttemptEnded

@@ -7,11 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sagas.core import evolve_waits
+from sagas.core import evolve_items, evolve_waits
 from sagas.core import messages as m
 from sagas.core.outcome import WORKER_LOST
 from sagas.core.state import Attention, HalfState, RunState, StepState
 from sagas.core.vocabulary import (
+    NO_ITEM,
     CompensationStatus,
     Direction,
     Json,
@@ -32,7 +33,10 @@ def evolve(state: RunState, event: m.Event, at: datetime) -> RunState:
 
 def advance(state: RunState, event: m.Event, at: datetime) -> None:
     """Move a state that the caller owns past `event`. Sequence and revision are counted here."""
-    _APPLY[type(event)](state, event, at)
+    if getattr(event, "item", NO_ITEM) == NO_ITEM:
+        _APPLY[type(event)](state, event, at)
+    else:
+        evolve_items.advance_item(state, event, at, _APPLY[type(event)])
     status = _status(state)
     if status is not state.status or isinstance(event, _REVISING):
         state.revision += 1
@@ -204,6 +208,8 @@ def _turn_requested(state: RunState, event: m.TurnRequested, at: datetime) -> No
     state.reason = {
         name: value for name in ("cause", "step", "outcome", "code", "message", "by") if (value := getattr(event, name))
     }
+    if event.item != NO_ITEM:
+        state.reason["item"] = event.item
 
 
 def _turn_dropped(state: RunState, _event: m.TurnDropped, _at: datetime) -> None:
@@ -215,6 +221,7 @@ def _turned_round(state: RunState, event: m.TurnedRound, _at: datetime) -> None:
     for keys, status in ((event.undo, CompensationStatus.PENDING), (event.not_needed, CompensationStatus.NOT_NEEDED)):
         for key in keys:
             state.steps[key] = replace(state.step(key), compensation_status=status)
+    evolve_items.turn_lists(state)
     state.direction = Direction.BACKWARD
     state.is_turning = False
     state.undo_total = len(event.undo)
@@ -353,6 +360,8 @@ _REVISING = (
 )
 _APPLY: dict[type, Callable[[RunState, Any, datetime], None]] = {
     m.RunStarted: _run_started,
+    m.ItemsListed: evolve_items.items_listed,
+    m.ItemsJoined: evolve_items.items_joined,
     m.AttemptStarted: _attempt_started,
     m.AttemptAccepted: _attempt_accepted,
     m.AttemptEnded: _attempt_ended,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from sagas.core import items, waiting
 from sagas.core import messages as m
-from sagas.core import waiting
 from sagas.core.expressions import ExpressionError
 from sagas.core.outcome import EXPRESSION_ERROR, Error, Failed, Outcome, Rejected, Succeeded, Unknown
 from sagas.core.problem import found_text
@@ -27,7 +27,7 @@ PAST_PIVOT = "failed_past_pivot"
 def start_ready(draft: Draft) -> None:
     """Start every candidate whose predecessors are all satisfied; a skipped one makes way for those after it."""
     definition = draft.definition
-    todo = set(draft.candidates)
+    todo = draft.candidates | set(items.under_way(draft.state))
     while todo and not draft.state.is_turning:
         name = min(todo, key=definition.rank.__getitem__)
         todo.discard(name)
@@ -36,8 +36,18 @@ def start_ready(draft: Draft) -> None:
             _is_satisfied(draft, one) for one in definition.by_name[name].after
         ):
             _begin(draft, key)
-        if draft.step(key).status is StepStatus.SKIPPED:
+        if draft.state.is_list(key):
+            _go_on(draft, name)
+        if draft.step(key).status is StepStatus.SKIPPED or draft.state.is_list(key):
             todo.update(definition.successors[name])
+
+
+def _go_on(draft: Draft, name: str) -> None:
+    """Start items while there is room for more, and end the list when the last one has ended."""
+    while not draft.state.is_turning and (key := items.next_to_start(draft, name)) is not None:
+        start(draft, key)
+    if not draft.state.is_turning:
+        items.join(draft, name)
 
 
 def _begin(draft: Draft, key: StepKey) -> None:
@@ -69,9 +79,12 @@ def _is_satisfied(draft: Draft, name: str) -> bool:
 
 
 def start(draft: Draft, key: StepKey) -> None:
-    """Start an attempt of the action, or to wait; a definite failure when its input has no value."""
+    """Start an attempt of the action, or to wait, or make the list; a definite failure when that has no value."""
     wait = draft.definition.by_name[key.step].wait
-    error = draft.start_attempt(key, Phase.ACTION) if wait is None else waiting.start(draft, key, wait)
+    if items.is_whole(draft.definition, key):
+        error = items.list_up(draft, key)
+    else:
+        error = draft.start_attempt(key, Phase.ACTION) if wait is None else waiting.start(draft, key, wait)
     if error is not None:
         fail(draft, key, OutcomeKind.FAILED, error)
 

@@ -14,6 +14,7 @@ LABELS_MAX = 10  # each label is searched on its own
 NAME_LENGTH_MAX = 64  # of sagas, steps and labels: the width of the columns they are stored in
 TITLE_LENGTH_MAX = 200  # one line on a wide screen; the width of the column
 DESCRIPTION_LENGTH_MAX = 10_000  # a page of prose; more belongs in a manual
+PARALLEL_MAX = 100  # items of one list at once: each holds a thread of a worker or a connection of a service
 UNIT_LENGTH_MAX = 40  # shown beside a number
 ACTION_NAME_LENGTH_MAX = 200  # a dotted Python name
 PROBLEMS_MAX = 100  # what one answer lists; nobody reads more before mending the first ones
@@ -26,6 +27,10 @@ DEADLINE_S_MAX = 400 * 86_400.0  # a year and a bit: a run that takes longer is 
 RETRY_ATTEMPTS_MAX = 1_000  # a finite policy above this is better said as `forever`
 RETRY_WAIT_S_MAX = 30 * 86_400.0  # a month between two tries
 RETRY_FACTOR_MAX = 10.0  # grows past every sensible `max` in a few tries already
+
+# ---- lists ----------------------------------------------------------------
+
+ITEMS_MAX = 10_000  # of one list: each is a row; more is a saga per item, started by its own key
 
 # ---- what comes from outside ----------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sagas.core import arrivals, backward, children, forward, settling, waiting
+from sagas.core import arrivals, backward, children, forward, items, settling, waiting
 from sagas.core import messages as m
 from sagas.core.outcome import TERMINATED
 from sagas.core.vocabulary import Direction, OutcomeKind, Phase, StepKey, StepStatus, Verb
@@ -101,7 +101,7 @@ def _cancel_refusal(_definition: Definition, state: RunState, _order: m.TakeOrde
 
 
 def _retry_refusal(definition: Definition, state: RunState, order: m.TakeOrder) -> str | None:
-    if why := settling.unknown_step(definition, order.step):
+    if why := items.misnamed(definition, state, order.step):
         return why
     if state.is_paused:
         return "The run is paused: nothing is sent before it is resumed."
@@ -115,6 +115,8 @@ def _retry_refusal(definition: Definition, state: RunState, order: m.TakeOrder) 
         if len(targets) > 1:
             return "An edited input needs the name of one step."
         key, phase = targets[0]
+        if phase is Phase.ACTION and items.is_whole(definition, key):
+            return f"Step {key} makes a list of items: it has no input to edit."
         if phase is Phase.ACTION and definition.by_name[key.step].action is None:
             return f"Step {key} waits and calls nobody: it has no input to edit."
         if state.step(key).half(phase).is_unsettled:
@@ -206,10 +208,12 @@ def _terminate(draft: Draft, order: m.TakeOrder) -> None:
             draft.emit(m.StepInDoubt(**said))
         else:
             draft.emit(m.StepFailed(**said, outcome=outcome))
+    items.join_all(draft, is_over=True)
     stays = tuple(
         key
         for key, step in sorted(draft.state.steps.items())
         if step.status in {StepStatus.SUCCEEDED, StepStatus.IN_DOUBT}
         and step.compensation_status not in backward.DONE_UNDOING
+        and not draft.state.is_list(key)
     )
     draft.emit(m.RunTerminated(stays=stays, by=order.by, message=order.reason))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 
+from sagas.core.list_state import ListState
 from sagas.core.vocabulary import (
     NO_ITEM,
     CompensationStatus,
@@ -39,7 +40,8 @@ class HalfState:
     started_at: datetime | None = None  # of the last attempt
     timeout_s: float = 0.0  # of the last attempt, seconds
     has_input: bool = False
-    input: Json = None  # as rendered at the first attempt of this edition; what a wait is about
+    input: Json = None  # as rendered at the first attempt of this edition; what a wait is about; a list's items
+    items_total: int | None = None  # how many items that list has; None: this is no list
 
     @property
     def is_wait(self) -> bool:
@@ -130,6 +132,7 @@ class RunState:
     reason: Json = None
     steps: dict[StepKey, StepState] = field(default_factory=dict)
     open: frozenset[tuple[StepKey, Phase]] = frozenset()  # halves that are running, waiting or retrying
+    lists: dict[str, ListState] = field(default_factory=dict)  # by step, once its list is known
     attention: tuple[Attention, ...] = ()
     signals: tuple[Signal, ...] = ()  # not taken yet, oldest first
     steps_total: int = 0
@@ -148,12 +151,17 @@ class RunState:
         """The state of one step run."""
         return self.steps.get(key, UNTOUCHED)
 
+    def is_list(self, key: StepKey) -> bool:
+        """Whether `key` is a step under `for_each` as a whole, whose items are known."""
+        return key.item == NO_ITEM and key.step in self.lists
+
     def copy(self) -> RunState:
         """Return a state of its own; the parts are immutable and shared."""
         twin = object.__new__(RunState)
         for name in _RUN_FIELDS:
             setattr(twin, name, getattr(self, name))
         twin.steps = dict(self.steps)
+        twin.lists = {name: one.copy() for name, one in self.lists.items()}
         return twin
 
     @property

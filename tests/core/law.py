@@ -213,7 +213,7 @@ def may(definition: Definition, state: RunState, left: Allowance) -> list[Move]:
         fewer = replace(left, retries=left.retries - 1)
         moves.append((m.TakeOrder(number, Verb.RETRY, "alice", T0), fewer))
         moves += [
-            (m.TakeOrder(number, Verb.RETRY, "alice", T0, step=one.step, arguments=1, has_arguments=True), fewer)
+            (m.TakeOrder(number, Verb.RETRY, "alice", T0, step=str(one.key), arguments=1, has_arguments=True), fewer)
             for one in state.attention
         ]
     if left.decisions:
@@ -243,11 +243,19 @@ def decisions(definition: Definition, number: int) -> Iterator[m.TakeOrder]:
     """Whatever a person can decide about a run of `definition`."""
     for verb in (Verb.PAUSE, Verb.RESUME, Verb.GIVE_UP, Verb.TERMINATE):
         yield m.TakeOrder(number, verb, "alice", T0)
-    for one in definition.steps:
-        yield m.TakeOrder(number, Verb.SKIP, "alice", T0, step=one.name)
+    for name in runs(definition):
+        yield m.TakeOrder(number, Verb.SKIP, "alice", T0, step=name)
         for phase in (Phase.ACTION, Phase.COMPENSATION):
             for outcome in (OutcomeKind.SUCCEEDED, OutcomeKind.REJECTED):
-                yield m.TakeOrder(number, Verb.SETTLE, "alice", T0, step=one.name, phase=phase, outcome=outcome)
+                yield m.TakeOrder(number, Verb.SETTLE, "alice", T0, step=name, phase=phase, outcome=outcome)
+
+
+def runs(definition: Definition) -> Iterator[str]:
+    """What people may call the parts of a run: each step, and each item of a list."""
+    for one in definition.steps:
+        yield one.name
+        if one.for_each is not None and isinstance(one.for_each.source, list):
+            yield from (f"{one.name}[{number}]" for number in range(len(one.for_each.source)))
 
 
 @dataclass
