@@ -100,6 +100,7 @@ class Watch(Waits):
         self.waiting: dict[HalfKey, str] = {}  # steps that wait, and the signal they wait for
         self.kept: tuple[str, ...] = ()  # names of signals that no step has taken yet
         self.listed: dict[str, int] = {}  # how many items a list has, by step
+        self.joined: set[str] = set()  # lists of which nothing is under way
 
     def copy(self) -> Watch:
         """Return a watch that goes on from here on its own."""

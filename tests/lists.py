@@ -29,6 +29,7 @@ class Lists:
     settled: set[StepKey]
     given_up: set[StepKey]
     listed: dict[str, int]
+    joined: set[str]
 
     def see_list(self, event: m.Event) -> list[str]:
         """Return what is wrong with how a list is made or joined, and with where its items start."""
@@ -37,6 +38,10 @@ class Lists:
                 return self._is_listed(event)
             case m.ItemsJoined():
                 return self._is_joined(event)
+            case m.StepSkipped():
+                return self._is_skipped_whole(event)
+            case m.TurnedRound():
+                return [f"S3 the run turned round with the list {name} under way" for name in self._unjoined()]
             case m.AttemptStarted():
                 return self._item_starts(event, event.phase, is_first=event.number == 1)
             case m.WaitStarted():
@@ -62,6 +67,8 @@ class Lists:
             if state.lists.get(name) != ListState.of(name, total, state.steps):
                 found.append(f"S4 the items of {name} are not counted as they stand: {state.lists.get(name)}")
             whole = state.step(StepKey(name))
+            if any(map(self._is_under_way, self.runs_of(name))) and whole.status is not StepStatus.RUNNING:
+                found.append(f"S4 items of {name} are under way, but as a whole it is {whole.status}")
             is_done = whole.status is StepStatus.SUCCEEDED
             if is_done != ((StepKey(name), Phase.ACTION) in self.succeeded):
                 found.append(f"S4 the state and the journal disagree on whether the list {name} is done")
@@ -74,6 +81,15 @@ class Lists:
 
     # ---- one entry each --------------------------------------------------------
 
+    def _is_skipped_whole(self, event: m.StepSkipped) -> list[str]:
+        if event.item != NO_ITEM or event.step not in self.listed:
+            return []
+        return [
+            f"S3 {event.step} was skipped, but {key} is under way or may have happened"
+            for key in self.runs_of(event.step)
+            if self._is_under_way(key) or key in self.in_doubt
+        ]
+
     def _is_listed(self, event: m.ItemsListed) -> list[str]:
         found = []
         if event.step in self.listed:
@@ -81,6 +97,7 @@ class Lists:
         if self.is_paused or self.is_turning or self.is_backward:
             found.append(f"S3 the list of {event.step} was made although nothing may start")
         self.listed[event.step] = len(event.items)
+        self.joined.discard(event.step)
         self.failed.discard((StepKey(event.step), Phase.ACTION))
         return found
 
@@ -96,6 +113,7 @@ class Lists:
             expected = StepStatus.SUCCEEDED if len(done) == len(keys) else StepStatus.FAILED
         if event.status is not expected or (event.done, event.total) != (len(done), len(keys)):
             found.append(f"S4 {event.step} was joined as {event.status} ({event.done}), but its items are {expected}")
+        self.joined.add(event.step)
         if event.status is StepStatus.SUCCEEDED:
             self.succeeded.add((StepKey(event.step), Phase.ACTION))
         return found
@@ -107,6 +125,8 @@ class Lists:
             return [f"S4 {key} starts, but it is {'no list' if step.for_each is None else 'a list'}"]
         if key.item == NO_ITEM:
             return []
+        if phase is Phase.ACTION:
+            self.joined.discard(event.step)
         keys = self.runs_of(event.step)
         found = [] if key in keys else [f"S4 {key} starts, but its list has {len(keys)} items"]
         busy = sum((one, phase) in self.in_flight or (one, phase) in self.waiting for one in keys)
@@ -134,6 +154,9 @@ class Lists:
             if not self.numbers.get((one, phase))
             and not any((one, phase) in halves for halves in (self.failed, self.succeeded, self.waiting))
         ]
+
+    def _unjoined(self) -> list[str]:
+        return [name for name in self.listed if name not in self.joined and StepKey(name) not in self.skipped]
 
     def _has_to_be_undone(self, key: StepKey) -> bool:
         has_happened = (key, Phase.ACTION) in self.succeeded or key in self.in_doubt

@@ -69,14 +69,17 @@ def _start_items(draft: Draft, key: StepKey) -> None:
 
 
 def _is_held(draft: Draft, key: StepKey) -> bool:
-    """Whether something that depended on `key` still has to be undone first."""
+    """Whether something that depended on `key` still has to be undone first.
+
+    A list with a failed compensation and some that wait is under way again by
+    now: whoever asks comes after it in the order of starting.
+    """
     return any(
         not (
             draft.step(other).compensation_status in UNDONE
             or (
                 draft.step(other).compensation_status is CompensationStatus.FAILED
                 and not draft.definition.stops_on_compensation_failure
-                and not (draft.state.is_list(other) and draft.state.lists[other.step].is_undo_waiting)
             )
         )
         for other in _nearest(draft, key, draft.definition.successors)
