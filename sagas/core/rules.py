@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,9 @@ def _pivot(definition: Definition, document: Json, report: Report) -> None:
     if first.when is not None:
         message = "the pivot is the point of no return: it cannot depend on a condition."
         report.error(("steps", first.position, "when"), "pivot_conditional", message, at_key=True)
+    if first.for_each is not None:
+        message = "the pivot is the point of no return: it happens once, not for each item of a list."
+        report.error(("steps", first.position, "for_each"), "pivot_listed", message, at_key=True)
     if isinstance(first.wait, SignalWait | Approval) and first.wait.goes_on:
         key = "wait_for" if isinstance(first.wait, SignalWait) else "approval"
         message = "the pivot is the point of no return: the run cannot go on without it."
@@ -142,7 +146,14 @@ def _time_budget(definition: Definition, report: Report) -> None:
 
 
 def _budget_s(step: Step) -> float:
-    """Return how long a step may take, in seconds; a wait with no end and a moment to come count for nothing."""
+    """Return how long a step may take, in seconds: of a list that is not written out, as long as its first items."""
+    source = step.for_each.source if step.for_each is not None else None
+    rounds = math.ceil(len(source) / step.max_parallel) if isinstance(source, list) else 1
+    return rounds * _one_budget_s(step)
+
+
+def _one_budget_s(step: Step) -> float:
+    """Return how long an action or a wait may take; a wait with no end and a moment to come count for nothing."""
     if step.action is not None:
         return _half_budget_s(step.action.timeout_s, step.action.retry)
     return step.wait.length_s if isinstance(step.wait, Timer) else (step.wait and step.wait.timeout_s) or 0.0
@@ -200,6 +211,8 @@ def _templates(definition: Definition) -> Iterator[tuple[Path, Template]]:
         place = ("steps", step.position)
         if step.when is not None:
             yield (*place, "when"), step.when
+        if step.for_each is not None:
+            yield (*place, "for_each"), step.for_each
         if step.action is not None:
             yield (*place, "with"), step.action.arguments
         if isinstance(step.wait, Timer) and step.wait.until is not None:

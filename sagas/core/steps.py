@@ -11,6 +11,7 @@ from sagas.core.definition import ActionFacts, Half, PythonAction, RetryPolicy, 
 from sagas.core.expressions import CompiledTemplate, compile_template
 from sagas.core.fields import Fields
 from sagas.core.limits import ACTION_NAME_LENGTH_MAX, NAME_LENGTH_MAX, STEPS_MAX, TITLE_LENGTH_MAX
+from sagas.core.list_form import LISTS, item_names, read_list
 from sagas.core.names import Names
 from sagas.core.problem import Path, Report, found_text, hint
 from sagas.core.wait_form import NOT_OF_WAITS, WAITS, read_wait
@@ -26,10 +27,8 @@ ONCE = RetryPolicy(attempts=1)  # of a sub-saga: it does its own retrying
 COMPENSATION_RETRY = RetryPolicy(attempts=10, wait_s_max=300.0)
 
 KINDS = ("action", "run", *WAITS)  # what a step does: exactly one of these
-STEP_KEYS = ("name", "title", *KINDS, "with", "after", "when", "compensation", "pivot", "timeout", "retry")
-STEP_KEYS_LATER = (
-    "for_each", "max_parallel", "probe", "redact",
-)  # fmt: skip
+STEP_KEYS = ("name", "title", *KINDS, "with", "after", "when", *LISTS, "compensation", "pivot", "timeout", "retry")
+STEP_KEYS_LATER = ("probe", "redact")
 NOT_OF_RUN = ("timeout", "retry")  # keys that only a call of an action has
 DEFAULTS_KEYS = ("timeout", "retry", "compensation_retry")
 COMPENSATION_KEYS = ("action", "with", "timeout", "retry")
@@ -163,13 +162,15 @@ class _StepReader:
         self.actions = actions
         self.report = report
         self.scope = order.readable(position)
+        self.item_scope = item_names(self.fields, self.scope)
 
     def read(self) -> Step:
         fields = self.fields
         name = self._name() if fields.is_mapping else ""
         title = fields.text("title", name.replace("_", " ").capitalize(), length_max=TITLE_LENGTH_MAX)
         self._check_kind()
-        wait = read_wait(fields, title, self.scope)
+        for_each, max_parallel = read_list(fields, self.scope)
+        wait = read_wait(fields, title, self.item_scope)
         timeout_s = fields.timeout_s(self.defaults.timeout_s)
         half, writes = (None, False) if wait is not None else self._half(timeout_s)
         compensation = self._compensation(timeout_s)
@@ -187,11 +188,13 @@ class _StepReader:
             when=self._when(),
             is_pivot=is_pivot,
             wait=wait,
+            for_each=for_each,
+            max_parallel=max_parallel,
         )
 
     def _half(self, timeout_s: float) -> tuple[Half, bool]:
         """Read what the step calls, and whether that changes something."""
-        arguments = self._arguments(self.fields, self.scope)
+        arguments = self._arguments(self.fields, self.item_scope)
         if "run" in self.fields:
             return Half(self._sub_saga(), arguments, 0.0, ONCE), True
         action, facts = self._action(self.fields)
@@ -294,10 +297,10 @@ class _StepReader:
             self.report.error((*path, "when"), "unknown_key", message, at_key=True)
         action, facts = self._action(fields)
         names = Names(
-            values=(*self.scope.values, "step.output", "step.input", "reason"),
-            texts=(*self.scope.texts, "step.outcome"),
-            steps=self.scope.steps,
-            later_steps=self.scope.later_steps,
+            values=(*self.item_scope.values, "step.output", "step.input", "reason"),
+            texts=(*self.item_scope.texts, "step.outcome"),
+            steps=self.item_scope.steps,
+            later_steps=self.item_scope.later_steps,
         )
         return Half(
             action=action,

@@ -61,9 +61,8 @@ WRONG = [
         "found the number 0."),
         "steps[0].retry.max (line 5, column 44): `initial` (2m) is longer than `max` (1m).",
     ]),
-    (one("    for_each: ${input.items}\n    probe: {python: shop.look}\n"), [
-        "steps[0].for_each (line 5, column 5): `for_each` is part of the format but not built yet in this version.",
-        "steps[0].probe (line 6, column 5): `probe` is part of the format but not built yet in this version.",
+    (one("    probe: {python: shop.look}\n"), [
+        "steps[0].probe (line 5, column 5): `probe` is part of the format but not built yet in this version.",
     ]),
     (one("    when: 3\n"),
      [("steps[0].when (line 5, column 11): `when` must be an expression that is true or false, "
