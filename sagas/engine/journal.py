@@ -124,7 +124,7 @@ def _step_rows(batch: Iterable[Append]) -> str:
     rows = []
     for one in batch:
         run = one.run_id.hex
-        keys = touched_steps(event for event, _ in one.events)
+        keys = touched_steps((event for event, _ in one.events), one.before, one.after)
         rows += [{"run_id": run, **step_columns(key, one.after.step(key))} for key in keys]
     return _text(rows)
 

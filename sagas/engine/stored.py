@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sagas.core import messages as m
 from sagas.core.codec import decode_half, encode_half
 from sagas.core.due import waiting_for
 from sagas.core.forward import OUTCOME_UNKNOWN
+from sagas.core.list_state import ListState
 from sagas.core.state import Attention, RunState, Signal, StepState
 from sagas.core.vocabulary import (
+    NO_ITEM,
     CompensationStatus,
     Direction,
     OutcomeKind,
@@ -76,10 +79,25 @@ def _step_state(row: StepRun) -> StepState:
     )
 
 
+def _lists(steps: dict[StepKey, StepState]) -> dict[str, ListState]:
+    """Count the items of each list, and put the outputs of one that is done together: the rows hold each once."""
+    lists: dict[str, ListState] = {}
+    for key, whole in list(steps.items()):
+        if key.item != NO_ITEM or whole.action.items_total is None:
+            continue
+        lists[key.step] = ListState.of(key.step, whole.action.items_total, steps)
+        if whole.status is StepStatus.SUCCEEDED:
+            items = (steps.get(StepKey(key.step, number)) for number in range(whole.action.items_total))
+            steps[key] = replace(whole, output=[None if item is None else item.output for item in items])
+    return lists
+
+
 def _run_state(run: SagaRun, rows: Sequence[StepRun]) -> RunState:
     steps = {StepKey(row.step, row.item): _step_state(row) for row in rows}
+    lists = _lists(steps)
     is_open = {(key, Phase.ACTION) for key, step in steps.items() if step.status in _ACTIVE}
     is_open |= {(key, Phase.COMPENSATION) for key, step in steps.items() if step.compensation_status in _UNDOING}
+    is_open -= {(StepKey(name), phase) for name in lists for phase in (Phase.ACTION, Phase.COMPENSATION)}
     return RunState(
         run=str(run.id),
         saga=run.saga.name,
@@ -102,6 +120,7 @@ def _run_state(run: SagaRun, rows: Sequence[StepRun]) -> RunState:
         reason=run.reason,
         steps=steps,
         open=frozenset(is_open),
+        lists=lists,
         attention=tuple(Attention(one["step"], Phase(one["phase"]), one["code"], one["item"]) for one in run.attention),
         signals=tuple(Signal(**one) for one in run.signals),
         steps_total=run.steps_total,
@@ -193,7 +212,8 @@ def _current_step(state: RunState) -> str:
 
 
 def step_columns(key: StepKey, step: StepState) -> dict[str, Any]:
-    """Return the whole row of one step run, but for its run."""
+    """Return the whole row of one step run, but for its run. The output of a list is in the rows of its items."""
+    is_in_items = step.action.items_total is not None and step.status is StepStatus.SUCCEEDED
     action, compensation = encode_half(step.action), encode_half(step.compensation)
     halves = {name: half for name, half in (("action", action), ("compensation", compensation)) if half}
     return {
@@ -203,7 +223,7 @@ def step_columns(key: StepKey, step: StepState) -> dict[str, Any]:
         "compensation_status": str(step.compensation_status),
         "attempts": step.action.number,
         "compensation_attempts": step.compensation.number,
-        "output": step.output,
+        "output": None if is_in_items else step.output,
         "error": step.error,
         "halves": halves,
         "next_attempt_at": step.action.due_at or step.compensation.due_at,
@@ -212,9 +232,10 @@ def step_columns(key: StepKey, step: StepState) -> dict[str, Any]:
     }
 
 
-def touched_steps(events: Iterable[m.Event]) -> set[StepKey]:
-    """Return the step runs that `events` changed."""
-    keys: set[StepKey] = set()
+def touched_steps(events: Iterable[m.Event], before: RunState, after: RunState) -> set[StepKey]:
+    """Return the step runs that `events` changed; of a list as a whole only when it is not what it was `before`."""
+    wholes = map(StepKey, after.lists)
+    keys: set[StepKey] = {key for key in wholes if after.step(key) is not before.step(key)}
     for event in events:
         match event:
             case m.TurnedRound():
