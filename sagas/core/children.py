@@ -35,8 +35,7 @@ def outcome_of(end: m.ChildEnd, phase: Phase) -> Outcome:
 
 def attempt_of(state: RunState, step: str) -> AttemptKey | None:
     """Return the attempt of `step` that a sub-saga has, or may have, in hand; None when there is none."""
-    name, _, item = step.partition("[")
-    key = StepKey(name, int(item[:-1])) if item else StepKey(name)
+    key = StepKey.parse(step) or StepKey(step)
     for phase in (Phase.ACTION, Phase.COMPENSATION):
         half = state.step(key).half(phase)
         if half.is_out:

@@ -259,7 +259,7 @@ class _Simulator:
                 by=BY,
                 now=at,
                 reason="" if is_signal else "By the script.",
-                step=None if is_signal else key.step,
+                step=None if is_signal else str(key),
                 signal=half.input["signal"] if is_signal else "",
                 arguments=answer.output if answer.has_output else {},
                 outcome=OutcomeKind.REJECTED if answer.ending is Ending.REJECTED else OutcomeKind.SUCCEEDED,

@@ -222,7 +222,7 @@ def _is_allowed(definition: Definition, state: RunState, verb: Verb, now: dateti
             for phase in (Phase.ACTION, Phase.COMPENSATION)
         ]
     elif verb is Verb.APPROVE:
-        asks = [m.TakeOrder(number=0, verb=verb, by="", now=now, step=name) for name in definition.by_name]
+        asks = [m.TakeOrder(number=0, verb=verb, by="", now=now, step=str(key)) for key, _ in state.open]
     elif verb is Verb.SIGNAL:
         asks = [m.TakeOrder(number=0, verb=verb, by="", now=now, signal=name) for name in definition.signals]
     return any(refusal(definition, state, one) is None for one in asks)
