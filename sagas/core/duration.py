@@ -41,5 +41,10 @@ def duration_text(seconds: float) -> str:
     """
     for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
         if seconds >= length and seconds % length == 0:
-            return f"{seconds / length:g}{unit}"
-    return f"{seconds:g}s" if seconds >= 1 or seconds == 0 else f"{seconds * 1000:g}ms"
+            return f"{_exact(seconds / length)}{unit}"
+    return f"{_exact(seconds)}s" if seconds >= 1 or seconds == 0 else f"{_exact(seconds * 1000)}ms"
+
+
+def _exact(number: float) -> str:
+    """Write a number to the sixth decimal place, and no more places than it has."""
+    return f"{number:.6f}".rstrip("0").rstrip(".")
