@@ -71,7 +71,7 @@ def _count(state: RunState, key: StepKey, before: StepState, after: StepState) -
         known.actions[after.status] += 1
         while known.next < known.total and _item(state, key, known.next).status is not StepStatus.PENDING:
             known.next += 1
-        if before.status in _BROKEN:
+        if before.status in _BROKEN or before.status is StepStatus.PENDING:
             _go_on(state, key.step)
     if before.compensation_status is not after.compensation_status:
         if before.compensation_status is not CompensationStatus.NONE:
@@ -93,7 +93,7 @@ def _is_undo_pending(item: StepState) -> bool:
 
 
 def _go_on(state: RunState, step: str) -> None:
-    """A person has moved on an item that broke the list: the whole is under way again until the next join."""
+    """An item begins, or a person has moved one on: the whole is under way again until the next join."""
     key = StepKey(step)
     whole = state.step(key)
     if whole.status in _BROKEN and state.direction is Direction.FORWARD and not state.is_turning:

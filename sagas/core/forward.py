@@ -120,7 +120,7 @@ def _ask_about_failures(draft: Draft) -> None:
     """There is no way back any more: what failed beside a sub-saga that passed its pivot needs a person."""
     asked = {one.key for one in draft.state.attention if one.phase is Phase.ACTION}
     for key, step in sorted(draft.state.steps.items()):
-        if key in asked or step.status not in {StepStatus.FAILED, StepStatus.IN_DOUBT}:
+        if key in asked or draft.state.is_list(key) or step.status not in {StepStatus.FAILED, StepStatus.IN_DOUBT}:
             continue
         code = PAST_PIVOT if step.status is StepStatus.FAILED else OUTCOME_UNKNOWN
         draft.emit(m.AttentionNeeded(step=key.step, item=key.item, phase=Phase.ACTION, code=code))

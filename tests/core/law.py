@@ -227,12 +227,12 @@ def may(definition: Definition, state: RunState, left: Allowance) -> list[Move]:
     if left.answers:
         moves += [
             (
-                m.TakeOrder(number, Verb.APPROVE, "alice", T0, step=key.step, outcome=outcome),
+                m.TakeOrder(number, Verb.APPROVE, "alice", T0, step=str(key), outcome=outcome),
                 replace(left, answers=left.answers - 1),
             )
             for key, _ in sorted(state.open)
             for outcome in (OutcomeKind.SUCCEEDED, OutcomeKind.REJECTED)
-            if refusal(definition, state, m.TakeOrder(number, Verb.APPROVE, "alice", T0, step=key.step)) is None
+            if refusal(definition, state, m.TakeOrder(number, Verb.APPROVE, "alice", T0, step=str(key))) is None
         ]
     if left.deadlines and definition.deadline_s and not state.is_overdue:
         moves.append((m.Look(AT_DEADLINE), replace(left, deadlines=0)))

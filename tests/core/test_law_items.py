@@ -119,3 +119,30 @@ def test_the_law_holds_whatever_a_person_decides_about_items(enumerated, size, s
 def test_the_law_holds_for_items_with_losses_a_deadline_and_a_cancel(enumerated):
     definition = listed(linear("C", deadline=True), s0=(2, 2))
     hold(enumerated, definition, Allowance(cancels=1, retries=0, losses=1, deadlines=1))
+
+
+@pytest.mark.parametrize("kind", "TSWGAB")
+@pytest.mark.parametrize("size", [(2, 1), (2, 2)])
+def test_the_law_holds_for_a_list_of_waits(enumerated, kind, size):
+    allowance = Allowance(cancels=1, retries=0, losses=0, deadlines=1, signals=2, answers=2)
+    ends = hold(enumerated, listed(linear(kind + "C", deadline=True), s0=size), allowance)
+    assert {"completed", "compensated"} <= ends
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 1), (2, 2)])
+@pytest.mark.parametrize("stops", [True, False])
+def test_the_law_holds_for_a_list_of_sub_sagas(enumerated, size, stops):
+    ends = hold(enumerated, listed(linear("R", stops=stops), s0=size), CANCEL)
+    assert {"completed", "compensated", "needs_attention"} <= ends
+
+
+@pytest.mark.parametrize("after", [{}, {"2": "01"}])
+def test_the_law_holds_for_a_list_beside_a_sub_saga_that_may_pass_its_pivot(enumerated, after):
+    kinds = "RCN" if after else "RC"
+    ends = hold(enumerated, listed(graph(kinds, after), s1=(2, 1)), QUIET)
+    assert {"completed", "compensated", "needs_attention"} <= ends
+
+
+def test_the_law_holds_for_a_list_that_is_undone_with_its_parent(enumerated):
+    ends = hold(enumerated, listed(linear("CN"), s0=(2, 1)), replace(QUIET, undos=1))
+    assert {"completed", "compensated"} <= ends
