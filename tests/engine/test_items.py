@@ -15,6 +15,7 @@ from sagas.engine.clock import Clock
 from sagas.engine.commands import start_run
 from sagas.engine.errors import OrderRefusedError
 from sagas.engine.orders import Ask, allowed_orders, foresee_cancel, give_order
+from sagas.models import SagaRun
 from tests.engine.actions import BEHAVIOUR, CALLS, break_down, count, refuse
 from tests.engine.conftest import drive
 from tests.engine.stored_run import faults_of, fetch, kinds, state_of
@@ -304,3 +305,37 @@ def test_a_thousand_items_are_undone(start):
     print(f"\n1,000 items done and undone: {time.monotonic() - began:.1f} s, {len(kinds(run))} entries")
     assert fetch(run).status == "compensated"
     assert sum(key.endswith("compensation") for key in count()) == 1001
+
+
+CHILD = """
+saga: one-box
+title: One box
+defaults: {timeout: 5s}
+output: ${input.what}
+steps:
+  - {name: seal, action: engine.plain, compensation: {action: engine.plain}, with: {what: "${input.what}"}}
+  - {name: check, action: engine.plain, compensation: none}
+"""
+PARENT = """
+saga: many-boxes
+title: Many boxes
+steps:
+  - {name: box, run: one-box, for_each: "${input.boxes}", max_parallel: 2, with: {what: "${item}"}}
+  - {name: last, action: engine.plain, compensation: none, with: {boxes: "${steps.box.output}"}}
+"""
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_a_sub_saga_for_each_item(saga, is_refused):
+    saga(source=CHILD)
+    if is_refused:
+        BEHAVIOUR["last:action"] = refuse
+    run = start_run(saga(source=PARENT), {"boxes": ["a", "b", "c"]}).run
+    drive()
+    children = {child.parent_step: child for child in SagaRun.objects.filter(parent_id=run.id)}
+    assert set(children) == {"box[0]", "box[1]", "box[2]"}
+    end = "compensated" if is_refused else "completed"
+    assert {child.status for child in [fetch(run), *children.values()]} == {end}
+    assert fetch(run).steps.get(step="last").halves["action"]["input"] == {"boxes": ["a", "b", "c"]}
+    assert count()["seal:action"] == 3
+    assert [fault for one in [run, *children.values()] for fault in faults_of(one)] == []
