@@ -50,7 +50,7 @@ INSTALLED_APPS = [
     "axes",
     "csp",
     "django_q",
-    *(["shop"] if ENV.demo else []),
+    *(["shop", "business"] if ENV.demo else []),
 ]
 
 MIDDLEWARE = [

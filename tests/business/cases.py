@@ -1,0 +1,102 @@
+"""What the tests start each example saga with, and what it may leave behind by its own word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.apps import apps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """One saga of the examples.
+
+    `ref` is the member of the input that names the case; `stays` are the steps that say
+    `compensation: none`; `refusals` are inputs that a participant refuses by itself, with
+    the step that meets the refusal; `also` are other inputs, that take other ways.
+    """
+
+    saga: str
+    ref: str
+    input: dict[str, Any] = field(default_factory=dict)
+    stays: frozenset[str] = frozenset()
+    refusals: tuple[tuple[str, dict[str, Any]], ...] = ()
+    also: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def path(self) -> Any:
+        return next(path for path in apps.get_app_config("business").definitions() if path.stem == self.saga)
+
+    def input_for(self, ref: str, **changes: Any) -> dict[str, Any]:
+        return {**self.input, **changes, self.ref: ref}
+
+
+TRIP = {"traveller": "alice", "flight": "flight:SW100", "hotel": "hotel:grand", "price": 900}
+ORDER = {"customer": "alice", "sku": "sku:teapot", "quantity": 2, "price": 300}
+TRADE = {"buyer": "alice", "share": "share:ACME", "quantity": 5, "price": 5000}
+
+EXAMPLES = (
+    Example(
+        saga="book-trip",
+        ref="trip",
+        input=TRIP,
+        refusals=(
+            ("check_funds", {"traveller": "carol", "price": 9_999_999}),
+            ("book_flight", {"flight": "flight:none"}),
+            ("book_hotel", {"hotel": "hotel:full"}),
+        ),
+        also=({"car": "car:small"},),
+    ),
+    Example(
+        saga="dispute-card-payment",
+        ref="dispute",
+        input={"cardholder": "carol", "amount": 400, "why": "never arrived"},
+        stays=frozenset({"file_with_scheme"}),
+        refusals=(("credit_cardholder", {"cardholder": "nobody"}),),
+    ),
+    Example(saga="erase-user", ref="user"),
+    Example(
+        saga="fulfil-order",
+        ref="order",
+        input=ORDER,
+        refusals=(
+            ("hold_money", {"price": 10**12}),
+            ("reserve_goods", {"sku": "sku:moon-rock"}),
+        ),
+    ),
+    Example(
+        saga="issue-invoice", ref="invoice", input={"customer": "alice", "net": 1000, "tax": 190}, also=({"tax": 0},)
+    ),
+    Example(saga="migrate-customer", ref="customer"),
+    Example(
+        saga="provision-tenant",
+        ref="tenant",
+        input={"owner": "alice", "region": "eu"},
+        stays=frozenset({"invite_owner"}),
+    ),
+    Example(
+        saga="redeem-points",
+        ref="redemption",
+        input={"member": "alice", "points": 10, "voucher": "voucher"},
+        refusals=(("take_points", {"member": "bob", "points": 501}), ("reserve_voucher", {"voucher": "hotel:full"})),
+    ),
+    Example(
+        saga="return-goods",
+        ref="return_number",
+        input={"customer": "bob", "condition": "good", "refund": 700},
+        also=({"condition": "damaged"},),
+    ),
+    Example(
+        saga="settle-trade",
+        ref="trade",
+        input=TRADE,
+        refusals=(("lock_money", {"buyer": "carol", "price": 9_999_999}), ("lock_shares", {"share": "hotel:full"})),
+    ),
+    Example(
+        saga="transfer-money",
+        ref="transfer",
+        input={"payer": "alice", "payee": "bob", "amount": 250},
+        refusals=(("debit_payer", {"payer": "carol", "amount": 9_999_999}),),
+    ),
+)
