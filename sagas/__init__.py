@@ -37,7 +37,8 @@ def start(
     The same `key` with the same input gives the same run.
 
     Raises:
-        SagaUnknownError, SagaArchivedError, InputInvalidError, KeyReusedError (`sagas.engine.errors`).
+        SagaUnknownError, SagaArchivedError, SagaUnreadableError, InputInvalidError, KeyReusedError
+            (`sagas.engine.errors`).
     """
     from sagas.engine.commands import start_run
 

@@ -121,6 +121,8 @@ def problem_of(error: errors.EngineError, run_id: UUID) -> ProblemError:
             return ProblemError(HTTPStatus.PRECONDITION_FAILED, "stale", str(error), revision=error.current)
         case errors.SagaArchivedError():
             return ProblemError(HTTPStatus.CONFLICT, "saga-archived", str(error))
+        case errors.SagaUnreadableError():
+            return ProblemError(HTTPStatus.CONFLICT, "saga-unreadable", str(error))
     raise error
 
 

@@ -243,6 +243,8 @@ def _start(by: str, owner: str, header: str | None, body: dict[str, Any]) -> Rep
         raise invalid([Fault(f"{error}{hint}", pointer="/version" if is_known else "/saga")]) from None
     except errors.SagaArchivedError as error:
         raise ProblemError(HTTPStatus.CONFLICT, "saga-archived", str(error)) from None
+    except errors.SagaUnreadableError as error:
+        raise ProblemError(HTTPStatus.CONFLICT, "saga-unreadable", str(error)) from None
     except errors.InputInvalidError as error:
         raise invalid(faults_of(error.problems, error.within)) from None
     except errors.KeyReusedError as error:

@@ -54,6 +54,8 @@ def _look(draft: Draft) -> None:
     state = draft.state
     if state.status.is_final:
         return
+    if state.is_unreadable:  # whoever looks has the definition in hand
+        draft.emit(m.AttentionCleared(step="", phase=Phase.ACTION))
     draft.candidates.update(draft.definition.by_name)
     draft.undo_candidates.update(map(StepKey, draft.definition.by_name))
     is_past = state.deadline_at is not None and draft.now >= state.deadline_at

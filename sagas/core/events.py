@@ -215,17 +215,18 @@ class TurnedRound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionNeeded:
-    """Only a person can move this step on."""
+    """Only a person can move this step on; the run as a whole when `step` is empty. `message` is what no step says."""
 
     step: str
     phase: Phase
     code: str
     item: int = NO_ITEM
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionCleared:
-    """A person has decided."""
+    """A person has decided, or nobody is needed any more."""
 
     step: str
     phase: Phase

@@ -229,7 +229,7 @@ def _turned_round(state: RunState, event: m.TurnedRound, _at: datetime) -> None:
 
 
 def _attention_needed(state: RunState, event: m.AttentionNeeded, _at: datetime) -> None:
-    state.attention = (*state.attention, Attention(event.step, event.phase, event.code, event.item))
+    state.attention = (*state.attention, Attention(event.step, event.phase, event.code, event.item, event.message))
 
 
 def _attention_cleared(state: RunState, event: m.AttentionCleared, _at: datetime) -> None:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 from sagas.core import items, waiting
 from sagas.core import messages as m
 from sagas.core.expressions import ExpressionError
-from sagas.core.outcome import EXPRESSION_ERROR, Error, Failed, Outcome, Rejected, Succeeded, Unknown
+from sagas.core.outcome import (
+    CODE_MISSING,
+    EXPRESSION_ERROR,
+    Error,
+    Failed,
+    Outcome,
+    Rejected,
+    Succeeded,
+    Unknown,
+)
 from sagas.core.problem import found_text
 from sagas.core.retry import is_spent, wait_s
 from sagas.core.scope import Scope
@@ -155,6 +164,9 @@ def fail(draft: Draft, key: StepKey, outcome: OutcomeKind, error: Error) -> None
     draft.emit(m.StepFailed(step=key.step, item=key.item, outcome=outcome, code=error.code, message=error.message))
     if draft.state.is_past_pivot:
         draft.emit(m.AttentionNeeded(step=key.step, item=key.item, phase=Phase.ACTION, code=PAST_PIVOT))
+    elif error.code in CODE_MISSING and not draft.state.is_turning:
+        # code that is missing is no reason to undo what was done: a person puts it back, or turns the run round
+        draft.emit(m.AttentionNeeded(step=key.step, item=key.item, phase=Phase.ACTION, code=error.code))
     else:
         _request_turn(draft, "step_failed", key, outcome, error)
 
@@ -162,8 +174,9 @@ def fail(draft: Draft, key: StepKey, outcome: OutcomeKind, error: Error) -> None
 def doubt(draft: Draft, key: StepKey, error: Error) -> None:
     """Nobody can say whether the action happened."""
     draft.emit(m.StepInDoubt(step=key.step, item=key.item, code=error.code, message=error.message))
-    is_pivot = draft.definition.by_name[key.step].is_pivot
-    if is_pivot or draft.state.is_past_pivot or draft.definition.asks_when_in_doubt:
+    must_ask = draft.definition.by_name[key.step].is_pivot or draft.state.is_past_pivot
+    is_code_missing = error.code in CODE_MISSING and not draft.state.is_turning
+    if must_ask or is_code_missing or draft.definition.asks_when_in_doubt:
         draft.emit(m.AttentionNeeded(step=key.step, item=key.item, phase=Phase.ACTION, code=OUTCOME_UNKNOWN))
     else:
         _request_turn(draft, "in_doubt", key, OutcomeKind.UNKNOWN, error)
@@ -181,7 +194,10 @@ def _request_turn(draft: Draft, cause: str, key: StepKey, outcome: OutcomeKind, 
 
 
 def drain(draft: Draft) -> None:
-    """A turn was asked for: a wait ends, and a pending retry ends its step by the join."""
+    """A turn was asked for: a wait ends, a pending retry ends its step by the join, missing code is missed no more."""
+    for one in draft.state.attention:
+        if one.code in CODE_MISSING:
+            draft.emit(m.AttentionCleared(step=one.step, item=one.item, phase=one.phase))
     for key, phase in sorted(draft.state.open):
         half = draft.step(key).half(phase)
         if half.is_wait:

@@ -39,6 +39,7 @@ SIGNALS_KEPT_BYTES_MAX = 256 * KIB  # of these, the payloads together; one alone
 PROMPT_LENGTH_MAX = 500  # what a person is asked: two lines above two buttons
 
 PAYLOAD_BYTES_MAX = 256 * KIB  # input, output, signal, event: it is copied into rows and journal lines
+MESSAGE_LENGTH_MAX = 1_000  # characters of an error in a journal: it is read on a page; a traceback belongs in the log
 KEY_LENGTH_MAX = 200  # a business key: the width of its column, which is indexed
 
 SCHEMA_CHECKS_MAX = 1_000_000  # of one input against its schema: a tenth of a second

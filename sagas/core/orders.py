@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sagas.core.state import RunState
 
 Target = tuple[StepKey, Phase]
+_WITHOUT_CODE = frozenset({Verb.RETRY, Verb.TERMINATE, Verb.SIGNAL})
 
 
 def refusal(definition: Definition, state: RunState, order: m.TakeOrder) -> str | None:
@@ -25,21 +26,27 @@ def refusal(definition: Definition, state: RunState, order: m.TakeOrder) -> str 
         return children.undo_refusal(state)
     if state.status.is_final:
         return f"The run has ended: it is {_words(state)}."
+    if state.is_unreadable and (order.verb not in _WITHOUT_CODE or order.step is not None):
+        return "The run waits for the code of its version: put that back and retry the run as a whole, or terminate it."
     return _REFUSALS[order.verb](definition, state, order)
 
 
 def take(draft: Draft, order: m.TakeOrder) -> None:
     """Apply an order, or write down why it no longer applies."""
+    if draft.state.is_unreadable and order.verb not in {Verb.RETRY, Verb.TERMINATE}:
+        draft.emit(m.AttentionCleared(step="", phase=Phase.ACTION))  # whoever applies it can read the version
     why = refusal(draft.definition, draft.state, order)
     said: dict[str, Any] = {"number": order.number, "verb": order.verb, "by": order.by, "reason": order.reason}
     if why is not None:
-        draft.emit(m.OrderRefused(**said, step=order.step or "", why=why))
+        draft.emit(refused(order, why))
         return
     draft.emit(m.OrderTaken(**said, step=order.step or ""))
     match order.verb:
         case Verb.CANCEL:
             draft.emit(m.TurnRequested(cause="cancel", by=order.by, message=order.reason))
             forward.drain(draft)
+        case Verb.RETRY if draft.state.is_unreadable:
+            draft.emit(m.AttentionCleared(step="", phase=Phase.ACTION))
         case Verb.RETRY:
             for target in retriable(draft.definition, draft.state, order.step):
                 _retry(draft, target, order)
@@ -64,6 +71,13 @@ def take(draft: Draft, order: m.TakeOrder) -> None:
             draft.emit(m.TurnRequested(cause="parent", by=order.by, message=order.reason))
 
 
+def refused(order: m.TakeOrder, why: str) -> m.OrderRefused:
+    """Return the entry of an order that no longer applies."""
+    return m.OrderRefused(
+        number=order.number, verb=order.verb, by=order.by, reason=order.reason, step=order.step or "", why=why
+    )
+
+
 def retriable(definition: Definition, state: RunState, step: str | None = None) -> list[Target]:
     """Return the halves that a retry would start: those that wait for one, and those that need a person."""
     return [target for target in _waiting(state, step) if not _is_overtaken(definition, state, target)]
@@ -72,7 +86,7 @@ def retriable(definition: Definition, state: RunState, step: str | None = None) 
 def _waiting(state: RunState, step: str | None) -> list[Target]:
     halves = {(key, phase): state.step(key).half(phase) for key, phase in state.open}
     found = {target for target, half in halves.items() if not half.is_out and not half.is_wait}
-    found.update((one.key, one.phase) for one in state.attention)
+    found.update((one.key, one.phase) for one in state.attention if one.step)
     if state.is_turning:
         found = {(key, phase) for key, phase in found if phase is Phase.COMPENSATION}
     return sorted(target for target in found if step is None or step in {target[0].step, str(target[0])})
@@ -103,6 +117,8 @@ def _cancel_refusal(_definition: Definition, state: RunState, _order: m.TakeOrde
 def _retry_refusal(definition: Definition, state: RunState, order: m.TakeOrder) -> str | None:
     if why := items.misnamed(definition, state, order.step):
         return why
+    if state.is_unreadable:
+        return None
     if state.is_paused:
         return "The run is paused: nothing is sent before it is resumed."
     targets = retriable(definition, state, order.step)

@@ -82,6 +82,8 @@ class StepState:
 
 UNTOUCHED = StepState()
 
+VERSION_UNREADABLE = "version_unreadable"  # the code of an attention about the run as a whole: no step is named
+
 
 @dataclass(frozen=True, slots=True)
 class Attention:
@@ -91,6 +93,7 @@ class Attention:
     phase: Phase
     code: str
     item: int = NO_ITEM
+    message: str = ""  # what its step does not say
 
     @property
     def key(self) -> StepKey:
@@ -163,6 +166,11 @@ class RunState:
         twin.steps = dict(self.steps)
         twin.lists = {name: one.copy() for name, one in self.lists.items()}
         return twin
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether the run rests because nobody who had it in hand could read its version."""
+        return any(one.code == VERSION_UNREADABLE for one in self.attention)
 
     @property
     def awaiting(self) -> list[tuple[StepKey, Phase]]:

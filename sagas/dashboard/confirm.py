@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from sagas.core.vocabulary import CompensationStatus, Direction, OutcomeKind, Phase, StepStatus, Verb
 from sagas.engine import orders
-from sagas.presentation import offers
+from sagas.presentation import missing_code, offers
 from sagas.presentation.sentence import listed
 from sagas.presentation.status import Tone
 from sagas.queries.plan import Undo
@@ -103,6 +103,8 @@ def _cancel(detail: RunDetail) -> Confirm:
 
 
 def _retry(detail: RunDetail, chosen: StepDetail | None) -> Confirm:
+    if missing_code.is_of_version(detail):
+        return _retry_code(detail)
     titles: list[str] = []
     for step in [chosen] if chosen else detail.steps:
         if offers.applies(detail, step, Verb.RETRY, Phase.COMPENSATION):
@@ -119,6 +121,20 @@ def _retry(detail: RunDetail, chosen: StepDetail | None) -> Confirm:
         will_not=(
             _("Repeat a step that has succeeded."),
             _("Change its input."),
+        ),
+        taken_back=_("It cannot be taken back."),
+    )
+
+
+def _retry_code(detail: RunDetail) -> Confirm:
+    return Confirm(
+        heading=_("Retry “%(run)s” with the code that is here now?") % {"run": _name(detail)},
+        button=_("Retry now"),
+        keep=_("Keep waiting"),
+        will=(_("Go on from where the run stands, as soon as a worker can read its version."),),
+        will_not=(
+            _("Repeat a step that has succeeded."),
+            _("Move the run while no worker can: then it asks for a person again."),
         ),
         taken_back=_("It cannot be taken back."),
     )

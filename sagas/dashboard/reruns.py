@@ -32,7 +32,7 @@ def run_again(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """Show the input of a run, to be changed or not; on POST start a new run of the latest version with it."""
     detail = get_detail(run_id)
     latest = detail.run.saga.latest
-    schema = latest.document.get("input") if latest is not None else None
+    schema = start_form.schema_of(latest) if latest is not None else None
     if request.method != "POST":
         return _show(request, detail, start_form.filled_fields(schema, detail.run.input))
     value, fields = start_form.read_fields(start_form.make_fields(schema, request.POST.dict()))
@@ -47,7 +47,7 @@ def run_again(request: HttpRequest, run_id: UUID) -> HttpResponse:
             fields, left = start_form.with_problems(fields, error.problems)
         said = tuple(f"{problem.path} {problem.message}".strip() for problem in left)
         return _show(request, detail, fields, said, status=422)
-    except (errors.OrderRefusedError, errors.SagaArchivedError) as error:
+    except (errors.OrderRefusedError, errors.SagaArchivedError, errors.SagaUnreadableError) as error:
         return _show(request, detail, fields, (str(error),), status=409)
     except errors.RunUnknownError as error:
         raise Http404(str(error)) from None

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from sagas.core.problem import Problem
     from sagas.core.vocabulary import Json
+    from sagas.models import SagaVersion
 
 WHOLE = "whole"  # kind of the one box of a schema that is not an object with properties
 PREFIX = "field-"  # so that no property is mistaken for a field of ours
@@ -60,6 +61,12 @@ class Field:
     def lines(self) -> int:
         """Height of a box, in lines."""
         return min(12, max(3, self.typed.count("\n") + 1))
+
+
+def schema_of(version: SagaVersion) -> Json:
+    """Return what a start must fit; None when the version says nothing, or is of a form that is not ours."""
+    document = version.document
+    return document.get("input") if isinstance(document, dict) else None
 
 
 def make_fields(schema: Json, typed: Mapping[str, str] | None = None) -> tuple[Field, ...]:

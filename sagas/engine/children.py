@@ -9,12 +9,19 @@ from django.db import transaction
 from sagas.core import messages as m
 from sagas.core.children import outcome_of
 from sagas.core.limits import DEPTH_MAX
-from sagas.core.outcome import Error, Failed, Outcome, Succeeded
+from sagas.core.outcome import SAGA_UNREADABLE, Error, Failed, Outcome, Succeeded
 from sagas.core.vocabulary import Direction, Phase, RunStatus, Verb
 from sagas.engine import inbox
 from sagas.engine.commands import Within, start_run
-from sagas.engine.errors import InputInvalidError, KeyReusedError, SagaArchivedError, SagaUnknownError
+from sagas.engine.errors import (
+    InputInvalidError,
+    KeyReusedError,
+    SagaArchivedError,
+    SagaUnknownError,
+    SagaUnreadableError,
+)
 from sagas.models import SagaRun
+from sagas.participants.local import CODE_AWAITED_S
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -56,6 +63,8 @@ def start(parent_id: UUID, token: int, saga: str, value: Json, *, key: str, step
             _hold(parent_id, token)
             within = Within(parent_id, step, depth + 1)
             run = start_run(saga, value, by=f"run {parent_id}", key=key, within=within).run
+    except SagaUnreadableError as error:
+        return Failed(Error(SAGA_UNREADABLE, str(error)), retry_after_s=CODE_AWAITED_S)
     except InputInvalidError as error:
         return _refused(f"The saga {saga!r} does not take this input: {error}.")
     except (SagaUnknownError, SagaArchivedError, KeyReusedError) as error:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from django.db import IntegrityError, transaction
 
 from sagas import wakeups
+from sagas.catalog.errors import VersionUnreadableError
 from sagas.catalog.load import load_version
 from sagas.core import messages as m
 from sagas.core.codec import encode
@@ -23,6 +24,7 @@ from sagas.engine.errors import (
     KeyReusedError,
     SagaArchivedError,
     SagaUnknownError,
+    SagaUnreadableError,
 )
 from sagas.models import JournalEntry, Saga, SagaRun, SagaVersion
 from sagas.models.identity import uuid7
@@ -79,10 +81,10 @@ def start_run(
         within: the run that this one is a sub-saga of.
 
     Raises:
-        SagaUnknownError, SagaArchivedError, InputInvalidError, KeyReusedError.
+        SagaUnknownError, SagaArchivedError, SagaUnreadableError, InputInvalidError, KeyReusedError.
     """
     row = find_version(saga, version)
-    definition = load_version(row.id)
+    definition = read_definition(row)
     problems = check_input(definition, input)
     if problems:
         raise InputInvalidError(tuple(problems), within="/input")
@@ -103,6 +105,18 @@ def start_run(
             raise
         return _same(known, facts.key, digest)
     return Started(run, is_new=True)
+
+
+def read_definition(version: SagaVersion) -> Definition:
+    """Return what a version says.
+
+    Raises:
+        SagaUnreadableError: the code that is here cannot read it.
+    """
+    try:
+        return load_version(version.id)
+    except VersionUnreadableError as error:
+        raise SagaUnreadableError(str(error)) from error
 
 
 def find_version(saga: str, number: int | None) -> SagaVersion:

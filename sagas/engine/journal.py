@@ -32,7 +32,8 @@ class Append:
     """One run's transition, to be written or refused as a whole.
 
     `keeps_lease` is false when the writer lets the run go: the lease ends and
-    the next look is at `due_at(after)`, or now when an order has come meanwhile:
+    the next look is at `due_at(after)`, or now when an order has come meanwhile
+    (after the one numbered `inbox_seen`, for a writer that leaves orders where they are):
     also when the run has ended, since whoever gave the order is told that it came too late.
     """
 
@@ -43,6 +44,7 @@ class Append:
     events: tuple[tuple[Event, datetime], ...]  # each with its time
     at: datetime
     keeps_lease: bool
+    inbox_seen: int = 0
 
 
 class RunDataError(Exception):
@@ -105,6 +107,7 @@ def _run_row(one: Append) -> dict[str, Any]:
         "token": one.token,
         "updated_at": one.at,
         "keeps_lease": one.keeps_lease,
+        "inbox_seen": max(one.inbox_seen, one.after.inbox_done),
         "is_final": is_final,
         "due_at": None if is_final else due_at(one.after),
     }
@@ -176,6 +179,7 @@ _RUN_GUARDS = {
     "was": "integer",
     "revised": "integer",
     "keeps_lease": "boolean",
+    "inbox_seen": "integer",
     "is_final": "boolean",
     "due_at": "timestamp",
 }
@@ -217,7 +221,7 @@ def _update(now: str, due: str, assignments: str, source: str) -> str:
             revision = {_RUN}.revision + d.revised,
             lease_until = CASE WHEN d.keeps_lease THEN COALESCE({_RUN}.lease_until, {_RUN}.due_at) END,
             due_at = CASE WHEN d.keeps_lease THEN {_RUN}.due_at
-                          WHEN {_RUN}.inbox_last > d.inbox_done THEN {now}
+                          WHEN {_RUN}.inbox_last > d.inbox_seen THEN {now}
                           WHEN d.is_final THEN NULL
                           ELSE {due} END
         FROM {source} AS d

@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 
-from sagas.catalog.load import load_version
 from sagas.core import messages as m
-from sagas.core.decider import decide
 from sagas.core.evolve import replay
-from sagas.core.orders import refusal
 from sagas.core.preview import CancelPlan, plan_cancel
 from sagas.core.problem import Problem, check_payload, found_text, hint
 from sagas.core.vocabulary import INTERNAL, Json, OutcomeKind, Phase, Verb
 from sagas.engine import inbox, journal, stored
 from sagas.engine.clock import Clock
 from sagas.engine.errors import InputInvalidError, OrderRefusedError, RevisionStaleError, RunUnknownError
+from sagas.engine.law import Law, law_of
 from sagas.models import SagaRun
 
 if TYPE_CHECKING:
@@ -89,7 +87,7 @@ def give_order(run_id: UUID, verb: Verb, *, by: str, ask: Ask = NOTHING_MORE, re
         run = _lock(run_id)
         if revision is not None and revision != run.revision:
             raise RevisionStaleError(revision, run.revision)
-        definition, waiting = load_version(run.version_id), _waiting(run)
+        law, waiting = law_of(run.version_id), _waiting(run)
         now = _clock.now()
         order = m.TakeOrder(
             number=run.inbox_last + 1,
@@ -106,15 +104,15 @@ def give_order(run_id: UUID, verb: Verb, *, by: str, ask: Ask = NOTHING_MORE, re
             reference=ask.reference,
             signal=ask.signal,
         )
-        if verb is Verb.SIGNAL and ask.signal not in definition.signals:
-            raise InputInvalidError((_unknown_signal(definition, ask.signal),))
-        state = _foreseen(run, definition, waiting)
-        why = refusal(definition, state, order)
+        if verb is Verb.SIGNAL and law.definition is not None and ask.signal not in law.definition.signals:
+            raise InputInvalidError((_unknown_signal(law.definition, ask.signal),))
+        state = _foreseen(run, law, waiting)
+        why = law.refusal(state, order)
         if why is not None:
-            raise OrderRefusedError(why, status=run.status, allowed=_allowed(definition, state, now))
+            raise OrderRefusedError(why, status=run.status, allowed=_allowed(law, state, now))
         inbox.put(run, order, now)
         if verb is Verb.TERMINATE:
-            _end_here(run, definition, order, waiting)
+            _end_here(run, law, order, waiting)
     return run
 
 
@@ -152,7 +150,7 @@ def _unknown_signal(definition: Definition, name: str) -> Problem:
     return Problem(message, pointer="/name", code="signal_unknown")
 
 
-def _end_here(run: SagaRun, definition: Definition, order: m.TakeOrder, waiting: list[Order]) -> None:
+def _end_here(run: SagaRun, law: Law, order: m.TakeOrder, waiting: list[Order]) -> None:
     """Terminate: take the run from whoever drives it, and write its end."""
     before = stored.load_one(run)
     refused: list[m.Event] = [
@@ -166,7 +164,7 @@ def _end_here(run: SagaRun, definition: Definition, order: m.TakeOrder, waiting:
         )
         for one in waiting
     ]
-    decision = decide(definition, replay(((event, order.now) for event in refused), before), order)
+    decision = law.end(replay(((event, order.now) for event in refused), before), order)
     token = run.token + 1
     SagaRun.objects.filter(id=run.id).update(token=token)
     written = journal.write(
@@ -189,31 +187,38 @@ def _end_here(run: SagaRun, definition: Definition, order: m.TakeOrder, waiting:
 
 def allowed_orders(run: SagaRun) -> tuple[Verb, ...]:
     """Return the orders that the run's stored state allows now, for some step. `run` needs `saga` and `version`."""
-    definition = load_version(run.version_id)
-    return _allowed(definition, _foreseen(run, definition, _waiting(run)), _clock.now())
+    law = law_of(run.version_id)
+    return _allowed(law, _foreseen(run, law, _waiting(run)), _clock.now())
 
 
 def find_refusal(run: SagaRun, verb: Verb) -> str | None:
     """Return why the run's stored state does not allow an order now; None when it does."""
-    definition = load_version(run.version_id)
+    law = law_of(run.version_id)
     order = m.TakeOrder(number=0, verb=verb, by="", now=_clock.now())
-    return refusal(definition, _foreseen(run, definition, _waiting(run)), order)
+    return law.refusal(_foreseen(run, law, _waiting(run)), order)
 
 
 def foresee_cancel(run: SagaRun) -> CancelPlan:
     """Return what a cancel would do now. `run` needs `saga` and `version`; nothing is changed."""
-    definition = load_version(run.version_id)
-    return plan_cancel(definition, _foreseen(run, definition, _waiting(run)), _clock.now())
+    law = law_of(run.version_id)
+    state, now = _foreseen(run, law, _waiting(run)), _clock.now()
+    if law.definition is None:
+        order = m.TakeOrder(number=0, verb=Verb.CANCEL, by="", now=now)
+        return CancelPlan(refusal=law.refusal(state, order) or "")
+    return plan_cancel(law.definition, state, now)
 
 
-def _allowed(definition: Definition, state: RunState, now: datetime) -> tuple[Verb, ...]:
-    return tuple(verb for verb in Verb if verb not in INTERNAL and _is_allowed(definition, state, verb, now))
+def _allowed(law: Law, state: RunState, now: datetime) -> tuple[Verb, ...]:
+    return tuple(verb for verb in Verb if verb not in INTERNAL and _is_allowed(law, state, verb, now))
 
 
-def _is_allowed(definition: Definition, state: RunState, verb: Verb, now: datetime) -> bool:
+def _is_allowed(law: Law, state: RunState, verb: Verb, now: datetime) -> bool:
     """Whether the verb applies, to the run or to any one step of it."""
     asks = [m.TakeOrder(number=0, verb=verb, by="", now=now)]
-    if verb is Verb.SKIP:
+    definition = law.definition
+    if definition is None:
+        pass  # what is about one step is refused whatever the step
+    elif verb is Verb.SKIP:
         asks = [m.TakeOrder(number=0, verb=verb, by="", now=now, step=name) for name in definition.by_name]
     elif verb is Verb.SETTLE:
         asks = [
@@ -225,7 +230,7 @@ def _is_allowed(definition: Definition, state: RunState, verb: Verb, now: dateti
         asks = [m.TakeOrder(number=0, verb=verb, by="", now=now, step=str(key)) for key, _ in state.open]
     elif verb is Verb.SIGNAL:
         asks = [m.TakeOrder(number=0, verb=verb, by="", now=now, signal=name) for name in definition.signals]
-    return any(refusal(definition, state, one) is None for one in asks)
+    return any(law.refusal(state, one) is None for one in asks)
 
 
 def _lock(run_id: UUID) -> SagaRun:
@@ -242,9 +247,6 @@ def _waiting(run: SagaRun) -> list[Order]:
     return stored.load_orders([run.id], {run.id: run.inbox_done})[run.id]
 
 
-def _foreseen(run: SagaRun, definition: Definition, waiting: list[Order]) -> RunState:
+def _foreseen(run: SagaRun, law: Law, waiting: list[Order]) -> RunState:
     """Return the state once the orders that wait in the inbox are applied."""
-    state = stored.load_one(run)
-    for order in waiting:
-        state = decide(definition, state, stored.as_command(order, order.at)).state
-    return state
+    return law.foresee(stored.load_one(run), [stored.as_command(order, order.at) for order in waiting])

@@ -18,15 +18,16 @@ from typing import TYPE_CHECKING, TypeVar
 from django.db import DatabaseError, InterfaceError, connection, connections
 
 from sagas import wakeups
-from sagas.catalog.load import load_version
 from sagas.core.due import due_at
-from sagas.engine import lease, slot, stored
+from sagas.engine import lease, slot, stored, unread
 from sagas.engine.clock import Clock
 from sagas.engine.drive import Driver
 from sagas.engine.group import GroupCommit
 from sagas.engine.journal_thread import JournalThread
+from sagas.engine.law import law_of
 from sagas.engine.perform import LATE_MAX, Performer
 from sagas.models import Order, SagaRun
+from sagas.participants import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,10 +71,14 @@ def run_shift(
         hand_over: called in the journal's thread once the slot is free for the next
             shift, while attempts of this one may still be in flight. Not called on a stop.
 
+    Raises:
+        Exception: a module with actions cannot be imported; whatever it raised.
+
     Returns:
         How many threads are left behind in actions that have not come back. No
         thread can be stopped; the process is to end before there are too many.
     """
+    registry.discover()  # a worker whose participants cannot be imported takes no run
     clock = Clock()
     try:
         token = slot.take(group, number, clock.read())
@@ -228,12 +233,12 @@ class Pump:
         for run in runs:
             if run.id not in states:
                 continue
-            try:
-                definition = load_version(run.version_id)
-            except Exception:  # one run's trouble is not the others'; its lease ends, and it is looked at again
-                logger.exception("Version %s of run %s cannot be loaded here", run.version_id, run.id)
-                continue
-            claimed.append((run.id, tokens[run.id], definition, states[run.id], orders.get(run.id, [])))
+            token, state, asked = tokens[run.id], states[run.id], orders.get(run.id, [])
+            law = law_of(run.version_id)
+            if law.definition is None:
+                unread.leave(run, token, law.why, state, asked, now)
+            else:
+                claimed.append((run.id, token, law.definition, state, asked))
         return claimed
 
     def _take(self, driver: Driver, orders: list[Order]) -> None:

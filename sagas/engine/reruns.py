@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 from django.db import IntegrityError, transaction
 
 from sagas import wakeups
-from sagas.catalog.load import load_version
 from sagas.core.document import check_input
 from sagas.core.facts import facts_of
 from sagas.core.vocabulary import FINAL, Json
-from sagas.engine.commands import Started, find_version, insert_run
+from sagas.engine.commands import Started, find_version, insert_run, read_definition
 from sagas.engine.errors import InputInvalidError, OrderRefusedError, RevisionStaleError, RunUnknownError
 from sagas.engine.orders import allowed_orders
 from sagas.models import SagaRun
@@ -54,7 +53,7 @@ def rerun(
 
     Raises:
         RunUnknownError, RevisionStaleError, OrderRefusedError, InputInvalidError,
-        SagaUnknownError, SagaArchivedError.
+        SagaUnknownError, SagaArchivedError, SagaUnreadableError.
     """
     origin = SagaRun.objects.select_related("saga", "version").filter(id=run_id).first()
     if origin is None:
@@ -64,7 +63,7 @@ def rerun(
     if why := refusal(origin):
         raise OrderRefusedError(why, status=origin.status, allowed=allowed_orders(origin))
     version = find_version(origin.saga.name, None)
-    definition = load_version(version.id)
+    definition = read_definition(version)
     chosen = value if has_input else origin.input
     if problems := check_input(definition, chosen):
         raise InputInvalidError(tuple(problems), within="/input")

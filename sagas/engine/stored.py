@@ -121,7 +121,10 @@ def _run_state(run: SagaRun, rows: Sequence[StepRun]) -> RunState:
         steps=steps,
         open=frozenset(is_open),
         lists=lists,
-        attention=tuple(Attention(one["step"], Phase(one["phase"]), one["code"], one["item"]) for one in run.attention),
+        attention=tuple(
+            Attention(one["step"], Phase(one["phase"]), one["code"], one["item"], one.get("message", ""))
+            for one in run.attention
+        ),
         signals=tuple(Signal(**one) for one in run.signals),
         steps_total=run.steps_total,
         steps_done=run.steps_done,
@@ -187,7 +190,9 @@ def run_columns(before: RunState, after: RunState) -> dict[str, Any]:
         "is_outcome_unknown": any(one.code == OUTCOME_UNKNOWN for one in after.attention),
         "waiting_for": str(waits) if waits else "",
         "attention": [
-            {"step": one.step, "item": one.item, "phase": str(one.phase), "code": one.code} for one in after.attention
+            {"step": one.step, "item": one.item, "phase": str(one.phase), "code": one.code}
+            | ({"message": one.message} if one.message else {})
+            for one in after.attention
         ],
         "signals": [{"name": one.name, "payload": one.payload, "by": one.by} for one in after.signals],
         "reason": after.reason,

@@ -14,7 +14,6 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
-from sagas.core.document import DocumentBrokenError
 from sagas.core.vocabulary import RunStatus, Verb
 from sagas.engine import orders, reruns
 from sagas.presentation import graph, journal, offers, status, steps, strip, tiles
@@ -90,7 +89,7 @@ def run_context(detail: RunDetail, now: datetime) -> dict[str, Any]:
 def _allowed(detail: RunDetail) -> tuple[Verb, ...]:
     try:
         return orders.allowed_orders(detail.run)
-    except (DocumentBrokenError, ValueError):  # a document or a status of a later release: the page stands
+    except ValueError:  # a status of a later release: the page stands
         return ()
 
 

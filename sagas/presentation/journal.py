@@ -54,8 +54,6 @@ _TEMPLATES = {
     "compensation_failed": gettext_noop("Undoing “%(step)s” failed for good: %(message)s"),
     "turn_dropped": gettext_noop("The pivot “%(step)s” succeeded meanwhile: the run goes on forward"),
     "turned_round": gettext_noop("Undoing began, last step first"),
-    "attention_needed": gettext_noop("A person is needed for “%(step)s”"),
-    "attention_cleared": gettext_noop("A person has decided about “%(step)s”"),
     "order_refused": gettext_noop("The order “%(verb)s” of %(by)s no longer applied: %(why)s"),
     "compensation_settled": gettext_noop("“%(step)s” was undone by hand: %(reference)s"),
     "compensation_given_up": gettext_noop("Undoing “%(step)s” was given up: what it did stays"),
@@ -132,6 +130,18 @@ def _turn_template(data: Mapping[str, Any]) -> str:
         case "parent":
             return _("Undone with %(by)s, which it belongs to")
     return _("The run turns round because of “%(step)s”")
+
+
+def _needed_template(data: Mapping[str, Any]) -> str:
+    if not data.get("step"):
+        return _("A person is needed: %(message)s")
+    return _("A person is needed for “%(step)s”")
+
+
+def _cleared_template(data: Mapping[str, Any]) -> str:
+    if not data.get("step"):
+        return _("The run goes on: its version can be read")
+    return _("A person has decided about “%(step)s”")
 
 
 def _order_template(data: Mapping[str, Any]) -> str:
@@ -211,6 +221,8 @@ def _terminated_template(data: Mapping[str, Any]) -> str:
 _CHOSEN: Mapping[str, Callable[[Mapping[str, Any]], str]] = {  # those whose words depend on more than their kind
     "attempt_ended": _ended_template,
     "turn_requested": _turn_template,
+    "attention_needed": _needed_template,
+    "attention_cleared": _cleared_template,
     "order_taken": _order_template,
     "step_settled": _settled_template,
     "step_skipped": _skipped_template,

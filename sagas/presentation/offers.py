@@ -24,6 +24,7 @@ from sagas.core.vocabulary import (
     StepStatus,
     Verb,
 )
+from sagas.presentation import missing_code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,7 +98,7 @@ def offers_of(detail: RunDetail, step: StepDetail) -> tuple[Offer, ...]:
 
 def applies(detail: RunDetail, step: StepDetail, verb: Verb, phase: Phase = Phase.ACTION) -> bool:
     """Whether an order about one half of one step seems to apply."""
-    if detail.run.status in _FINAL:
+    if detail.run.status in _FINAL or missing_code.is_of_version(detail):
         return False
     is_undo = phase is Phase.COMPENSATION
     match verb:
@@ -152,7 +153,7 @@ def is_unsettled(attempts: Sequence[Attempt]) -> bool:
 
 def _needs_person(detail: RunDetail, step: StepDetail, phase: Phase) -> bool:
     name, _bracket, item = step.key.partition("[")
-    number = int(item[:-1]) if item else NO_ITEM
+    number = int(item[:-1]) if item[:-1].isdecimal() else NO_ITEM
     return any(
         (one.get("step"), one.get("item", NO_ITEM), one.get("phase")) == (name, number, phase.value)
         for one in detail.run.attention or ()

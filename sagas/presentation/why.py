@@ -8,7 +8,6 @@ parameters are filled in last, so that they can be translated.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from sagas.core.vocabulary import CompensationStatus, Direction, Phase, RunStatus, StepStatus
-from sagas.presentation import clauses
+from sagas.presentation import clauses, missing_code
+from sagas.presentation.answer import Help, Why, help_about
 from sagas.presentation.format import duration
 from sagas.presentation.sentence import Age, Left, Sentence, listed, message_in, say
 from sagas.presentation.status import Tone
@@ -27,30 +27,6 @@ if TYPE_CHECKING:
 
 ENGINE_SILENT = timedelta(seconds=15)
 UNEXPLAINED = timedelta(seconds=60)
-
-
-@dataclass(frozen=True, slots=True)
-class Help:
-    """Where to look next."""
-
-    label: str
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
-class Why:
-    """The answer: a stable code, sentences, how it looks, where to look next."""
-
-    code: str
-    sentences: tuple[Sentence, ...]
-    tone: Tone
-    icon: str
-    helps: tuple[Help, ...] = ()
-
-    @property
-    def text(self) -> str:
-        """The answer in plain words."""
-        return " ".join(str(sentence) for sentence in self.sentences)
 
 
 def why(detail: RunDetail, now: datetime) -> Why:
@@ -142,7 +118,7 @@ def _undo_failed(detail: RunDetail, _now: datetime) -> Why | None:
         say(_("Clear the cause and retry it; or undo it by hand and settle it; or give it up and let it stay.")),
         *clauses.also_paused(detail),
     )
-    return Why("compensation_failed", sentences, Tone.CRITICAL, "diamond", (_help(detail, step),))
+    return Why("compensation_failed", sentences, Tone.CRITICAL, "diamond", (help_about(detail, step),))
 
 
 def _decision(detail: RunDetail, _now: datetime) -> Why | None:
@@ -165,7 +141,7 @@ def _decision(detail: RunDetail, _now: datetime) -> Why | None:
         say(rest),
         *clauses.also_paused(detail),
     )
-    return Why("decision", sentences, Tone.CRITICAL, "diamond", (_help(detail, step),))
+    return Why("decision", sentences, Tone.CRITICAL, "diamond", (help_about(detail, step),))
 
 
 def is_engine_silent(beat: datetime | None, now: datetime) -> bool:
@@ -263,7 +239,7 @@ def _backoff(detail: RunDetail, step: StepDetail, phase: Phase, now: datetime) -
         )
     elif last is not None and last.outcome:
         sentences.append(say(_("The last try failed: %(message)s."), message=_message_of(last)))
-    return Why(code, tuple(sentences), Tone.RETRY, "triangle", (_help(detail, step),))
+    return Why(code, tuple(sentences), Tone.RETRY, "triangle", (help_about(detail, step),))
 
 
 def is_waited_for(detail: RunDetail, attempt: Attempt, now: datetime) -> bool:
@@ -313,7 +289,7 @@ def _awaiting(detail: RunDetail, now: datetime) -> Why | None:
             sentences.append(clauses.cause(detail))
     sentences += _waited_for(detail, title, attempt, now)
     tone = Tone.COMPENSATION if is_undo else Tone.PROGRESS
-    return Why(code, tuple(sentences), tone, "undo-2" if is_undo else "circle-dot", (_help(detail, step),))
+    return Why(code, tuple(sentences), tone, "undo-2" if is_undo else "circle-dot", (help_about(detail, step),))
 
 
 def _within(detail: RunDetail, now: datetime) -> Why | None:
@@ -367,6 +343,7 @@ _RULES: tuple[Rule, ...] = (
     _compensated,
     _partly,
     _terminated,
+    missing_code.why,
     _undo_failed,
     _decision,
     _engine_down,
@@ -388,12 +365,7 @@ def _message_of(attempt: Attempt) -> str:
     return message_in({"message": attempt.message, "code": attempt.code})
 
 
-def _help(detail: RunDetail, step: StepDetail) -> Help:
-    url = reverse("sagas:step-detail", args=[detail.run.id, step.key])
-    return Help(_("See every try of “%(step)s”") % {"step": step.plan.title}, url)
-
-
 def _help_step(detail: RunDetail) -> tuple[Help, ...]:
     reason = detail.run.reason if isinstance(detail.run.reason, dict) else {}
     step = next((step for step in detail.steps if step.plan.name == reason.get("step")), None)
-    return (_help(detail, step),) if step else ()
+    return (help_about(detail, step),) if step else ()

@@ -29,6 +29,7 @@ from sagas.core.orders import refusal
 from sagas.core.outcome import NOT_SENT, WORKER_LOST, Error, Failed, Outcome, Rejected, Succeeded, Unknown
 from sagas.core.state import HalfState, RunState
 from sagas.core.vocabulary import AttemptKey, Json, OutcomeKind, Phase, RunStatus, Verb, WaitingFor
+from tests.core.law_blind import BlindLook, decided
 from tests.core.law_children import misheard, reports
 from tests.invariants import Watch, resting_violations
 
@@ -178,6 +179,7 @@ class Allowance:
     signals: int = 0
     answers: int = 0  # of a person who was asked
     undos: int = 0  # of a completed run, by the run it belongs to
+    blind: int = 0  # looks of a worker that cannot read the version
 
 
 Move = tuple[m.Command, Allowance]
@@ -198,7 +200,7 @@ def must(definition: Definition, state: RunState, left: Allowance) -> list[Move]
             moves += [(m.ReportOutcome(attempt, one, T0), replace(left, losses=left.losses - 1)) for one in LOSSES]
     moves += [(report, left) for report in reports(state, T0)]
     is_due = any(state.step(key).half(phase).due_at is not None for key, phase in state.open)
-    if (is_due or state.started_at is None) and not state.is_paused:
+    if (is_due or state.started_at is None) and not state.is_paused and not state.is_unreadable:
         moves.append((m.Look(T0), left))
     return moves
 
@@ -221,6 +223,8 @@ def may(definition: Definition, state: RunState, left: Allowance) -> list[Move]:
         moves += [
             (order, fewer) for order in decisions(definition, number) if refusal(definition, state, order) is None
         ]
+    if left.blind:
+        moves.append((BlindLook(T0), replace(left, blind=left.blind - 1)))
     if left.signals:
         signal = m.TakeOrder(number, Verb.SIGNAL, "bank", T0, signal="go", arguments={"paid": True})
         moves.append((signal, replace(left, signals=left.signals - 1)))
@@ -308,7 +312,7 @@ def explore(definition: Definition, allowance: Allowance = Allowance()) -> Explo
             _hold(["L1 the run is not final and nothing will ever move it"], journal)
         runs = 0 if moves else 1
         for command, after in moves + ([] if state.status.is_final else may(definition, state, left)):
-            decision = decide(definition, state, command)
+            decision = decided(definition, state, command)
             told = (*journal, *((event, command.now) for event in decision.events))
             watched = watch.copy()
             _hold([sentence for event in decision.events for sentence in watched.see(event)], told)

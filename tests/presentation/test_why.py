@@ -39,6 +39,16 @@ def say(tell, now=None):
         (f.paused, "paused_run", ["Paused by ana: the warehouse is closed.", "until somebody resumes it"]),
         (f.undo_failed, "compensation_failed", ["and retry it; or undo it by hand and settle it; or give it up"]),
         (f.asking, "decision", ["Nobody can say whether “Update inventory” happened", "settle it; or retry it"]),
+        (
+            f.unreadable,
+            "version_unreadable",
+            ["Version 1 cannot be carried out: The code that is here", "`later` is not a key of a step.", "then retry"],
+        ),
+        (
+            f.action_missing,
+            "action_not_registered",
+            ["“Update inventory” cannot be carried out: No installed app registers", "then retry"],
+        ),
         (f.failed_past_pivot, "decision", ["no such address.", "retry it; or do it by hand and settle it; or skip it"]),
         (f.skipped, "completed", ["2 of 3 steps succeeded.", "“Create shipment” was skipped by a person."]),
         (f.settled, "compensated", ["“Update inventory” was undone.", "“Process payment” was undone by hand."]),
