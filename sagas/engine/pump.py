@@ -12,6 +12,7 @@ import asyncio
 import logging
 import threading
 import time
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
@@ -313,7 +314,8 @@ class Pump:
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
         def heard() -> None:
-            loop.call_soon_threadsafe(self._bell.set)
+            with suppress(RuntimeError):  # the shift is over, and its loop with it
+                loop.call_soon_threadsafe(self._bell.set)
 
         while not self._is_over.is_set():
             try:

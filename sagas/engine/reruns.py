@@ -14,7 +14,7 @@ from sagas.core.vocabulary import FINAL, Json
 from sagas.engine.commands import Started, find_version, insert_run, read_definition
 from sagas.engine.errors import InputInvalidError, OrderRefusedError, RevisionStaleError, RunUnknownError
 from sagas.engine.orders import allowed_orders
-from sagas.models import SagaRun
+from sagas.models import Saga, SagaRun
 from sagas.models.identity import uuid7
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sagas.core.facts import Facts
     from sagas.models import SagaVersion
 
-TRIES_MAX = 5  # of a start key: each loss means that somebody else ran the same key again this moment
+TRIES_MAX = 5  # of a start key: each loss means that a start has brought that very key this moment
 _NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 
 
@@ -91,6 +91,7 @@ def _insert(
 def _try(
     origin: SagaRun, version: SagaVersion, definition: Definition, new_id: UUID, value: Json, facts: Facts, by: str
 ) -> SagaRun:
+    Saga.objects.select_for_update(no_key=True).get(id=origin.saga_id)  # reruns come one after the other
     run = insert_run(
         version, definition, new_id, value, facts, by, rerun_of=origin.id, start_key=_next_start_key(origin)
     )
