@@ -153,7 +153,8 @@ class Ends(Lists):
         return [f"S1 {self.ended} with {name_of(half)} in flight" for half in sorted({*self.in_flight, *self.waiting})]
 
     def _not_in_flight(self, half: HalfKey) -> list[str]:
-        return [f"S4 {name_of(half)} ended with an attempt in flight"] if half in self.in_flight else []
+        is_asked = half[1] is Phase.ACTION and (half[0], Phase.PROBE) in self.in_flight
+        return [f"S4 {name_of(half)} ended with an attempt in flight"] if half in self.in_flight or is_asked else []
 
     def _is_undone(self, key: StepKey) -> bool:
         return (key, Phase.COMPENSATION) in self.succeeded or key in self.settled

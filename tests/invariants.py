@@ -18,6 +18,7 @@ from sagas.core.evolve import replay
 from sagas.core.state import RunState
 from sagas.core.vocabulary import CompensationStatus, OutcomeKind, Phase, StepKey, StepStatus
 from tests.ends import HalfKey, name_of
+from tests.probes import Probes
 from tests.waits import Waits
 
 Entry: TypeAlias = tuple[int, m.Event, datetime]  # sequence, event, at
@@ -74,7 +75,7 @@ def resting_violations(definition: Definition, state: RunState) -> list[str]:
     return found
 
 
-class Watch(Waits):
+class Watch(Waits, Probes):
     """What the journal has said so far about one run. `see` takes the next entry and returns the sentences."""
 
     def __init__(self, definition: Definition) -> None:
@@ -101,6 +102,9 @@ class Watch(Waits):
         self.kept: tuple[str, ...] = ()  # names of signals that no step has taken yet
         self.listed: dict[str, int] = {}  # how many items a list has, by step
         self.joined: set[str] = set()  # lists of which nothing is under way
+        self.asked: dict[StepKey, int] = {}  # tries of the probe about the last unknown outcome
+        self.losses: dict[HalfKey, int] = {}  # in a row, that ended their worker
+        self.last_unknown: set[HalfKey] = set()  # actions whose last attempt ended unknown, and no probe settled it
 
     def copy(self) -> Watch:
         """Return a watch that goes on from here on its own."""
@@ -137,22 +141,24 @@ class Watch(Waits):
         match event:
             case m.AttemptStarted(phase=Phase.COMPENSATION):
                 return self._compensation_starts(event) + self._attempt_starts(event)
+            case m.AttemptStarted(phase=Phase.PROBE):
+                return self.probe_starts(event) + self._attempt_starts(event)
             case m.AttemptStarted():
-                return self.action_starts(event) + self._attempt_starts(event)
+                return self.action_starts(event) + self.action_is_due(event) + self._attempt_starts(event)
             case m.AttemptAccepted():
                 half = (StepKey(event.step, event.item), event.phase)
                 is_wrong = self.in_flight.get(half) != event.number
                 return [f"S4 {name_of(half)} attempt {event.number} was accepted, but was not in flight"] * is_wrong
             case m.AttemptEnded():
-                return self._attempt_ends(event)
+                return self.probe_ends(event) if event.phase is Phase.PROBE else self._attempt_ends(event)
             case m.StepFailed():
                 return self.wait_fails(event) + self._half_fails(event, Phase.ACTION)
             case m.CompensationFailed():
                 return self._half_fails(event, Phase.COMPENSATION)
             case m.StepInDoubt():
-                return self._falls_in_doubt(event)
+                return self.doubt_is_due(event) + self._falls_in_doubt(event)
             case m.EditionStarted():
-                return self._edition_starts(event)
+                return self.edition_of_probe(event) + self._edition_starts(event)
         return []
 
     def _see_turn(self, event: m.Event) -> list[str]:
@@ -205,6 +211,7 @@ class Watch(Waits):
                     found.append(f"S4 the state and the journal count {name_of(half)} differently")
                 if is_told != (half in self.succeeded):
                     found.append(f"S4 the state and the journal disagree on the {half[1]} of {key}")
+            found += self.probe_unlike(key, told)
         if bool(self.ended) != state.status.is_final:
             found.append(f"S4 the run is {state.status}, but its journal says {self.ended or 'that it has not ended'}")
         return found + self.unlike_lists(state)
@@ -220,13 +227,14 @@ class Watch(Waits):
             found.append(f"S4 {name_of(half)} attempt {event.number} starts while another is in flight")
         if event.number != self.numbers.get(half, 0) + 1:
             found.append(f"S4 {name_of(half)} attempt {event.number} follows {self.numbers.get(half, 0)}")
-        if event.edition != self.editions.get(half, 1):
+        keyed = (half[0], Phase.ACTION) if event.phase is Phase.PROBE else half  # a probe has no key of its own
+        if event.edition != self.editions.get(keyed, 1):
             found.append(f"S4 {name_of(half)} starts in edition {event.edition} that nobody began")
-        if (half, event.edition) in self.closed or half in self.succeeded:
+        if (keyed, event.edition) in self.closed or keyed in self.succeeded:
             found.append(f"S4 {name_of(half)} starts again under a key that had its definite end")
         self.in_flight[half] = event.number
         self.numbers[half] = event.number
-        self.failed.discard(half)
+        self.failed.discard(keyed)
         if event.phase is not Phase.COMPENSATION:
             self.in_doubt.discard(half[0])
         return found
@@ -257,7 +265,7 @@ class Watch(Waits):
             if one != key and (one, Phase.ACTION) in self.in_flight
         ]
         for other in (key, *(run for name in self.followers[event.step] for run in self.runs_of(name))):
-            if (other, Phase.ACTION) in self.in_flight:
+            if {(other, Phase.ACTION), (other, Phase.PROBE)} & self.in_flight.keys():
                 found.append(f"S3 the compensation of {key} starts while the action of {other} is in flight")
             if other == key:
                 continue
@@ -272,6 +280,7 @@ class Watch(Waits):
         if self.in_flight.get(half) != event.number:
             return [f"S4 {name_of(half)} attempt {event.number} ended, but was not in flight"]
         del self.in_flight[half]
+        self.note_loss(half, event)
         if event.outcome is OutcomeKind.UNKNOWN:
             self.unsettled.add(half)
         elif event.settles:

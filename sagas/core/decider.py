@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sagas.core import arrivals, backward, children, forward, items, orders
+from sagas.core import arrivals, backward, children, forward, items, orders, probe_answers, probing
 from sagas.core import messages as m
 from sagas.core.draft import Draft
 from sagas.core.outcome import Failed, Outcome, Rejected, Succeeded, Unknown
@@ -61,11 +61,12 @@ def _look(draft: Draft) -> None:
     is_past = state.deadline_at is not None and draft.now >= state.deadline_at
     if is_past and not state.is_overdue and state.direction is Direction.FORWARD:
         draft.emit(m.DeadlinePassed())
-    if draft.state.is_turning or draft.state.is_paused:
+    if draft.state.is_paused:
         return
     for key, phase in sorted(draft.state.open):
         half = draft.step(key).half(phase)
-        if half.due_at is not None and half.due_at <= draft.now and not half.is_out:
+        is_held = draft.state.is_turning and phase is not Phase.PROBE  # asking is a part of draining
+        if half.due_at is not None and half.due_at <= draft.now and not half.is_out and not is_held:
             _go_on(draft, key, phase)
 
 
@@ -75,6 +76,8 @@ def _go_on(draft: Draft, key: StepKey, phase: Phase) -> None:
         arrivals.time_is_up(draft, key)
     elif phase is Phase.COMPENSATION:
         backward.start(draft, key)
+    elif phase is Phase.PROBE:
+        probing.start(draft, key)
     else:
         forward.start(draft, key)
 
@@ -87,6 +90,8 @@ def _report(draft: Draft, attempt: AttemptKey, outcome: Outcome) -> None:
     draft.emit(_ended(draft, attempt, outcome))
     if attempt.phase is Phase.COMPENSATION:
         backward.after_attempt(draft, key, outcome)
+    elif attempt.phase is Phase.PROBE:
+        probe_answers.after_attempt(draft, key, outcome)
     else:
         forward.after_attempt(draft, key, outcome, was_unsettled=half.is_unsettled)
 
@@ -124,13 +129,16 @@ def _ended(draft: Draft, attempt: AttemptKey, outcome: Outcome) -> m.AttemptEnde
     match outcome:
         case Succeeded():
             step = draft.definition.by_name[attempt.step]
-            is_pivot = attempt.phase is Phase.ACTION and (step.is_pivot or (outcome.passes_pivot and step.undoes_child))
+            is_pivot = step.is_pivot or (outcome.passes_pivot and step.undoes_child)
+            is_pivot &= attempt.phase is not Phase.COMPENSATION
             return m.AttemptEnded(
                 **common, outcome=outcome.kind, output=outcome.output, settles=True, passes_pivot=is_pivot
             )
         case Rejected():
             settles, is_counted = outcome.is_explicit, True
-        case Failed() | Unknown():
+        case Failed():
+            settles, is_counted = outcome.settles, outcome.is_counted
+        case Unknown():
             settles, is_counted = False, outcome.is_counted
     error = outcome.error
     return m.AttemptEnded(

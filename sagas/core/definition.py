@@ -128,11 +128,12 @@ class Step:
     wait: Wait | None = None
     for_each: Template | None = None  # gives the list; then all else is said of each of its items
     max_parallel: int = MAX_PARALLEL  # items at once, in either direction
+    probe: Half | None = None  # asks whether the action happened, with the action's own arguments
 
     @property
     def halves(self) -> tuple[Half, ...]:
         """What a worker may have to call."""
-        return tuple(half for half in (self.action, self.compensation) if half is not None)
+        return tuple(half for half in (self.action, self.compensation, self.probe) if half is not None)
 
     @property
     def is_sub_saga(self) -> bool:

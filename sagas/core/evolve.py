@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sagas.core import evolve_items, evolve_waits
+from sagas.core import evolve_items, evolve_probes, evolve_waits
 from sagas.core import messages as m
 from sagas.core.outcome import WORKER_LOST
 from sagas.core.state import Attention, HalfState, RunState, StepState
@@ -64,9 +64,11 @@ def _status(state: RunState) -> RunStatus:
 
 
 def _set_half(step: StepState, phase: Phase, half: HalfState, **changes: Any) -> StepState:
+    if phase is Phase.ACTION:
+        return replace(step, action=half, **changes)
     if phase is Phase.COMPENSATION:
         return replace(step, compensation=half, **changes)
-    return replace(step, action=half, **changes)
+    return replace(step, probe=half, **changes)
 
 
 def _run_started(state: RunState, event: m.RunStarted, at: datetime) -> None:
@@ -102,16 +104,21 @@ def _attempt_started(state: RunState, event: m.AttemptStarted, at: datetime) -> 
     )
     if event.phase is Phase.COMPENSATION:
         step = _set_half(step, event.phase, half, compensation_status=CompensationStatus.RUNNING)
+        state.open |= {(key, event.phase)}
     else:
         step = _set_half(
             step, event.phase, half, status=StepStatus.RUNNING, started_at=step.started_at or at, ended_at=None
         )
+        step = evolve_probes.begun_anew(step) if event.phase is Phase.ACTION else step
+        evolve_probes.take_place(state, key, event.phase)
     state.steps[key] = step
-    state.open |= {(key, event.phase)}
     state.started_at = state.started_at or at
 
 
 def _attempt_ended(state: RunState, event: m.AttemptEnded, at: datetime) -> None:
+    if event.phase is Phase.PROBE:
+        evolve_probes.probe_ended(state, event, at)
+        return
     key = StepKey(event.step, event.item)
     step = state.step(key)
     half = step.half(event.phase)
@@ -165,6 +172,7 @@ def _retry_scheduled(state: RunState, event: m.RetryScheduled, _at: datetime) ->
         state.steps[key] = _set_half(step, event.phase, half, compensation_status=CompensationStatus.RETRYING)
     else:
         state.steps[key] = _set_half(step, event.phase, half, status=StepStatus.RETRYING)
+        evolve_probes.take_place(state, key, event.phase)
 
 
 def _step_failed(state: RunState, event: m.StepFailed, at: datetime) -> None:
@@ -176,16 +184,15 @@ def _step_in_doubt(state: RunState, event: m.StepInDoubt, at: datetime) -> None:
 
 
 def _end_action(state: RunState, key: StepKey, status: StepStatus, error: Json, at: datetime) -> None:
-    step = state.step(key)
+    step = evolve_probes.rested(state.step(key))
     state.steps[key] = replace(
         step,
         status=status,
-        action=replace(step.action, due_at=None, waits_for=None),
         error=step.error or error,
         started_at=step.started_at or at,
         ended_at=at,
     )
-    state.open -= {(key, Phase.ACTION)}
+    evolve_probes.leave(state, key)
     state.started_at = state.started_at or at
 
 
@@ -258,6 +265,8 @@ def _edition_started(state: RunState, event: m.EditionStarted, _at: datetime) ->
         input=event.input if event.is_edited else half.input,
     )
     step = _set_half(step, event.phase, half)
+    if event.phase is Phase.ACTION and step.probe.number:
+        step = replace(step, probe=replace(step.probe, counted=0, lost_in_a_row=0))
     if event.phase is Phase.COMPENSATION and step.compensation_status is CompensationStatus.FAILED:
         step = replace(step, compensation_status=CompensationStatus.PENDING)
     state.steps[key] = step
@@ -265,8 +274,8 @@ def _edition_started(state: RunState, event: m.EditionStarted, _at: datetime) ->
 
 def _step_settled(state: RunState, event: m.StepSettled, at: datetime) -> None:
     key = StepKey(event.step, event.item)
-    step = state.step(key)
-    action = replace(step.action, is_unsettled=False, due_at=None)
+    step = evolve_probes.rested(state.step(key))
+    action = replace(step.action, is_unsettled=False)
     if event.outcome is not OutcomeKind.SUCCEEDED:  # a StepFailed follows
         is_undo_pending = step.compensation_status is CompensationStatus.PENDING
         compensation = CompensationStatus.NOT_NEEDED if is_undo_pending else step.compensation_status
@@ -276,7 +285,7 @@ def _step_settled(state: RunState, event: m.StepSettled, at: datetime) -> None:
     state.steps[key] = replace(
         step, status=StepStatus.SUCCEEDED, action=action, output=event.output, error=None, ended_at=at
     )
-    state.open -= {(key, Phase.ACTION)}
+    evolve_probes.leave(state, key)
     state.steps_done += 1
     state.is_past_pivot |= event.passes_pivot
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sagas.core import items, waiting
+from sagas.core import items, probing, waiting
 from sagas.core import messages as m
 from sagas.core.expressions import ExpressionError
 from sagas.core.outcome import (
@@ -19,7 +19,7 @@ from sagas.core.outcome import (
     Unknown,
 )
 from sagas.core.problem import found_text
-from sagas.core.retry import is_spent, wait_s
+from sagas.core.retry import LOST_IN_A_ROW_MAX, is_spent, wait_s
 from sagas.core.scope import Scope
 from sagas.core.vocabulary import Direction, OutcomeKind, Phase, StepKey, StepStatus
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from sagas.core.draft import Draft
     from sagas.core.state import HalfState
 
-LOST_IN_A_ROW_MAX = 5  # a step that ended its worker so often is not tried again by itself
 OUTCOME_UNKNOWN = "outcome_unknown"
 PAST_PIVOT = "failed_past_pivot"
 
@@ -107,13 +106,21 @@ def after_attempt(draft: Draft, key: StepKey, outcome: Outcome, *, was_unsettled
             doubt(draft, key, outcome.error)
         case Rejected():
             fail(draft, key, OutcomeKind.REJECTED, outcome.error)
+        case Unknown() if probing.may_ask(draft, key):
+            probing.ask(draft, key)
         case Failed() | Unknown():
-            policy = draft.half_of(key, Phase.ACTION).retry
-            half = draft.step(key).action
-            if draft.state.is_turning or not may_retry(policy, half, outcome):
-                end_by_join(draft, key, outcome.error)
-            else:
-                schedule_retry(draft, key, Phase.ACTION, policy, outcome)
+            retry_or_end(draft, key, outcome)
+
+
+def retry_or_end(draft: Draft, key: StepKey, outcome: Failed | Unknown) -> None:
+    """The action is tried again by its policy, but not while attempts are drained; else the step ends."""
+    policy = draft.half_of(key, Phase.ACTION).retry
+    step = draft.step(key)
+    is_deadly = step.losses >= LOST_IN_A_ROW_MAX
+    if draft.state.is_turning or is_deadly or not may_retry(policy, step.action, outcome):
+        end_by_join(draft, key, outcome.error)
+    else:
+        schedule_retry(draft, key, Phase.ACTION, policy, outcome)
 
 
 def after_success(draft: Draft, key: StepKey) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sagas.core import arrivals, backward, children, forward, items, settling, waiting
+from sagas.core import arrivals, backward, children, forward, items, probing, settling, waiting
 from sagas.core import messages as m
 from sagas.core.outcome import TERMINATED
 from sagas.core.vocabulary import Direction, OutcomeKind, Phase, StepKey, StepStatus, Verb
@@ -135,7 +135,7 @@ def _retry_refusal(definition: Definition, state: RunState, order: m.TakeOrder) 
             return f"Step {key} makes a list of items: it has no input to edit."
         if phase is Phase.ACTION and definition.by_name[key.step].action is None:
             return f"Step {key} waits and calls nobody: it has no input to edit."
-        if state.step(key).half(phase).is_unsettled:
+        if phase is Phase.PROBE or state.step(key).half(phase).is_unsettled:
             return "The outcome of an earlier attempt is unknown: its input cannot be edited before that is settled."
     return None
 
@@ -186,7 +186,9 @@ def _retry(draft: Draft, target: Target, order: m.TakeOrder) -> None:
         )
     if needs_person:
         draft.emit(m.AttentionCleared(step=key.step, item=key.item, phase=phase))
-    if phase is not Phase.COMPENSATION:
+    if phase is Phase.PROBE or (phase is Phase.ACTION and half.is_unsettled and probing.may_ask(draft, key)):
+        probing.start(draft, key)
+    elif phase is Phase.ACTION:
         forward.start(draft, key)
     elif needs_person:
         draft.undo_candidates.add(key)  # pending again: it starts as soon as nothing after it is being undone
@@ -216,7 +218,7 @@ def _terminate(draft: Draft, order: m.TakeOrder) -> None:
                 )
             )
         said: dict[str, Any] = {"step": key.step, "item": key.item, "code": TERMINATED, "message": message}
-        is_unsettled = draft.step(key).half(phase).is_unsettled
+        is_unsettled = draft.step(key).half(Phase.ACTION if phase is Phase.PROBE else phase).is_unsettled
         outcome = OutcomeKind.UNKNOWN if is_unsettled else OutcomeKind.FAILED
         if phase is Phase.COMPENSATION:
             draft.emit(m.CompensationFailed(**said, outcome=outcome))

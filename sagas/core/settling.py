@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sagas.core import backward, forward, items
+from sagas.core import backward, forward, items, probing
 from sagas.core import messages as m
 from sagas.core.outcome import Error
 from sagas.core.vocabulary import (
@@ -116,7 +116,8 @@ def settle_refusal(definition: Definition, state: RunState, order: m.TakeOrder) 
     step = state.step(key)
     if step.compensation_status not in _NOT_UNDONE_YET or not step.compensation.is_fresh:
         return f"Step {key} is being undone: what became of its action cannot be changed any more."
-    if step.status is StepStatus.IN_DOUBT or (step.status is StepStatus.RETRYING and step.action.is_unsettled):
+    is_between = step.status is StepStatus.RETRYING and step.action.is_unsettled
+    if step.status is StepStatus.IN_DOUBT or is_between or step.is_probing:
         return None
     if step.status is StepStatus.FAILED and _needs_person(state, key, Phase.ACTION):
         return None if order.outcome is OutcomeKind.SUCCEEDED else f"Step {key} has failed: that is known already."
@@ -141,6 +142,7 @@ def settle(draft: Draft, order: m.TakeOrder) -> None:
         backward.consider_earlier(draft, key)
         return
     has_happened = order.outcome is OutcomeKind.SUCCEEDED
+    probing.call_off(draft, key)
     draft.emit(
         m.StepSettled(
             step=key.step,

@@ -25,11 +25,11 @@ from sagas.core.vocabulary import (
 
 @dataclass(frozen=True, slots=True)
 class HalfState:
-    """What the engine remembers of one half (action or compensation) of a step run."""
+    """What the engine remembers of one half of a step run: its action, its compensation, or its probe."""
 
     number: int = 0  # of the last attempt started; 0: none yet
     edition: int = 1
-    counted: int = 0  # attempts that used up the policy's budget, since the edition or the last retry order
+    counted: int = 0  # attempts that used up the budget, since the edition or the last retry order (or: question)
     lost_in_a_row: int = 0  # attempts in a row that ended with their worker
     is_awaiting: bool = False  # an attempt is in flight
     is_atomic: bool = False  # ... and it ends in the same transaction as its entry
@@ -64,12 +64,13 @@ UNTRIED = HalfState()
 
 @dataclass(frozen=True, slots=True)
 class StepState:
-    """One step run: both statuses and both halves."""
+    """One step run: both statuses, both halves, and the probe that may be asked about the action."""
 
     status: StepStatus = StepStatus.PENDING
     compensation_status: CompensationStatus = CompensationStatus.NONE
     action: HalfState = UNTRIED
     compensation: HalfState = UNTRIED
+    probe: HalfState = UNTRIED
     output: Json = None
     error: Json = None  # {code, message, details?} of the last attempt that did not succeed
     started_at: datetime | None = None
@@ -77,7 +78,19 @@ class StepState:
 
     def half(self, phase: Phase) -> HalfState:
         """The half that `phase` is about."""
-        return self.compensation if phase is Phase.COMPENSATION else self.action
+        if phase is Phase.ACTION:
+            return self.action
+        return self.compensation if phase is Phase.COMPENSATION else self.probe
+
+    @property
+    def is_probing(self) -> bool:
+        """Whether the probe is being asked about the action, or is to be asked again."""
+        return self.probe.is_awaiting or self.probe.due_at is not None
+
+    @property
+    def losses(self) -> int:
+        """How often in a row the step, by its action or its probe, ended its worker."""
+        return self.action.lost_in_a_row + self.probe.lost_in_a_row
 
 
 UNTOUCHED = StepState()
@@ -134,7 +147,7 @@ class RunState:
     depth: int = 0
     reason: Json = None
     steps: dict[StepKey, StepState] = field(default_factory=dict)
-    open: frozenset[tuple[StepKey, Phase]] = frozenset()  # halves that are running, waiting or retrying
+    open: frozenset[tuple[StepKey, Phase]] = frozenset()  # running, waiting or retrying; a probe in its action's place
     lists: dict[str, ListState] = field(default_factory=dict)  # by step, once its list is known
     attention: tuple[Attention, ...] = ()
     signals: tuple[Signal, ...] = ()  # not taken yet, oldest first

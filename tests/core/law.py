@@ -25,8 +25,9 @@ from sagas.core.definition import (
 from sagas.core.due import due_at
 from sagas.core.evolve import evolve, replay
 from sagas.core.expressions import ExpressionError
+from sagas.core.limits import PROBE_TRIES_MAX
 from sagas.core.orders import refusal
-from sagas.core.outcome import NOT_SENT, WORKER_LOST, Error, Failed, Outcome, Rejected, Succeeded, Unknown
+from sagas.core.outcome import NOT_DONE, NOT_SENT, WORKER_LOST, Error, Failed, Outcome, Rejected, Succeeded, Unknown
 from sagas.core.state import HalfState, RunState
 from sagas.core.vocabulary import AttemptKey, Json, OutcomeKind, Phase, RunStatus, Verb, WaitingFor
 from tests.core.law_blind import BlindLook, decided
@@ -72,7 +73,9 @@ def half(attempts: int | None, *, is_broken: bool = False) -> Half:
 
 
 def step(position: int, kind: str, attempts: int | None, after: tuple[str, ...]) -> Step:
+    """Return a step of one kind; a small letter is the kind with a probe."""
     name = f"s{position}"
+    has_probe, kind = kind.islower(), kind.upper()
     has_compensation = kind in {COMPENSATED, NO_INPUT, NO_UNDO_INPUT}
     wait = WAITS.get(kind)
     if kind == CHILD:
@@ -87,6 +90,7 @@ def step(position: int, kind: str, attempts: int | None, after: tuple[str, ...])
         after=after,
         is_pivot=kind in {PIVOT, "Q"},
         wait=wait,
+        probe=half(PROBE_TRIES_MAX) if has_probe else None,
     )
 
 
@@ -161,6 +165,7 @@ ANSWERS: tuple[Outcome, ...] = (
     Unknown(Error("unknown", "unknown")),
 )
 NOT_STARTED = Failed(Error("child_not_started", "no such saga"), is_retriable=False)
+NEVER_HAPPENED = Failed(Error(NOT_DONE, "not done"), settles=True)  # only a probe says so
 LOSSES: tuple[Outcome, ...] = (
     Unknown(Error(WORKER_LOST, "lost"), is_counted=False),
     Failed(Error(NOT_SENT, "not sent"), is_counted=False),
@@ -195,7 +200,8 @@ def must(definition: Definition, state: RunState, left: Allowance) -> list[Move]
             if left.losses:
                 moves.append((m.ReportOutcome(attempt, LOSSES[0], T0), replace(left, losses=left.losses - 1)))
             continue
-        moves += [(m.ReportOutcome(attempt, outcome, T0), left) for outcome in ANSWERS]
+        answers = (*ANSWERS, NEVER_HAPPENED) if phase is Phase.PROBE else ANSWERS
+        moves += [(m.ReportOutcome(attempt, outcome, T0), left) for outcome in answers]
         if left.losses:
             moves += [(m.ReportOutcome(attempt, one, T0), replace(left, losses=left.losses - 1)) for one in LOSSES]
     moves += [(report, left) for report in reports(state, T0)]
@@ -348,7 +354,7 @@ def _essence(state: RunState) -> object:
         state.attention,
         tuple(one.name for one in state.signals),
         frozenset(
-            (key, run.status, run.compensation_status, _half_essence(run.action), _half_essence(run.compensation))
+            (key, run.status, run.compensation_status, *map(_half_essence, (run.action, run.compensation, run.probe)))
             for key, run in state.steps.items()
         ),
     )

@@ -181,7 +181,7 @@ def test_any_text_is_a_document_or_gets_sentences(text):
 
 
 def test_the_examples_have_no_problems():
-    found = sorted(EXAMPLES.glob("**/*.yaml"))
+    found = sorted(EXAMPLES.glob("shop/*.yaml"))
     assert found
     for path in found:
         assert check_source(path.read_text(), {}).problems == (), path
