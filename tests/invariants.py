@@ -139,12 +139,9 @@ class Watch(Waits, Probes):
 
     def _see_attempt(self, event: m.Event) -> list[str]:
         match event:
-            case m.AttemptStarted(phase=Phase.COMPENSATION):
-                return self._compensation_starts(event) + self._attempt_starts(event)
-            case m.AttemptStarted(phase=Phase.PROBE):
-                return self.probe_starts(event) + self._attempt_starts(event)
             case m.AttemptStarted():
-                return self.action_starts(event) + self.action_is_due(event) + self._attempt_starts(event)
+                judges = {Phase.COMPENSATION: self._compensation_starts, Phase.PROBE: self.probe_starts}
+                return judges.get(event.phase, self._action_attempt_starts)(event) + self._attempt_starts(event)
             case m.AttemptAccepted():
                 half = (StepKey(event.step, event.item), event.phase)
                 is_wrong = self.in_flight.get(half) != event.number
@@ -249,6 +246,9 @@ class Watch(Waits, Probes):
         if self.is_turning or self.is_backward:
             found.append(f"S3 the action of {event.step} starts after the turn was requested")
         return found
+
+    def _action_attempt_starts(self, event: m.AttemptStarted) -> list[str]:
+        return self.action_starts(event) + self.action_is_due(event)
 
     def _compensation_starts(self, event: m.AttemptStarted) -> list[str]:
         found = []

@@ -142,7 +142,7 @@ def _step() -> Schema:
             wait_form.APPROVAL_KEYS,
         ),
         "run": _pattern(steps.SAGA_NAME),
-        "probe": _action(),
+        "probe": _probe(),
         "redact": {"type": "array", "items": {"type": "string"}},
     }
     return {
@@ -179,7 +179,26 @@ def _compensation() -> Schema:
 
 def _action() -> Schema:
     name = _pattern(steps.ACTION_NAME)
-    http = _mapping(
+    command = _mapping(
+        {"service": {"type": "string"}, "name": {"type": "string"}},
+        words.COMMAND,
+        words.COMMAND,
+        required=("service", "name"),
+    )
+    shapes = {"python": name, "http": _http(), "command": command}
+    form = _mapping(shapes, words.ACTION, steps.ACTION_KEYS, steps.ACTION_KEYS_LATER)
+    return {"anyOf": [name, {**form, "minProperties": 1, "maxProperties": 1}]}
+
+
+def _probe() -> Schema:
+    shapes = {"python": _pattern(steps.ACTION_NAME), "http": _http()}
+    said = {key: words.ACTION[key] for key in shapes}
+    form = _mapping(shapes, said, steps.PROBE_KEYS, steps.PROBE_KEYS_LATER)
+    return {**form, "minProperties": 1, "maxProperties": 1}
+
+
+def _http() -> Schema:
+    return _mapping(
         {
             "service": {"type": "string"},
             "method": {"type": "string"},
@@ -193,15 +212,6 @@ def _action() -> Schema:
         words.HTTP,
         required=("service",),
     )
-    command = _mapping(
-        {"service": {"type": "string"}, "name": {"type": "string"}},
-        words.COMMAND,
-        words.COMMAND,
-        required=("service", "name"),
-    )
-    shapes = {"python": name, "http": http, "command": command}
-    form = _mapping(shapes, words.ACTION, steps.ACTION_KEYS, steps.ACTION_KEYS_LATER)
-    return {"anyOf": [name, {**form, "minProperties": 1, "maxProperties": 1}]}
 
 
 def _retry(base: RetryPolicy | None = None) -> Schema:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sagas.core import evolve_items, evolve_probes, evolve_waits
+from sagas.core import evolve_ends, evolve_items, evolve_probes, evolve_waits
 from sagas.core import messages as m
 from sagas.core.outcome import WORKER_LOST
 from sagas.core.state import Attention, HalfState, RunState, StepState
@@ -325,38 +325,6 @@ def _deadline_passed(state: RunState, _event: m.DeadlinePassed, _at: datetime) -
     state.is_overdue = True
 
 
-def _run_completed(state: RunState, event: m.RunCompleted, at: datetime) -> None:
-    state.status = RunStatus.COMPLETED
-    state.output = event.output
-    state.finished_at = at
-    if event.output_error:
-        state.reason = {"cause": "output", "message": event.output_error}
-
-
-def _run_reopened(state: RunState, _event: m.RunReopened, _at: datetime) -> None:
-    state.status = RunStatus.RUNNING
-    state.finished_at = None
-
-
-def _run_compensated(state: RunState, _event: m.RunCompensated, at: datetime) -> None:
-    state.status = RunStatus.COMPENSATED
-    state.finished_at = at
-
-
-def _run_partially_compensated(state: RunState, _event: m.RunPartiallyCompensated, at: datetime) -> None:
-    state.status = RunStatus.PARTIALLY_COMPENSATED
-    state.finished_at = at
-
-
-def _run_terminated(state: RunState, event: m.RunTerminated, at: datetime) -> None:
-    state.status = RunStatus.TERMINATED
-    state.is_turning = False
-    state.attention = ()
-    state.reason = {"cause": "terminate", "by": event.by, "message": event.message}
-    state.started_at = state.started_at or at
-    state.finished_at = at
-
-
 _REVISING = (
     m.RunStarted,
     m.OrderTaken,
@@ -396,9 +364,9 @@ _APPLY: dict[type, Callable[[RunState, Any, datetime], None]] = {
     m.RunPaused: _run_paused,
     m.RunResumed: _run_resumed,
     m.DeadlinePassed: _deadline_passed,
-    m.RunCompleted: _run_completed,
-    m.RunReopened: _run_reopened,
-    m.RunCompensated: _run_compensated,
-    m.RunPartiallyCompensated: _run_partially_compensated,
-    m.RunTerminated: _run_terminated,
+    m.RunCompleted: evolve_ends.run_completed,
+    m.RunReopened: evolve_ends.run_reopened,
+    m.RunCompensated: evolve_ends.run_compensated,
+    m.RunPartiallyCompensated: evolve_ends.run_partially_compensated,
+    m.RunTerminated: evolve_ends.run_terminated,
 }

@@ -30,6 +30,7 @@ def check(definition: Definition, document: Json, actions: Mapping[str, ActionFa
     """Report what breaks a rule, then what is allowed but suspicious."""
     _pivot(definition, document, report)
     _compensations(definition, document, report)
+    _probes(definition, actions, report)
     _endless_retries(definition, document, report)
     _endless_waits(definition, report)
     _missing_outputs(definition, report, actions)
@@ -87,6 +88,23 @@ def _compensations(definition: Definition, document: Json, report: Report) -> No
                 "Give it an action that undoes it, or say `compensation: none`."
             )
             report.error(("steps", step.position, "compensation"), "compensation_missing", message)
+
+
+def _probes(definition: Definition, actions: Mapping[str, ActionFacts], report: Report) -> None:
+    for step in definition.steps:
+        if step.probe is None:
+            continue
+        name, path = step.probe.action.name, ("steps", step.position, "probe")
+        facts = actions.get(name)
+        if facts is not None and not facts.reads_only:
+            message = (
+                f"`{name}` is not registered with `reads_only=True`. A probe only looks whether the action happened: "
+                "it is asked again and again, and nothing undoes it."
+            )
+            report.error((*path, "python"), "probe_writes", message)
+        if step.action is not None and step.action.is_atomic:
+            message = f"this probe is never asked: the outcome of an atomic action such as `{step.action.action.name}` "
+            report.warning(path, "probe_unused", message + "is always known.")
 
 
 def _before_pivot(definition: Definition) -> tuple[Step, ...]:

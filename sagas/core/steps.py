@@ -10,7 +10,7 @@ from sagas.core import dag
 from sagas.core.definition import ActionFacts, Half, PythonAction, RetryPolicy, Step, SubSaga
 from sagas.core.expressions import CompiledTemplate, compile_template
 from sagas.core.fields import Fields
-from sagas.core.limits import ACTION_NAME_LENGTH_MAX, NAME_LENGTH_MAX, STEPS_MAX, TITLE_LENGTH_MAX
+from sagas.core.limits import ACTION_NAME_LENGTH_MAX, NAME_LENGTH_MAX, PROBE_TRIES_MAX, STEPS_MAX, TITLE_LENGTH_MAX
 from sagas.core.list_form import LISTS, item_names, read_list
 from sagas.core.names import Names
 from sagas.core.problem import Path, Report, found_text, hint
@@ -25,15 +25,20 @@ TIMEOUT_S = 30.0
 RETRY = RetryPolicy()
 ONCE = RetryPolicy(attempts=1)  # of a sub-saga: it does its own retrying
 COMPENSATION_RETRY = RetryPolicy(attempts=10, wait_s_max=300.0)
+PROBE_RETRY = RetryPolicy(attempts=PROBE_TRIES_MAX, wait_s_max=10.0)
 
 KINDS = ("action", "run", *WAITS)  # what a step does: exactly one of these
-STEP_KEYS = ("name", "title", *KINDS, "with", "after", "when", *LISTS, "compensation", "pivot", "timeout", "retry")
-STEP_KEYS_LATER = ("probe", "redact")
+STEP_KEYS = (
+    "name", "title", *KINDS, "with", "after", "when", *LISTS, "compensation", "pivot", "timeout", "retry", "probe",
+)  # fmt: skip
+STEP_KEYS_LATER = ("redact",)
 NOT_OF_RUN = ("timeout", "retry")  # keys that only a call of an action has
 DEFAULTS_KEYS = ("timeout", "retry", "compensation_retry")
 COMPENSATION_KEYS = ("action", "with", "timeout", "retry")
 ACTION_KEYS = ("python",)
 ACTION_KEYS_LATER = ("http", "command")
+PROBE_KEYS = ("python",)
+PROBE_KEYS_LATER = ("http",)
 
 SAGA_NAME = re.compile(rf"(?=.{{1,{NAME_LENGTH_MAX}}}$)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 STEP_NAME = re.compile(rf"[a-z][a-z0-9_]{{0,{NAME_LENGTH_MAX - 1}}}", re.ASCII)
@@ -190,6 +195,7 @@ class _StepReader:
             wait=wait,
             for_each=for_each,
             max_parallel=max_parallel,
+            probe=None if half is None or isinstance(half.action, SubSaga) else self._probe(half),
         )
 
     def _half(self, timeout_s: float) -> tuple[Half, bool]:
@@ -259,17 +265,36 @@ class _StepReader:
                 if not any(key in form for key in ACTION_KEYS_LATER):
                     form.missing("python", "an action is a name, or {python: name}.")
                 return PythonAction(""), ActionFacts()
-            fields, key, value = form, "python", form.raw("python")
-        else:
-            key = "action"
+            return self._python(form, "python", form.raw("python"), "an action")
+        return self._python(fields, "action", value, "an action")
+
+    def _python(self, fields: Fields, key: str, value: Json, what: str) -> tuple[PythonAction, ActionFacts]:
         if not isinstance(value, str) or not ACTION_NAME.fullmatch(value):
-            message = f"`{key}` must be the dotted name of an action, such as shop.process_payment; "
+            message = f"`{key}` must be the dotted name of {what}, such as shop.process_payment; "
             fields.error(key, "wrong_value", message + f"found {found_text(value)}.")
             return PythonAction(""), ActionFacts()
         if value not in self.actions:
             message = f"no action called `{value}` is registered here.{hint(value, self.actions)}"
             self.report.warning(fields.at(key), "action_unknown", message)
         return PythonAction(value), self.actions.get(value, ActionFacts())
+
+    def _probe(self, action: Half) -> Half | None:
+        value = self.fields.raw("probe")
+        if "probe" not in self.fields:
+            return None
+        if not isinstance(value, dict):
+            message = f"`probe` must be a mapping, such as {{python: shop.payment_state}}; found {found_text(value)}."
+            self.fields.error("probe", "wrong_type", message)
+            return None
+        form = Fields(
+            value, self.fields.at("probe"), self.report, what="a probe", known=PROBE_KEYS, later=PROBE_KEYS_LATER
+        )
+        if "python" not in form:
+            if "http" not in form:
+                form.missing("python", "the name of what says whether the action happened, such as shop.payment_state.")
+            return None
+        probe, _ = self._python(form, "python", form.raw("python"), "a probe")
+        return Half(probe, action.arguments, action.timeout_s, PROBE_RETRY)
 
     def _arguments(self, fields: Fields, names: Names) -> CompiledTemplate:
         value = fields.raw("with")

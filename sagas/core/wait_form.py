@@ -12,7 +12,7 @@ from sagas.core.names import Names
 from sagas.core.problem import found_text
 
 WAITS = ("sleep", "sleep_until", "wait_for", "approval")
-NOT_OF_WAITS = ("with", "timeout", "retry")  # keys that only a call of an action has
+NOT_OF_WAITS = ("with", "timeout", "retry", "probe")  # keys that only a call of an action has
 SIGNAL_KEYS = ("signal", "timeout", "on_timeout")
 APPROVAL_KEYS = ("group", "prompt", "timeout", "on_timeout")
 ON_TIMEOUT = ("fail", "continue")  # the first one is meant where nothing is said

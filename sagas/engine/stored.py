@@ -12,7 +12,7 @@ from sagas.core.codec import decode_half, encode_half
 from sagas.core.due import waiting_for
 from sagas.core.forward import OUTCOME_UNKNOWN
 from sagas.core.list_state import ListState
-from sagas.core.state import Attention, RunState, Signal, StepState
+from sagas.core.state import UNTRIED, Attention, RunState, Signal, StepState
 from sagas.core.vocabulary import (
     NO_ITEM,
     CompensationStatus,
@@ -72,6 +72,7 @@ def _step_state(row: StepRun) -> StepState:
         compensation_status=CompensationStatus(row.compensation_status),
         action=decode_half(halves.get("action", {})),
         compensation=decode_half(halves.get("compensation", {})),
+        probe=decode_half(halves.get("probe", {})),
         output=row.output,
         error=row.error,
         started_at=row.started_at,
@@ -95,7 +96,9 @@ def _lists(steps: dict[StepKey, StepState]) -> dict[str, ListState]:
 def _run_state(run: SagaRun, rows: Sequence[StepRun]) -> RunState:
     steps = {StepKey(row.step, row.item): _step_state(row) for row in rows}
     lists = _lists(steps)
-    is_open = {(key, Phase.ACTION) for key, step in steps.items() if step.status in _ACTIVE}
+    is_open = {
+        (key, Phase.PROBE if step.is_probing else Phase.ACTION) for key, step in steps.items() if step.status in _ACTIVE
+    }
     is_open |= {(key, Phase.COMPENSATION) for key, step in steps.items() if step.compensation_status in _UNDOING}
     is_open -= {(StepKey(name), phase) for name in lists for phase in (Phase.ACTION, Phase.COMPENSATION)}
     return RunState(
@@ -219,8 +222,8 @@ def _current_step(state: RunState) -> str:
 def step_columns(key: StepKey, step: StepState) -> dict[str, Any]:
     """Return the whole row of one step run, but for its run. The output of a list is in the rows of its items."""
     is_in_items = step.action.items_total is not None and step.status is StepStatus.SUCCEEDED
-    action, compensation = encode_half(step.action), encode_half(step.compensation)
-    halves = {name: half for name, half in (("action", action), ("compensation", compensation)) if half}
+    known = {"action": step.action, "compensation": step.compensation, "probe": step.probe}
+    halves = {name: data for name, half in known.items() if half is not UNTRIED and (data := encode_half(half))}
     return {
         "step": key.step,
         "item": key.item,
@@ -231,7 +234,7 @@ def step_columns(key: StepKey, step: StepState) -> dict[str, Any]:
         "output": None if is_in_items else step.output,
         "error": step.error,
         "halves": halves,
-        "next_attempt_at": step.action.due_at or step.compensation.due_at,
+        "next_attempt_at": step.action.due_at or step.compensation.due_at or step.probe.due_at,
         "started_at": step.started_at,
         "ended_at": step.ended_at,
     }

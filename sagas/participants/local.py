@@ -14,7 +14,8 @@ from sagas.core.limits import JSON_DEPTH_MAX, PAYLOAD_BYTES_MAX
 from sagas.core.outcome import ACTION_NOT_REGISTERED, TIMED_OUT, Error, Failed, Outcome, Succeeded, Unknown
 from sagas.core.outcome import Rejected as RejectedOutcome
 from sagas.core.problem import check_payload, one_line
-from sagas.participants.base import NoEffect, Rejected
+from sagas.core.vocabulary import Phase
+from sagas.participants.base import NoEffect, NotDone, Rejected
 from sagas.participants.errors import CommitUncertainError, NotAwaitedError
 
 if TYPE_CHECKING:
@@ -200,6 +201,8 @@ def _outcome_of(action: Action, call: Call, error: BaseException) -> Outcome:
             return RejectedOutcome(_stated(error))
         case NoEffect():
             return Failed(_stated(error))
+        case NotDone() if call.phase is Phase.PROBE:
+            return Failed(_stated(error), settles=True)
         case NotAwaitedError():
             return Failed(Error(NOT_AWAITED, "Nobody awaits this attempt any more; rolled back."), is_counted=False)
     logger.warning("%s failed in %s attempt %d", action.name, call.idempotency_key, call.attempt, exc_info=error)
@@ -213,7 +216,7 @@ def _outcome_of(action: Action, call: Call, error: BaseException) -> Outcome:
     return Failed(reason) if action.is_atomic or action.reads_only else Unknown(reason)
 
 
-def _stated(error: Rejected | NoEffect) -> Error:
+def _stated(error: Rejected | NoEffect | NotDone) -> Error:
     try:
         details = checked_output(error.details)
     except _OutputError:

@@ -27,9 +27,9 @@ from sagas.core.evolve import evolve, replay
 from sagas.core.expressions import ExpressionError
 from sagas.core.limits import PROBE_TRIES_MAX
 from sagas.core.orders import refusal
-from sagas.core.outcome import NOT_DONE, NOT_SENT, WORKER_LOST, Error, Failed, Outcome, Rejected, Succeeded, Unknown
 from sagas.core.state import HalfState, RunState
 from sagas.core.vocabulary import AttemptKey, Json, OutcomeKind, Phase, RunStatus, Verb, WaitingFor
+from tests.core.law_answers import ANSWERS, LOSSES, NEVER_HAPPENED, NOT_STARTED
 from tests.core.law_blind import BlindLook, decided
 from tests.core.law_children import misheard, reports
 from tests.invariants import Watch, resting_violations
@@ -156,20 +156,6 @@ def started(definition: Definition) -> tuple[RunState, m.RunStarted]:
 
 
 # ---- what can happen next ------------------------------------------------------
-
-ANSWERS: tuple[Outcome, ...] = (
-    Succeeded({"done": True}),
-    Rejected(Error("no", "no")),
-    Rejected(Error("bare", "no"), is_explicit=False),
-    Failed(Error("failed", "failed")),
-    Unknown(Error("unknown", "unknown")),
-)
-NOT_STARTED = Failed(Error("child_not_started", "no such saga"), is_retriable=False)
-NEVER_HAPPENED = Failed(Error(NOT_DONE, "not done"), settles=True)  # only a probe says so
-LOSSES: tuple[Outcome, ...] = (
-    Unknown(Error(WORKER_LOST, "lost"), is_counted=False),
-    Failed(Error(NOT_SENT, "not sent"), is_counted=False),
-)
 
 
 @dataclass(frozen=True)

@@ -61,8 +61,30 @@ WRONG = [
         "found the number 0."),
         "steps[0].retry.max (line 5, column 44): `initial` (2m) is longer than `max` (1m).",
     ]),
-    (one("    probe: {python: shop.look}\n"), [
-        "steps[0].probe (line 5, column 5): `probe` is part of the format but not built yet in this version.",
+    (one("    redact: [input]\n"), [
+        "steps[0].redact (line 5, column 5): `redact` is part of the format but not built yet in this version.",
+    ]),
+    (one("    probe: {http: {service: x}}\n"), [
+        "steps[0].probe.http (line 5, column 13): `http` is part of the format but not built yet in this version.",
+    ]),
+    (steps("  - name: wait\n    sleep: 5m\n    probe: {python: shop.look}\n"),
+     ["steps[0].probe (line 5, column 5): A step that waits has no `probe`: it calls nobody."]),
+    (one("    probe: shop.look\n"), [
+        ("steps[0].probe (line 5, column 12): `probe` must be a mapping, such as {python: shop.payment_state}; "
+        'found "shop.look".'),
+    ]),
+    (one("    probe: {}\n"), [
+        ("steps[0].probe.python (line 5, column 12): `python` is missing: the name of what says whether the action "
+        "happened, such as shop.payment_state."),
+    ]),
+    (one("    probe: {python: 3, timeout: 1s}\n"), [
+        ("steps[0].probe.python (line 5, column 21): `python` must be the dotted name of a probe, "
+        "such as shop.process_payment; found the number 3."),
+        "steps[0].probe.timeout (line 5, column 24): `timeout` is not a key of a probe. Known: `python`.",
+    ]),
+    (one("    probe: {python: shop.refund}\n"), [
+        ("steps[0].probe.python (line 5, column 21): `shop.refund` is not registered with `reads_only=True`. "
+        "A probe only looks whether the action happened: it is asked again and again, and nothing undoes it."),
     ]),
     (one("    when: 3\n"),
      [("steps[0].when (line 5, column 11): `when` must be an expression that is true or false, "

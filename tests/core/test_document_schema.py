@@ -88,6 +88,7 @@ NOT_STRUCTURAL = {
     "second_pivot": "a count over steps",
     "pivot_conditional": "a rule between keys",
     "pivot_compensated": "a rule between keys",
+    "probe_writes": "whether an action writes is known to the registry",
     "compensation_missing": "whether an action writes is known to the registry",
     "unknown_name": "what an expression means",
     "input_unknown": "what an expression means",
