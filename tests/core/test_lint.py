@@ -25,6 +25,7 @@ MORE = [
     (one("  - {name: x, action: shop.look, with: {a: '${1 +}', b: '${}', c: '${input'}}\n"), "bad_expression"),
     (one(f"    with: {json.dumps({'a': ['${1 + 1}'] * 201})}\n"), "too_many_expressions"),
     (one("    max_parallel: 3\n"), "needs_list"),
+    (steps("  - {name: x, action: shop.pay, compensation: none, probe: {python: shop.look}}\n"), "probe_unused"),
     (steps("  - {name: x, action: shop.look, pivot: true, for_each: '${input.a}'}\n"), "pivot_listed"),
     ("%YAML 1.2\n---\nsaga: a\n", "directive"),
     (one("input: {properties: {a: {$dynamicRef: '#x'}}}\n"), "rebased"),
