@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING
 
 from sagas.core import document, fields, steps, wait_form
 from sagas.core import document_words as words
+from sagas.core.definition import MAX_PARALLEL
 from sagas.core.duration import ISO, SHORT, duration_text
 from sagas.core.input_schema import INPUT_SCHEMA
 from sagas.core.limits import (
     DESCRIPTION_LENGTH_MAX,
+    ITEMS_MAX,
     LABELS_MAX,
+    PARALLEL_MAX,
     PROMPT_LENGTH_MAX,
     RETRY_ATTEMPTS_MAX,
     RETRY_FACTOR_MAX,
@@ -126,8 +129,8 @@ def _step() -> Schema:
         "pivot": {"type": "boolean"},
         "timeout": _duration(),
         "retry": _retry(),
-        "for_each": {"anyOf": [_expression(), {"type": "array"}]},
-        "max_parallel": {"type": "integer", "minimum": 1},
+        "for_each": {"anyOf": [_expression(), {"type": "array", "maxItems": ITEMS_MAX}]},
+        "max_parallel": {"type": "integer", "minimum": 1, "maximum": PARALLEL_MAX, "default": MAX_PARALLEL},
         "sleep": _duration(),
         "sleep_until": {"type": "string"},
         "wait_for": _wait(
@@ -149,6 +152,7 @@ def _step() -> Schema:
         "title": "Step",
         **_mapping(shapes, words.STEP, steps.STEP_KEYS, steps.STEP_KEYS_LATER, ("name",)),
         "oneOf": [{"required": [key]} for key in steps.KINDS],
+        "dependentRequired": {"max_parallel": ["for_each"]},
         "allOf": [_kind_without(wait_form.WAITS, wait_form.NOT_OF_WAITS), _kind_without(("run",), steps.NOT_OF_RUN)],
     }
 

@@ -72,7 +72,7 @@ def _pivot(definition: Definition, document: Json, report: Report) -> None:
             report.error(("steps", step.position, "after"), "beside_pivot", message)
         if step.name not in definition.past_pivot:
             continue
-        if "compensation" in document["steps"][step.position] and step.compensation is not None:
+        if "compensation" in _said(document, step) and step.compensation is not None:
             message = f"this compensation never runs: `{step.name}` comes after the pivot `{first.name}`."
             report.warning(("steps", step.position, "compensation"), "compensation_after_pivot", message)
 
@@ -107,6 +107,12 @@ def _probes(definition: Definition, actions: Mapping[str, ActionFacts], report: 
             report.warning(path, "probe_unused", message + "is always known.")
 
 
+def _said(document: Json, step: Step) -> dict[str, Json]:
+    """Return what the document says of a step; nothing where it is no mapping."""
+    said = document["steps"][step.position]
+    return said if isinstance(said, dict) else {}
+
+
 def _before_pivot(definition: Definition) -> tuple[Step, ...]:
     return tuple(step for step in definition.steps if not step.is_pivot and step.name not in definition.past_pivot)
 
@@ -116,7 +122,7 @@ def _endless_retries(definition: Definition, document: Json, report: Report) -> 
         return
     for step in _before_pivot(definition):
         if step.action is not None and step.action.retry.attempts is None:
-            has_own = "retry" in document["steps"][step.position]
+            has_own = "retry" in _said(document, step)
             path: Path = ("steps", step.position, "retry") if has_own else ("defaults", "retry")
             message = f"step `{step.name}` is tried for ever and the saga has no `deadline`, so it may never end."
             report.warning(path, "endless_retry", message)

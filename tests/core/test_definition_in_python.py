@@ -64,6 +64,7 @@ FULL_IN_PYTHON = saga(
         step("paid", wait_for=wait_for("confirmed", timeout="2d", on_timeout="continue")),
         step("agree", approval=approval(group="operators", prompt="Ship it?", timeout="1d", on_timeout="fail")),
         step("out", run="ship-order", with_={"id": "${input.id}"}),
+        step("each", for_each="${input.l}", max_parallel=4, action="shop.ship", with_={"a": "${item}"}),
         step("rest", sleep=timedelta(minutes=5)),
         step("day", sleep_until="${input.at}"),
     ],

@@ -145,6 +145,12 @@ WRONG = [
         ("steps[0].name (line 3, column 11): `name` must be small letters, digits and underscores, a letter first, "
         'at most 64; found "Pay now".')
     ]),
+    (steps("  - {name: a, action: shop.pay, pivot: true}\n  -\n"), [
+        "steps[1] (line 4, column 4): A step must be a mapping of keys to values; found nothing."
+    ]),
+    (one("  - 7\ndefaults: {retry: {attempts: forever}}\n"), [
+        "steps[1] (line 5, column 5): A step must be a mapping of keys to values; found the number 7."
+    ]),
     (steps("  - {name: ~, action: shop.look}\n  - {name: b, action: shop.look}\n"), [
         ("steps[0].name (line 3, column 12): `name` must be small letters, digits and underscores, a letter first, "
         "at most 64; found nothing.")

@@ -70,13 +70,12 @@ FULL = {
             "approval": {"group": "operators", "prompt": "Ship it?", "timeout": "1d", "on_timeout": "fail"},
         },
         {"name": "out", "run": "ship-order", "with": {"id": "${input.id}"}},
+        {"name": "each", "for_each": "${input.l}", "max_parallel": 4, "action": "shop.ship", "with": {"a": "${item}"}},
         {"name": "rest", "sleep": "5m"},
         {"name": "day", "sleep_until": "${input.at}"},
     ],
 }  # fmt: skip
 KEY_OF_A_STEP = {  # a step that says it, for each key that FULL does not say
-    "for_each": {"action": "shop.look", "for_each": "${input.items}"},
-    "max_parallel": {"action": "shop.look", "for_each": "${input.items}", "max_parallel": 4},
     "probe": {"action": "shop.ship", "compensation": "none", "probe": {"python": "shop.look"}},
     "redact": {"action": "shop.look", "with": {"card": "${input.card}"}, "redact": ["with.card"]},
 }
@@ -175,7 +174,9 @@ ALONE = [  # one fault each, so that nothing else can be what does not fit
     (("steps", 3, "with"), {}), (("steps", 3, "retry"), {}), (("steps", 3, "timeout"), "1s"),
     (("steps", 3, "sleep"), "1s"),
     (("steps", 4, "approval", "group"), "x" * 151), (("steps", 4, "approval", "prompt"), "x" * 2001),
-    (("steps", 4, "approval", "more"), 1), (("steps", 6, "sleep"), 5), (("steps", 7, "sleep_until"), 5),
+    (("steps", 4, "approval", "more"), 1), (("steps", 7, "sleep"), 5), (("steps", 8, "sleep_until"), 5),
+    (("steps", 6, "for_each"), "a"), (("steps", 6, "for_each"), {}), (("steps", 6, "max_parallel"), 0),
+    (("steps", 6, "max_parallel"), 101), (("steps", 0, "max_parallel"), 2),
     (("steps", 5, "run"), "Ship"), (("steps", 5, "timeout"), "1s"), (("steps", 5, "retry"), {}),
     (("steps", 1, "after"), ["pay", "pay"]), (("steps", 0, "when"), 1), (("steps", 0, "when"), "yes"),
     (("steps", 0, "compensation"), "shop.refund"), (("steps", 0, "compensation", "when"), True),
