@@ -68,6 +68,8 @@ class SimulatedStep(serializers.Serializer[Any]):
     status = shapes.word(shapes.StepStatus)
     compensation_status = shapes.word(shapes.CompensationStatus)
     is_pivot = serializers.BooleanField()
+    items_total = serializers.IntegerField(allow_null=True, help_text="of the list; null where there is none")
+    items_done = serializers.IntegerField(allow_null=True, help_text="that succeeded or were skipped")
     attempts_made = serializers.IntegerField()
     compensation_attempts_made = serializers.IntegerField()
     error = shapes.Anything(help_text="{code, message} of the last failure")

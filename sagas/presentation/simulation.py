@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sagas.core.failure_matrix import Case
 from sagas.core.simulation import SimulatedStatus, Why
+from sagas.core.vocabulary import NO_ITEM, StepKey
 from sagas.presentation.format import duration
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ _WHYS = {
 }
 _WIDTH_MAX = 72  # of a cell that lists steps
 _LINE_MAX = 110  # of the file of tests
+_NAMES_MAX = 20  # of a line of a story: a list may have thousands of items
 _LINES_MAX = 100  # lines of a story; the whole is in `--json`
 
 
@@ -60,16 +62,21 @@ def story(simulation: Simulation) -> Iterator[str]:
         yield f"  … and {len(lines) - _LINES_MAX} more"
     yield ""
     if simulation.attention:
-        yield f"A person is needed for: {', '.join(simulation.attention)}"
+        yield f"A person is needed for: {_few(simulation.attention)}"
     if simulation.undone:
-        yield f"Undone, in this order:  {', '.join(simulation.undone)}"
+        yield f"Undone, in this order:  {_few(simulation.undone)}"
     if simulation.leftovers:
-        yield f"Stays behind:           {', '.join(map(_leftover_with_why, simulation.leftovers))}"
+        yield f"Stays behind:           {_few(list(map(_leftover_with_why, simulation.leftovers)))}"
     elif simulation.status is not SimulatedStatus.COMPLETED:
         yield "Stays behind:           nothing"
     for note in simulation.notes:
         where = f"{note.step}{'.compensation' if note.phase == 'compensation' else ''}: " if note.step else ""
         yield f"Note: {where}{note.message}"
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES_MAX} more" if len(names) > _NAMES_MAX else ""
+    return ", ".join(names[:_NAMES_MAX]) + more
 
 
 def _end(status: SimulatedStatus) -> str:
@@ -78,18 +85,23 @@ def _end(status: SimulatedStatus) -> str:
 
 def _reason(reason: Json) -> str:
     match reason:
-        case {"cause": "step_failed", "step": step, "outcome": outcome, **rest}:
+        case {"cause": "step_failed", "outcome": outcome, **rest}:
+            step = _name(reason)
             return f"because {step} {'was rejected' if outcome == 'rejected' else 'failed'}: {rest.get('message', '')}"
-        case {"cause": "in_doubt", "step": step}:
-            return f"because nobody knows whether {step} happened"
+        case {"cause": "in_doubt"}:
+            return f"because nobody knows whether {_name(reason)} happened"
         case {"cause": cause, **rest}:
             return f"because of: {cause} {rest.get('message', '')}".rstrip()
     return ""
 
 
+def _name(entry: dict[str, Json]) -> str:
+    return str(StepKey(entry.get("step", ""), entry.get("item", NO_ITEM)))
+
+
 def _entry(entry: dict[str, Json]) -> str:
     """Return the line of one entry; empty for those that say no more than the ones beside them."""
-    name = entry.get("step", "")
+    name = _name(entry)
     half = f"undo {name}" if entry.get("phase") == "compensation" else name
     match entry["kind"]:
         case "attempt_ended":
@@ -100,6 +112,10 @@ def _entry(entry: dict[str, Json]) -> str:
             if wait_s == 0:
                 return ""
             text = f"{half}: again in {duration(wait_s)}"
+        case "items_listed":
+            text = f"{name}: {len(entry['items'])} items" if "items" in entry else f"{name}: a list of items"
+        case "items_joined":
+            text = f"{name}: {entry['done']} of {entry['total']} items done"
         case "step_in_doubt":
             text = f"{name}: in doubt"
         case "step_failed":
