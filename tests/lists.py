@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sagas.core import messages as m
 from sagas.core.definition import Definition
 from sagas.core.list_state import ListState
@@ -166,3 +168,11 @@ class Lists:
         half = (key, Phase.ACTION)
         has_ended = half in self.succeeded or half in self.failed or key in self.in_doubt or key in self.skipped
         return half in self.in_flight or half in self.waiting or (self.numbers.get(half, 0) > 0 and not has_ended)
+
+
+def names_of(definition: Definition) -> Iterator[str]:
+    """What people may call the parts of a run: each step, and each item of a list."""
+    for one in definition.steps:
+        yield one.name
+        if one.for_each is not None and isinstance(one.for_each.source, list):
+            yield from (f"{one.name}[{number}]" for number in range(len(one.for_each.source)))

@@ -77,7 +77,8 @@ def join(draft: Draft, name: str, *, is_over: bool = False) -> None:
     Args:
         draft: the decision.
         name: the step.
-        is_over: no item starts any more, whatever becomes of those that did.
+        is_over: no item starts any more, whatever becomes of those that did; then
+            nothing is looked up in the definition, which nobody may be able to read.
     """
     known = draft.state.lists[name]
     if known.open:
@@ -91,7 +92,7 @@ def join(draft: Draft, name: str, *, is_over: bool = False) -> None:
             step=name, status=status, done=known.done, total=known.total, code=error.code, message=error.message
         )
     )
-    if status is StepStatus.SUCCEEDED:
+    if status is StepStatus.SUCCEEDED and not is_over:
         draft.candidates.update(draft.definition.successors[name])
 
 
@@ -101,8 +102,7 @@ def _joined(draft: Draft, name: str, known: ListState, *, is_over: bool) -> tupl
         return StepStatus.FAILED, _first(draft.state, name, StepStatus.FAILED)
     has_begun_all = known.next >= known.total
     if known.actions[StepStatus.IN_DOUBT]:
-        is_full = known.taken >= draft.definition.by_name[name].max_parallel
-        if is_over or has_begun_all or is_full:
+        if is_over or has_begun_all or known.taken >= draft.definition.by_name[name].max_parallel:
             return StepStatus.IN_DOUBT, _first(draft.state, name, StepStatus.IN_DOUBT)
         return None
     if has_begun_all:

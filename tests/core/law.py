@@ -33,6 +33,7 @@ from tests.core.law_answers import ANSWERS, LOSSES, NEVER_HAPPENED, NOT_STARTED
 from tests.core.law_blind import BlindLook, decided
 from tests.core.law_children import misheard, reports
 from tests.invariants import Watch, resting_violations
+from tests.lists import names_of
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 DEADLINE_S = 60.0
@@ -239,19 +240,11 @@ def decisions(definition: Definition, number: int) -> Iterator[m.TakeOrder]:
     """Whatever a person can decide about a run of `definition`."""
     for verb in (Verb.PAUSE, Verb.RESUME, Verb.GIVE_UP, Verb.TERMINATE):
         yield m.TakeOrder(number, verb, "alice", T0)
-    for name in runs(definition):
+    for name in names_of(definition):
         yield m.TakeOrder(number, Verb.SKIP, "alice", T0, step=name)
         for phase in (Phase.ACTION, Phase.COMPENSATION):
             for outcome in (OutcomeKind.SUCCEEDED, OutcomeKind.REJECTED):
                 yield m.TakeOrder(number, Verb.SETTLE, "alice", T0, step=name, phase=phase, outcome=outcome)
-
-
-def runs(definition: Definition) -> Iterator[str]:
-    """What people may call the parts of a run: each step, and each item of a list."""
-    for one in definition.steps:
-        yield one.name
-        if one.for_each is not None and isinstance(one.for_each.source, list):
-            yield from (f"{one.name}[{number}]" for number in range(len(one.for_each.source)))
 
 
 @dataclass

@@ -18,6 +18,7 @@ from sagas.core.outcome import Error, Failed, Outcome, Rejected, Succeeded, Unkn
 from sagas.core.source import read_source
 from sagas.core.state import RunState
 from sagas.core.vocabulary import AttemptKey, OutcomeKind, Phase, StepKey, Verb
+from sagas.core.without_definition import decide_without_definition
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NO = Rejected(Error("no", "Not this one."))
@@ -370,3 +371,13 @@ def test_a_no_to_one_item_ends_the_waits_of_the_others():
     run.order(Verb.APPROVE, "ask[0]", outcome=OutcomeKind.REJECTED)
     assert (run.status("ask[0]"), run.status("ask[1]"), run.status("ask[2]")) == ("failed", "skipped", "pending")
     assert (run.status("ask"), run.state.status) == ("failed", "compensated")
+
+
+@pytest.mark.parametrize("source", [PARCELS, WAITS])
+def test_a_run_that_nobody_can_read_is_terminated_with_its_list_under_way(source):
+    run = Told(source, value={"people": ["ann", "ben"], **parcels(2)})
+    order = m.TakeOrder(1, Verb.TERMINATE, "alice", run.now)
+    state = decide_without_definition(run.state, [order], run.now, "Its code is gone.").state
+    assert state.status == "terminated"
+    assert not state.open
+    assert all(step.status not in {"running", "waiting"} for step in state.steps.values())
