@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class StepRunAdmin(ReadOnlyAdmin):
     """Both halves of each step that was touched."""
 
-    list_display = ("run", "step", "status", "compensation_status", "attempts", "next_attempt_at", "ended_at")
+    list_display = ("run", "step", "item", "status", "compensation_status", "attempts", "next_attempt_at", "ended_at")
     list_filter = ("status", "compensation_status")
     search_fields = ("step__startswith",)
     list_select_related = ("run",)

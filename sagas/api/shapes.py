@@ -185,14 +185,19 @@ class AttemptShape(serializers.Serializer[Any]):
 
 
 class StepShape(serializers.Serializer[Any]):
-    """One step of a run, both halves."""
+    """One step of a run, both halves; behind a list come items of it (`pack[3]`), first those that need a person."""
 
     step = serializers.CharField(source="key", help_text="what `retry` takes as `step`")
     title = serializers.CharField(source="plan.title")
     status = word(StepStatus)
     compensation_status = word(CompensationStatus)
     is_pivot = serializers.BooleanField(source="plan.is_pivot")
-    output = Anything()
+    items_total = serializers.SerializerMethodField(help_text="of a list, once it is known; null elsewhere")
+    items_done = serializers.SerializerMethodField(help_text="items that succeeded or were skipped")
+    items_left_out = serializers.IntegerField(
+        source="items_hidden", help_text="items that are not among the steps here: at most 50 of a list are"
+    )
+    output = Anything(help_text="of a list those of its items; null when some of them are left out here")
     error = Anything(help_text="{code, message, details} of the last failure")
     attempts_made = serializers.IntegerField(source="attempts")
     compensation_attempts_made = serializers.IntegerField(source="compensation_attempts")
@@ -200,6 +205,14 @@ class StepShape(serializers.Serializer[Any]):
     started_at = Moment(allow_null=True)
     ended_at = Moment(allow_null=True)
     attempts = serializers.SerializerMethodField(help_text="of both halves, from the newest 1,000 journal entries")
+
+    def get_items_total(self, step: Any) -> int | None:
+        """Return how many items a list has."""
+        return None if step.tally is None else int(step.tally.total)
+
+    def get_items_done(self, step: Any) -> int | None:
+        """Return how many of them are done."""
+        return None if step.tally is None else int(step.tally.done)
 
     @extend_schema_field(AttemptShape(many=True))
     def get_attempts(self, step: Any) -> list[dict[str, Any]]:

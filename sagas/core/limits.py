@@ -33,6 +33,8 @@ PROBE_TRIES_MAX = 3  # after one unknown outcome (rule 18 of the law); then the 
 
 ITEMS_MAX = 10_000  # of one list: each is a row; more is a saga per item, started by its own key
 
+ITEMS_SHOWN_MAX = 50  # of one list on a page and in an answer: what matters first; a screen or two
+
 # ---- what comes from outside ----------------------------------------------
 
 SIGNALS_KEPT_MAX = 100  # signals of one run that no step waits for yet: they are written with each change of the run

@@ -125,7 +125,7 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
-_KEY = re.compile(r"([^\[\]]+)(?:\[(0|[1-9][0-9]{0,8})\])?", re.ASCII)
+_KEY = re.compile(r"(\w+)(?:\[(0|[1-9][0-9]{0,8})\])?", re.ASCII)
 
 
 class StepKey(NamedTuple):

@@ -92,7 +92,7 @@ def _incomplete(form: OrderForm) -> str:
 
 
 def _show(request: HttpRequest, run_id: UUID, form: OrderForm, *, refusal: str = "", status: int = 200) -> HttpResponse:
-    detail = get_detail(run_id)
+    detail = get_detail(run_id, form.step)
     found = _targets(detail, form)
     is_allowed = form.verb in orders.allowed_orders(detail.run) and bool(found)
     step, phase = found[0] if len(found) == 1 else (None, Phase.ACTION)

@@ -8,10 +8,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from sagas.core.vocabulary import CompensationStatus, StepStatus, Verb
+from sagas.presentation.lists import titles_of
 from sagas.presentation.sentence import Sentence, listed, message_in, say
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+    from datetime import datetime
     from typing import Any
 
     from sagas.queries.run_detail import RunDetail, StepDetail
@@ -23,7 +25,7 @@ _DECIDED = _UNDONE | {CompensationStatus.GIVEN_UP.value}
 def cause(detail: RunDetail) -> Sentence:
     """Say why the run turned round."""
     reason = detail.run.reason if isinstance(detail.run.reason, dict) else {}
-    step = next((step for step in detail.steps if step.plan.name == reason.get("step")), None)
+    step = detail.turned_at
     title = step.plan.title if step else str(reason.get("step", ""))
     match reason.get("cause"):
         case "cancel":
@@ -49,10 +51,9 @@ def cause(detail: RunDetail) -> Sentence:
 
 def undone(detail: RunDetail, *, says_nothing: bool = True) -> tuple[Sentence, ...]:
     """Say what was undone, in the order of undoing; that it was nothing, unless `says_nothing` is false."""
-    found = [step for step in detail.steps if step.compensation_status in _UNDONE]
-    found.sort(key=lambda step: step.compensations[-1].started_at if step.compensations else detail.run.created_at)
-    by_hand = [step.plan.title for step in found if step.compensation_status == CompensationStatus.SETTLED.value]
-    by_us = [step.plan.title for step in found if step.compensation_status == CompensationStatus.SUCCEEDED.value]
+    found = sorted(detail.wholes, key=lambda step: _undone_at(detail, step))
+    by_hand = titles_of(found, lambda _status, undo: undo == CompensationStatus.SETTLED.value)
+    by_us = titles_of(found, lambda _status, undo: undo == CompensationStatus.SUCCEEDED.value)
     sentences = []
     if by_us:
         template = ngettext("%(steps)s was undone.", "%(steps)s were undone.", len(by_us))
@@ -60,15 +61,21 @@ def undone(detail: RunDetail, *, says_nothing: bool = True) -> tuple[Sentence, .
     if by_hand:
         template = ngettext("%(steps)s was undone by hand.", "%(steps)s were undone by hand.", len(by_hand))
         sentences.append(say(template, steps=listed(by_hand)))
-    if not found and says_nothing:
+    if not by_hand and not by_us and says_nothing:
         sentences.append(say(_("Nothing had been done, so nothing was left to undo.")))
     return tuple(sentences)
 
 
+def _undone_at(detail: RunDetail, step: StepDetail) -> datetime:
+    """Return when undoing a step was last begun; of a list, the first of the items that are shown."""
+    runs = [one for one in detail.runs if one.plan.name == step.plan.name]
+    return min((one.compensations[-1].started_at for one in runs if one.compensations), default=detail.run.created_at)
+
+
 def given_up(detail: RunDetail) -> Sentence:
     """Say what stays because a person gave up undoing it, and who."""
-    steps = [step for step in detail.steps if step.compensation_status == CompensationStatus.GIVEN_UP.value]
-    titles = listed([step.plan.title for step in steps])
+    given = titles_of(detail.wholes, lambda _status, undo: undo == CompensationStatus.GIVEN_UP.value)
+    titles = listed(given)
     order = _last_order(detail, Verb.GIVE_UP)
     template = _("Undoing %(steps)s was given up by %(by)s: %(message)s. What it did stays behind.")
     if not order.get("reason"):
@@ -83,8 +90,7 @@ def given_up(detail: RunDetail) -> Sentence:
 
 def stays(detail: RunDetail) -> tuple[Sentence, ...]:
     """Say what stays in place because nothing undoes it."""
-    kept = [step for step in detail.steps if step.compensation_status not in _DECIDED]
-    certain, perhaps = _by_certainty(kept)
+    certain, perhaps = _by_certainty(detail, _DECIDED)
     sentences = []
     if certain:
         template = ngettext(
@@ -99,7 +105,7 @@ def stays(detail: RunDetail) -> tuple[Sentence, ...]:
 
 def left_behind(detail: RunDetail) -> tuple[Sentence, ...]:
     """Say what stays in place because the run was stopped."""
-    certain, perhaps = _by_certainty([step for step in detail.steps if step.compensation_status not in _UNDONE])
+    certain, perhaps = _by_certainty(detail, _UNDONE)
     sentences = []
     if certain:
         template = ngettext("%(steps)s stays behind.", "%(steps)s stay behind.", len(certain))
@@ -127,9 +133,12 @@ def also_paused(detail: RunDetail) -> tuple[Sentence, ...]:
     return (say(_("The run is paused too: nothing is sent before it is resumed.")),)
 
 
-def _by_certainty(steps: list[StepDetail]) -> tuple[list[str], list[str]]:
-    certain = [step.plan.title for step in steps if step.status == StepStatus.SUCCEEDED.value]
-    return certain, [step.plan.title for step in steps if step.status == StepStatus.IN_DOUBT.value]
+def _by_certainty(detail: RunDetail, gone: Collection[str]) -> tuple[list[str], list[str]]:
+    """Return what surely and what perhaps happened and is not in one of the compensation statuses `gone`."""
+    certain = titles_of(detail.wholes, lambda status, undo: status == StepStatus.SUCCEEDED.value and undo not in gone)
+    return certain, titles_of(
+        detail.wholes, lambda status, undo: status == StepStatus.IN_DOUBT.value and undo not in gone
+    )
 
 
 def _last_order(detail: RunDetail, verb: Verb) -> Mapping[str, Any]:

@@ -65,7 +65,7 @@ def changes_at(detail: RunDetail, now: datetime) -> datetime | None:
 def run_context(detail: RunDetail, now: datetime) -> dict[str, Any]:
     """Return what the regions of a run's page are made of."""
     run = detail.run
-    by_name = {step.plan.name: step for step in detail.steps}
+    by_name = {step.plan.name: step for step in detail.wholes}
     allowed = _allowed(detail)
     shown = detail.journal[-ENTRIES_SHOWN:]
     return {
@@ -76,9 +76,7 @@ def run_context(detail: RunDetail, now: datetime) -> dict[str, Any]:
         "took": (run.finished_at or now) - run.created_at,
         "why": why(detail, now),
         "graph": graph.draw_run(detail, now),
-        "steps": [
-            steps.shown(step, now, offers.offers_of(detail, step), is_paused=run.is_paused) for step in detail.steps
-        ],
+        "steps": steps.all_shown(detail, now),
         "orders": {verb.value: verb in allowed for verb in Verb} | {"rerun": reruns.refusal(detail.run) is None},
         "primary": offers.likeliest(detail, allowed),
         "entries": [(entry, journal.sentence(entry, by_name), journal.tone_of(entry)) for entry in shown],

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
-from sagas.core.vocabulary import OutcomeKind
+from sagas.core.vocabulary import OutcomeKind, StepKey
+from sagas.presentation import lists
 from sagas.presentation.offers import verb_words
 from sagas.presentation.sentence import listed
 from sagas.presentation.status import Tone
@@ -22,6 +23,7 @@ _TONES = {
     "rejected": Tone.FAILURE,
     "failed": Tone.FAILURE,
     "unknown": Tone.RETRY,
+    "in_doubt": Tone.RETRY,
 }
 _KIND_TONES = {
     "retry_scheduled": Tone.RETRY,
@@ -68,19 +70,18 @@ _TEMPLATES = {
 
 def tone_of(entry: Entry) -> Tone:
     """Return the colour family of one entry."""
-    if entry.kind == "attempt_ended":
-        return _TONES.get(str(entry.data.get("outcome")), Tone.NEUTRAL)
+    if entry.kind in {"attempt_ended", "items_joined"}:
+        return _TONES.get(str(entry.data.get("outcome") or entry.data.get("status")), Tone.NEUTRAL)
     return _KIND_TONES.get(entry.kind, Tone.NEUTRAL)
 
 
 def sentence(entry: Entry, steps: Mapping[str, StepDetail]) -> str:
     """Say what one entry records; one of an unknown kind is shown by that name."""
     data = entry.data
-    step = steps.get(str(data.get("step", "")))
-    is_undo = data.get("phase") == "compensation"
-    title = str(data.get("step", "")) if step is None else (step.undo_title if is_undo else step.plan.title)
     params = {
-        "step": title,
+        "step": _title(data, steps),
+        "done": data.get("done"),
+        "count": len(found) if isinstance(found := data.get("items"), list) else data.get("total"),
         "number": data.get("number"),
         "message": data.get("message") or data.get("code") or _("no reason was given"),
         "by": data.get("by") or "?",
@@ -96,10 +97,28 @@ def sentence(entry: Entry, steps: Mapping[str, StepDetail]) -> str:
     return _template(entry.kind, data) % params
 
 
+def _title(data: Mapping[str, Any], steps: Mapping[str, StepDetail]) -> str:
+    """Name the step of an entry, or the item of a list, or what undoes it."""
+    key = StepKey.parse(str(data.get("step", "")))  # orders name an item so: `pack[3]`
+    if key is None:
+        return str(data.get("step", ""))
+    step = steps.get(key.step)
+    is_undo = data.get("phase") == "compensation"
+    title = key.step if step is None else (step.undo_title if is_undo else step.plan.title)
+    return lists.item_title(title, data.get("item", key.item))
+
+
 def _titles(keys: Any, steps: Mapping[str, StepDetail]) -> str:
-    """Name steps that the journal holds as pairs of name and item number."""
-    names = [str(key[0]) for key in keys or () if isinstance(key, list) and key]
-    return listed([steps[name].plan.title if name in steps else name for name in names])
+    """Name steps that the journal holds as pairs of name and item number; of a list how many of its items."""
+    found: dict[str, list[StepKey]] = {}
+    for key in keys or ():
+        if isinstance(key, list) and key:
+            found.setdefault(str(key[0]), []).append(StepKey(str(key[0]), *key[1:2]))
+    titles = []
+    for name, group in found.items():
+        title = steps[name].plan.title if name in steps else name
+        titles.append(lists.named(title, len(group)) if len(group) > 1 else lists.item_title(title, group[0].item))
+    return listed(titles)
 
 
 def _template(kind: str, data: Mapping[str, Any]) -> str:
@@ -119,6 +138,19 @@ def _ended_template(data: Mapping[str, Any]) -> str:
         case "unknown":
             return _("The outcome of “%(step)s” is unknown (try %(number)s): %(message)s")
     return _("“%(step)s” failed without effect (try %(number)s): %(message)s")
+
+
+def _listed_template(data: Mapping[str, Any]) -> str:
+    return ngettext("“%(step)s” has %(count)s item", "“%(step)s” has %(count)s items", len(data.get("items") or ()))
+
+
+def _joined_template(data: Mapping[str, Any]) -> str:
+    match data.get("status"):
+        case "succeeded":
+            return _("“%(step)s” is done: %(done)s of %(count)s items")
+        case "in_doubt":
+            return _("“%(step)s” is in doubt, %(done)s of %(count)s items are done: %(message)s")
+    return _("“%(step)s” failed, %(done)s of %(count)s items are done: %(message)s")
 
 
 def _turn_template(data: Mapping[str, Any]) -> str:
@@ -220,6 +252,8 @@ def _terminated_template(data: Mapping[str, Any]) -> str:
 
 _CHOSEN: Mapping[str, Callable[[Mapping[str, Any]], str]] = {  # those whose words depend on more than their kind
     "attempt_ended": _ended_template,
+    "items_listed": _listed_template,
+    "items_joined": _joined_template,
     "turn_requested": _turn_template,
     "attention_needed": _needed_template,
     "attention_cleared": _cleared_template,

@@ -43,7 +43,7 @@ def _version(detail: RunDetail) -> Why | None:
 def _action(detail: RunDetail) -> Why | None:
     """Of a step before the point of no return; of one behind it, `why` says what is left to do."""
     found = _attention_with(detail, *CODE_MISSING)
-    step = next((step for step in detail.steps if found and step.plan.name == found.get("step")), None)
+    step = detail.find_named(found)
     if found is None or step is None:
         return None
     template = _("“%(step)s” cannot be carried out: %(message)s.")

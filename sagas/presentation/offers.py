@@ -52,6 +52,7 @@ _NOT_UNDONE_YET = {
     CompensationStatus.PENDING.value,
     CompensationStatus.NOT_NEEDED.value,
 }
+_ENDED = {StepStatus.SUCCEEDED.value, StepStatus.SKIPPED.value}
 _SKIPPABLE = {StepStatus.PENDING.value, StepStatus.FAILED.value, StepStatus.RETRYING.value}
 
 
@@ -101,6 +102,8 @@ def applies(detail: RunDetail, step: StepDetail, verb: Verb, phase: Phase = Phas
     if detail.run.status in _FINAL or missing_code.is_of_version(detail):
         return False
     is_undo = phase is Phase.COMPENSATION
+    if step.tally is not None:
+        return _applies_to_list(detail, step, verb, is_undo=is_undo)
     match verb:
         case Verb.RETRY:
             return not detail.run.is_paused and (_waits_for_undo(step) if is_undo else _waits(detail, step))
@@ -110,6 +113,29 @@ def applies(detail: RunDetail, step: StepDetail, verb: Verb, phase: Phase = Phas
             return not is_undo and _can_skip(detail, step)
         case Verb.GIVE_UP:
             return is_undo and _needs_person(detail, step, phase)
+    return False
+
+
+def _applies_to_list(detail: RunDetail, step: StepDetail, verb: Verb, *, is_undo: bool) -> bool:
+    """Whether an order about a list as a whole seems to apply: most are about one of its items."""
+    match verb:
+        case Verb.RETRY:
+            return not detail.run.is_paused and any(
+                one.item != NO_ITEM
+                and one.plan.name == step.plan.name
+                and (_waits_for_undo(one) if is_undo else _waits(detail, one))
+                for one in detail.steps
+            )
+        case Verb.SKIP:
+            in_doubt = step.count(lambda status, _undo: status == StepStatus.IN_DOUBT.value)
+            return not is_undo and step.status == StepStatus.FAILED.value and not in_doubt and _can_skip(detail, step)
+        case Verb.GIVE_UP:
+            return is_undo and any(
+                one.item != NO_ITEM
+                and one.plan.name == step.plan.name
+                and _needs_person(detail, one, Phase.COMPENSATION)
+                for one in detail.steps
+            )
     return False
 
 
@@ -142,6 +168,10 @@ def _can_skip(detail: RunDetail, step: StepDetail) -> bool:
     if run.status != RunStatus.NEEDS_ATTENTION.value and not run.is_paused:
         return False
     is_unknown = step.status == StepStatus.RETRYING.value and is_unsettled(step.actions)
+    if step.item != NO_ITEM and any(
+        whole.status in _ENDED for whole in detail.wholes if whole.plan.name == step.plan.name
+    ):
+        return False
     return step.status in _SKIPPABLE and not is_unknown
 
 
@@ -152,10 +182,8 @@ def is_unsettled(attempts: Sequence[Attempt]) -> bool:
 
 
 def _needs_person(detail: RunDetail, step: StepDetail, phase: Phase) -> bool:
-    name, _bracket, item = step.key.partition("[")
-    number = int(item[:-1]) if item[:-1].isdecimal() else NO_ITEM
     return any(
-        (one.get("step"), one.get("item", NO_ITEM), one.get("phase")) == (name, number, phase.value)
+        (one.get("step"), one.get("item", NO_ITEM), one.get("phase")) == (step.plan.name, step.item, phase.value)
         for one in detail.run.attention or ()
         if isinstance(one, dict)
     )

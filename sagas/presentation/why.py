@@ -19,6 +19,7 @@ from sagas.core.vocabulary import CompensationStatus, Direction, Phase, RunStatu
 from sagas.presentation import clauses, missing_code
 from sagas.presentation.answer import Help, Why, help_about
 from sagas.presentation.format import duration
+from sagas.presentation.lists import done_words, titles_of, undone_words
 from sagas.presentation.sentence import Age, Left, Sentence, listed, message_in, say
 from sagas.presentation.status import Tone
 
@@ -45,7 +46,8 @@ def _completed(detail: RunDetail, _now: datetime) -> Why | None:
     run = detail.run
     if run.status != RunStatus.COMPLETED.value:
         return None
-    skipped = [step.plan for step in detail.steps if step.status == StepStatus.SKIPPED.value]
+    skipped = [step.plan for step in detail.wholes if step.status == StepStatus.SKIPPED.value]
+    lists = [step for step in detail.wholes if step.tally is not None and step.status != StepStatus.SKIPPED.value]
     template = ngettext(
         "Completed in %(took)s: the one step succeeded.",
         "Completed in %(took)s: all %(count)s steps succeeded.",
@@ -56,11 +58,11 @@ def _completed(detail: RunDetail, _now: datetime) -> Why | None:
     took = duration((run.finished_at or run.updated_at) - run.created_at)
     sentences = [say(template, took=took, count=run.steps_total, done=run.steps_total - len(skipped))]
     by_person = [plan.title for plan in skipped if not plan.condition]
+    by_person += titles_of(lists, lambda status, _undo: status == StepStatus.SKIPPED.value)
     if by_person:
         skips = ngettext("%(steps)s was skipped by a person.", "%(steps)s were skipped by a person.", len(by_person))
         sentences.append(say(skips, steps=listed(by_person)))
-    if len(by_person) < len(skipped):
-        titles = [plan.title for plan in skipped if plan.condition]
+    if titles := [plan.title for plan in skipped if plan.condition]:
         skips = ngettext("%(steps)s was not needed.", "%(steps)s were not needed.", len(titles))
         sentences.append(say(skips, steps=listed(titles)))
     if (run.reason or {}).get("cause") == "output":
@@ -104,7 +106,8 @@ def _terminated(detail: RunDetail, _now: datetime) -> Why | None:
 
 
 def _undo_failed(detail: RunDetail, _now: datetime) -> Why | None:
-    step = next((step for step in detail.steps if step.compensation_status == CompensationStatus.FAILED.value), None)
+    failed = CompensationStatus.FAILED.value
+    step = next((step for step in (*detail.runs, *detail.wholes) if step.compensation_status == failed), None)
     if step is None:
         return None
     template = ngettext(
@@ -124,8 +127,7 @@ def _undo_failed(detail: RunDetail, _now: datetime) -> Why | None:
 def _decision(detail: RunDetail, _now: datetime) -> Why | None:
     if detail.run.status != RunStatus.NEEDS_ATTENTION.value:
         return None
-    wanted = next((one.get("step") for one in detail.run.attention if isinstance(one, dict)), None)
-    step = next((step for step in detail.steps if step.plan.name == wanted), None)
+    step = detail.find_named(next((one for one in detail.run.attention if isinstance(one, dict)), None))
     if step is None:
         return Why("attention", (say(_("A person must decide before this can go on.")),), Tone.CRITICAL, "diamond")
     if step.status == StepStatus.IN_DOUBT.value:
@@ -189,7 +191,7 @@ def _turning(detail: RunDetail, now: datetime) -> Why | None:
 
 
 def _retrying(detail: RunDetail, now: datetime) -> Why | None:
-    for step in detail.steps:
+    for step in detail.runs:
         if step.compensation_status == CompensationStatus.RETRYING.value:
             return _backoff(detail, step, Phase.COMPENSATION, now)
         if step.status == StepStatus.RETRYING.value:
@@ -287,6 +289,11 @@ def _awaiting(detail: RunDetail, now: datetime) -> Why | None:
         code = "await_reply"
         if is_undo:
             sentences.append(clauses.cause(detail))
+    whole = detail.list_of(step)
+    if whole is not None and whole.tally is not None:
+        template = _("“%(list)s”: %(words)s.") if is_undo else _("%(words)s of “%(list)s” are done.")
+        words = undone_words(whole.tally) if is_undo else done_words(whole.tally)
+        sentences.append(say(template, list=whole.plan.title, words=words))
     sentences += _waited_for(detail, title, attempt, now)
     tone = Tone.COMPENSATION if is_undo else Tone.PROGRESS
     return Why(code, tuple(sentences), tone, "undo-2" if is_undo else "circle-dot", (help_about(detail, step),))
@@ -294,7 +301,7 @@ def _awaiting(detail: RunDetail, now: datetime) -> Why | None:
 
 def _within(detail: RunDetail, now: datetime) -> Why | None:
     """A sub-saga has the step in hand."""
-    held = next(((step, one) for step in detail.steps if (one := step.in_other_hands()) is not None), None)
+    held = next(((step, one) for step in detail.runs if (one := step.in_other_hands()) is not None), None)
     if held is None:
         return None
     step, attempt = held
@@ -358,7 +365,7 @@ _RULES: tuple[Rule, ...] = (
 
 
 def _in_flight(detail: RunDetail) -> Any:
-    return ((step, attempt) for step in detail.steps if (attempt := step.in_flight()) is not None)
+    return ((step, attempt) for step in detail.runs if (attempt := step.in_flight()) is not None)
 
 
 def _message_of(attempt: Attempt) -> str:
@@ -366,6 +373,5 @@ def _message_of(attempt: Attempt) -> str:
 
 
 def _help_step(detail: RunDetail) -> tuple[Help, ...]:
-    reason = detail.run.reason if isinstance(detail.run.reason, dict) else {}
-    step = next((step for step in detail.steps if step.plan.name == reason.get("step")), None)
+    step = detail.turned_at
     return (help_about(detail, step),) if step else ()

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from sagas.core import dag
+from sagas.core.definition import MAX_PARALLEL
 from sagas.core.duration import parse_duration_s
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class StepPlan:
     is_pivot: bool = False
     after: tuple[str, ...] = ()
     condition: str = ""  # `when`, as written
+    for_each: str = ""  # the list, as written
+    max_parallel: int = MAX_PARALLEL
     attempts_max: int | None = _ATTEMPTS_DEFAULT
     compensation_attempts_max: int | None = _COMPENSATION_ATTEMPTS_DEFAULT
     timeout_s: float | None = None
@@ -63,7 +66,9 @@ def step_plans(document: Json) -> tuple[StepPlan, ...]:
         replace(
             _step_plan(step, place, defaults, is_behind_pivot=bool(pivots & {name, *before[name]})),
             after=after[name],
-            condition=_condition(step.get("when")),
+            condition=_written(step.get("when")),
+            for_each=_written(step.get("for_each")),
+            max_parallel=_parallel(step.get("max_parallel")),
         )
         for place, (name, step) in enumerate(zip(after, steps, strict=False))
     )
@@ -84,7 +89,11 @@ def _name(step: dict[str, Any], place: int) -> str:
     return str(step.get("name") or f"step {place + 1}")
 
 
-def _condition(value: Json) -> str:
+def _parallel(value: Json) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else MAX_PARALLEL
+
+
+def _written(value: Json) -> str:
     return "" if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
