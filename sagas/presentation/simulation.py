@@ -14,6 +14,7 @@ from sagas.presentation.format import duration
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from sagas.core.definition import Half, Step
     from sagas.core.failure_matrix import Row
     from sagas.core.simulation import Leftover, Simulation
     from sagas.core.vocabulary import Json
@@ -32,6 +33,7 @@ _CASES = {
     Case.UNKNOWN_AFTER: "no answer, but happened",
     Case.WORKER_LOST: "worker dies once",
     Case.WORKER_LOST_ALWAYS: "worker dies every time",
+    Case.NEVER_COMES: "nobody answers",
     Case.COMPENSATION_FAILS: "its compensation fails",
 }
 _WHYS = {
@@ -193,7 +195,8 @@ def pytest_file(rows: Sequence[Row], path: str) -> str:
     lines = [
         f'"""What becomes of `{definition.saga}` when something goes wrong. Nothing is executed.',
         "",
-        f"Written by `manage.py sagas simulate {_shown(path)} --matrix --pytest`; change it as you like.",
+        f"Written by `manage.py sagas simulate {_shown(path)} --matrix --pytest`;",
+        "change it as you like.",
         '"""',
         "",
         "from __future__ import annotations",
@@ -226,8 +229,9 @@ def pytest_file(rows: Sequence[Row], path: str) -> str:
     return "\n".join(lines)
 
 
-def _halves(step: Json) -> list[Json]:
-    return [step.action] if step.compensation is None else [step.action, step.compensation]
+def _halves(step: Step) -> list[Half]:
+    """Return what the step calls; a wait calls nothing."""
+    return [half for half in (step.action, step.compensation) if half is not None]
 
 
 def _shown(path: str) -> str:

@@ -14,7 +14,8 @@ class Example:
 
     `ref` is the member of the input that names the case; `stays` are the steps that say
     `compensation: none`; `refusals` are inputs that a participant refuses by itself, with
-    the step that meets the refusal; `also` are other inputs, that take other ways.
+    the step that meets the refusal; `also` are other inputs, that take other ways; `inner`
+    names for a step that runs another saga a step there, which goes wrong in its place.
     """
 
     saga: str
@@ -23,6 +24,7 @@ class Example:
     stays: frozenset[str] = frozenset()
     refusals: tuple[tuple[str, dict[str, Any]], ...] = ()
     also: tuple[dict[str, Any], ...] = ()
+    inner: dict[str, str] = field(default_factory=dict)
 
     @property
     def path(self) -> Any:
@@ -34,9 +36,16 @@ class Example:
 
 TRIP = {"traveller": "alice", "flight": "flight:SW100", "hotel": "hotel:grand", "price": 900}
 ORDER = {"customer": "alice", "sku": "sku:teapot", "quantity": 2, "price": 300}
+LONG_AGO = "2020-01-01T00:00:00Z"  # a moment that nobody waits for
 TRADE = {"buyer": "alice", "share": "share:ACME", "quantity": 5, "price": 5000}
 
 EXAMPLES = (
+    Example(
+        saga="approve-expense",
+        ref="expense",
+        input={"employee": "bob", "amount": 80},
+        refusals=(("pay", {"employee": "nobody"}),),
+    ),
     Example(
         saga="book-trip",
         ref="trip",
@@ -70,6 +79,19 @@ EXAMPLES = (
     ),
     Example(saga="migrate-customer", ref="customer"),
     Example(
+        saga="open-account",
+        ref="application",
+        input={"customer": "bob"},
+        also=({"bonus": 500},),
+    ),
+    Example(
+        saga="place-order",
+        ref="order",
+        input={"customer": "alice", "price": 1200},
+        inner={"ship": "find_courier"},
+        refusals=(("take_money", {"customer": "carol", "price": 9_999_999}),),
+    ),
+    Example(
         saga="provision-tenant",
         ref="tenant",
         input={"owner": "alice", "region": "eu"},
@@ -80,6 +102,18 @@ EXAMPLES = (
         ref="redemption",
         input={"member": "alice", "points": 10, "voucher": "voucher"},
         refusals=(("take_points", {"member": "bob", "points": 501}), ("reserve_voucher", {"voucher": "hotel:full"})),
+    ),
+    Example(
+        saga="renew-subscription",
+        ref="subscription",
+        input={"customer": "alice", "price": 990},
+        stays=frozenset({"announce"}),
+        refusals=(("charge", {"customer": "carol", "price": 9_999_999}),),
+    ),
+    Example(
+        saga="rent-court",
+        ref="booking",
+        input={"player": "alice", "deposit": 2000, "door_code_at": LONG_AGO, "starts_at": LONG_AGO},
     ),
     Example(
         saga="return-goods",
@@ -93,10 +127,12 @@ EXAMPLES = (
         input=TRADE,
         refusals=(("lock_money", {"buyer": "carol", "price": 9_999_999}), ("lock_shares", {"share": "hotel:full"})),
     ),
+    Example(saga="ship-parcel", ref="order", input={"to": "alice"}),
     Example(
         saga="transfer-money",
         ref="transfer",
         input={"payer": "alice", "payee": "bob", "amount": 250},
         refusals=(("debit_payer", {"payer": "carol", "amount": 9_999_999}),),
     ),
+    Example(saga="verify-customer", ref="check", input={"customer": "carol"}),
 )

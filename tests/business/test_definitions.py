@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.apps import apps
 
+from sagas.core.definition import Timer
 from sagas.core.document import check_source, compile_document
 from sagas.core.failure_matrix import Case, failure_matrix
 from sagas.core.vocabulary import StepKey, StepStatus
@@ -46,7 +47,11 @@ def test_what_it_says_stays_behind_is_what_has_no_compensation(example):
     said = {
         step.name
         for step in definition.steps
-        if step.writes and step.compensation is None and not step.is_pivot and step.name not in definition.past_pivot
+        if step.writes
+        and not step.is_sub_saga
+        and step.compensation is None
+        and not step.is_pivot
+        and step.name not in definition.past_pivot
     }
     assert said == example.stays
 
@@ -56,7 +61,8 @@ def test_every_row_of_its_failure_matrix_keeps_the_law_and_leaves_only_what_it_s
     definition = compiled(example)
     for changes in ({}, *example.also):
         rows = failure_matrix(definition, example.input_for("case", **changes))
-        assert {row.step for row in rows} == {"", *(step.name for step in definition.steps)}
+        can_fail = {step.name for step in definition.steps if not isinstance(step.wait, Timer)}
+        assert {row.step for row in rows} == {"", *can_fail}
         for row in rows:
             assert faults_of(example, definition, row) == []
 

@@ -142,10 +142,18 @@ def test_nothing_is_stored(file, django_assert_num_queries):
     assert not SagaRun.objects.exists()
 
 
-@pytest.mark.parametrize("name", ["create-order", "prepaid-order"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "shop/create-order",
+        "shop/prepaid-order",
+        "business/definitions/open-account",
+        "business/definitions/place-order",
+    ],
+)
 def test_the_matrix_as_a_file_of_tests_passes_without_django(tmp_path, monkeypatch, name):
     monkeypatch.chdir(ROOT)
-    code, source, _ = run(f"examples/shop/{name}.yaml", "--matrix", "--pytest")
+    code, source, _ = run(f"examples/{name}.yaml", "--matrix", "--pytest")
     assert code == 0
     assert max(map(len, source.splitlines())) <= 120
     written = tmp_path / "test_matrix.py"
