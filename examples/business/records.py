@@ -30,9 +30,10 @@ def withdraw(call: Call, ref: str) -> Any:
 @action("records.send")
 async def send(call: Call, ref: str, to: str, text: str) -> Any:
     """Send a letter or a message. It cannot be taken back, so a saga sends late, or sends another."""
+    kind = f"letter:{call.step}" if call.item < 0 else f"letter:{call.step}[{call.item}]"
 
     def work() -> Any:
-        return effects.once(call, ref, lambda: _make(call, ref, f"letter:{call.step}", {"to": to, "text": text}))
+        return effects.once(call, ref, lambda: _make(call, ref, kind, {"to": to, "text": text}))
 
     return await sync_to_async(work)()
 

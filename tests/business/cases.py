@@ -15,7 +15,8 @@ class Example:
     `ref` is the member of the input that names the case; `stays` are the steps that say
     `compensation: none`; `refusals` are inputs that a participant refuses by itself, with
     the step that meets the refusal; `also` are other inputs, that take other ways; `inner`
-    names for a step that runs another saga a step there, which goes wrong in its place.
+    names for a step that runs another saga a step there, which goes wrong in its place,
+    in the case `inner_ref` (of `ref`).
     """
 
     saga: str
@@ -25,6 +26,7 @@ class Example:
     refusals: tuple[tuple[str, dict[str, Any]], ...] = ()
     also: tuple[dict[str, Any], ...] = ()
     inner: dict[str, str] = field(default_factory=dict)
+    inner_ref: str = "{}"
 
     @property
     def path(self) -> Any:
@@ -36,6 +38,7 @@ class Example:
 
 TRIP = {"traveller": "alice", "flight": "flight:SW100", "hotel": "hotel:grand", "price": 900}
 ORDER = {"customer": "alice", "sku": "sku:teapot", "quantity": 2, "price": 300}
+MOON_ROCK = {"sku": "sku:moon-rock", "quantity": 1}
 LONG_AGO = "2020-01-01T00:00:00Z"  # a moment that nobody waits for
 TRADE = {"buyer": "alice", "share": "share:ACME", "quantity": 5, "price": 5000}
 
@@ -85,6 +88,12 @@ EXAMPLES = (
         also=({"bonus": 500},),
     ),
     Example(
+        saga="pick-order",
+        ref="order",
+        input={"lines": [{"sku": "sku:teapot", "quantity": 2}] * 6},
+        refusals=(("reserve_lines", {"lines": [*[{"sku": "sku:cup", "quantity": 1}] * 5, MOON_ROCK]}),),
+    ),
+    Example(
         saga="place-order",
         ref="order",
         input={"customer": "alice", "price": 1200},
@@ -122,12 +131,26 @@ EXAMPLES = (
         also=({"condition": "damaged"},),
     ),
     Example(
+        saga="run-payroll",
+        ref="month",
+        input={"employees": [{"account": "alice", "net": 30}, {"account": "bob", "net": 20}] * 2},
+        refusals=(("pay_salaries", {"employees": [{"account": "bob", "net": 9}, {"account": "nobody", "net": 9}]}),),
+    ),
+    Example(
         saga="settle-trade",
         ref="trade",
         input=TRADE,
         refusals=(("lock_money", {"buyer": "carol", "price": 9_999_999}), ("lock_shares", {"share": "hotel:full"})),
     ),
     Example(saga="ship-parcel", ref="order", input={"to": "alice"}),
+    Example(
+        saga="split-shipment",
+        ref="order",
+        input={"customer": "alice", "price": 60, "addresses": ["home", "work", "aunt"]},
+        inner={"ship": "find_courier"},
+        inner_ref="{}-1",
+        refusals=(("take_money", {"customer": "carol", "price": 9_999_999}),),
+    ),
     Example(
         saga="transfer-money",
         ref="transfer",

@@ -13,7 +13,7 @@ from django.db.models import Sum
 from ruamel.yaml import YAML
 
 from sagas.catalog.publish import publish
-from sagas.core.definition import Approval, Definition, SignalWait, Timer
+from sagas.core.definition import Approval, Definition, SignalWait, Step, Timer
 from sagas.core.document import check_source, compile_document
 from sagas.core.failure_matrix import Case, Row
 from sagas.core.vocabulary import OutcomeKind, StepKey, StepStatus, Verb
@@ -99,7 +99,7 @@ class Stage:
         never = next((name for name, fault in faults.items() if fault == "never"), "")
         for half, fault in faults.items():
             if fault != "never":
-                Trouble.objects.create(ref=ref, half=self._half(half), mode=_mode(fault), times=times)
+                self._trouble(ref, half, _mode(fault), times)
         value = self.example.input_for(ref, **changes)
         run: UUID = start_run(self.example.saga, value, version=self.versions[never]).run.id
         self.silent[run] = never
@@ -109,9 +109,11 @@ class Stage:
                 self.send(run, step.wait.signal, {})
         return run
 
-    def _half(self, name: str) -> str:
-        step, mark, phase = name.partition(".")
-        return self.example.inner.get(step, step) + mark + phase
+    def _trouble(self, ref: str, half: str, mode: str, times: int) -> None:
+        step, mark, phase = half.partition(".")
+        if step in self.example.inner:
+            step, ref = self.example.inner[step], self.example.inner_ref.format(ref)
+        Trouble.objects.create(ref=ref, half=step + mark + phase, mode=mode, times=times)
 
     @staticmethod
     def send(run: UUID, signal: str, payload: Any) -> None:
@@ -138,14 +140,20 @@ class Stage:
                 give_order(run, Verb.APPROVE, by="alice", ask=Ask(step=step, outcome=outcome, reason="because"))
 
     def expected(self, simulation: Any) -> tuple[str, list[str]]:
-        """Return the status a run must come to, and the steps whose effects must stand then."""
+        """Return the status a run must come to, and the steps whose effects must stand then.
+
+        In a completed run each step stands once for each item; else once when any of its effects does.
+        """
         states = {step.name: simulation.state.step(StepKey(step.name)) for step in self.definition.steps}
-        writers = [step.name for step in self.definition.steps if step.writes]
-        if simulation.status == "completed":
-            return "completed", sorted(name for name in writers if states[name].status is StepStatus.SUCCEEDED)
-        if simulation.status == "still_retrying":  # in life it works in the end, and the rest follows
-            return "completed", sorted(name for name in writers if states[name].status is not StepStatus.SKIPPED)
+        if simulation.status in {"completed", "still_retrying"}:  # in life this one works in the end
+            done = [step for step in self.definition.steps if step.writes]
+            done = [step for step in done if states[step.name].status is not StepStatus.SKIPPED]
+            return "completed", sorted(step.name for step in done for _ in range(self._items(step, simulation)))
         return simulation.status.value, sorted(one.step for one in simulation.leftovers if one.is_certain)
+
+    @staticmethod
+    def _items(step: Step, simulation: Any) -> int:
+        return 1 if step.for_each is None else len(step.for_each.render({"input": simulation.state.input}))
 
 
 def _mode(fault: Any) -> str:
@@ -157,8 +165,9 @@ def _mode(fault: Any) -> str:
 def standing(run: UUID) -> list[str]:
     """Return the steps of a run whose effects stand; a step that ran another saga, when any effect of that one does."""
     children = SagaRun.objects.filter(parent_id=run).values_list("id", "parent_step")
-    inner = [step for child, step in children if effects.standing(str(child))]
-    return sorted([*effects.standing(str(run)), *inner])
+    inner = [step.partition("[")[0] for child, step in children if effects.standing(str(child))]
+    found = [*effects.standing(str(run)), *inner]
+    return sorted(found if SagaRun.objects.get(id=run).status == "completed" else set(found))
 
 
 def assert_the_books_agree() -> None:

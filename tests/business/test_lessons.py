@@ -61,6 +61,26 @@ UNDONE = {  # saga, what goes wrong, changes of the input -> in which order what
         {},
         {"ship", "take_money"},
     ),
+    "a line that is sold out gives the others back": ("pick-order", {"reserve_lines": "rejected"}, {}, {"open_pick"}),
+    "a carton that cannot be packed gives all lines back": (
+        "pick-order",
+        {"pack": "rejected"},
+        {},
+        {"reserve_lines", "open_pick"},
+    ),
+    "a month that cannot be closed is paid back": (
+        "run-payroll",
+        {"close_month": "rejected"},
+        {},
+        {"pay_salaries", "lock_month"},
+    ),
+    "a parcel that is refused undoes all parcels": ("split-shipment", {"ship": "rejected"}, {}, {"take_money"}),
+    "an invoice that is refused undoes the parcels that were shipped": (
+        "split-shipment",
+        {"invoice": "rejected"},
+        {},
+        {"ship", "take_money"},
+    ),
     "missing money releases the shares": ("settle-trade", {"lock_money": "rejected"}, {}, {"lock_shares", "match"}),
 }
 
@@ -83,6 +103,8 @@ def test_the_freeze_is_the_last_that_is_given_up():
         ("erase-user", "erase_orders"),
         ("erase-user", "erase_mailings"),
         ("settle-trade", "report_trade"),
+        ("rent-court", "return_deposit"),
+        ("run-payroll", "send_slips"),
     ],
 )
 def test_what_must_happen_after_the_point_of_no_return_is_tried_for_ever(saga, step):
