@@ -10,6 +10,7 @@ from django.utils.translation import ngettext
 from sagas.core.vocabulary import CompensationStatus, StepStatus, Verb
 from sagas.presentation.lists import titles_of
 from sagas.presentation.sentence import Sentence, listed, message_in, say
+from sagas.queries.plan import Undo
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -134,11 +135,13 @@ def also_paused(detail: RunDetail) -> tuple[Sentence, ...]:
 
 
 def _by_certainty(detail: RunDetail, gone: Collection[str]) -> tuple[list[str], list[str]]:
-    """Return what surely and what perhaps happened and is not in one of the compensation statuses `gone`."""
-    certain = titles_of(detail.wholes, lambda status, undo: status == StepStatus.SUCCEEDED.value and undo not in gone)
-    return certain, titles_of(
-        detail.wholes, lambda status, undo: status == StepStatus.IN_DOUBT.value and undo not in gone
-    )
+    """Return what surely and what perhaps happened and is not in one of the compensation statuses `gone`.
+
+    What only reads leaves nothing.
+    """
+    wrote = [whole for whole in detail.wholes if whole.plan.undo is not Undo.READS_ONLY]
+    certain = titles_of(wrote, lambda status, undo: status == StepStatus.SUCCEEDED.value and undo not in gone)
+    return certain, titles_of(wrote, lambda status, undo: status == StepStatus.IN_DOUBT.value and undo not in gone)
 
 
 def _last_order(detail: RunDetail, verb: Verb) -> Mapping[str, Any]:

@@ -110,7 +110,9 @@ def title_of(name: str) -> str:
 def _step_plan(step: dict[str, Any], place: int, defaults: dict[str, Any], *, is_behind_pivot: bool) -> StepPlan:
     name = _name(step, place)
     declared = step.get("compensation")
-    compensation = _action_name(declared)
+    child = step["run"] if isinstance(step.get("run"), str) else ""
+    is_undone_with_child = child and declared is None and not is_behind_pivot
+    compensation = f"undo {child}" if is_undone_with_child else _action_name(declared)
     if compensation:
         undo = Undo.DECLARED
     elif is_behind_pivot:
@@ -123,7 +125,7 @@ def _step_plan(step: dict[str, Any], place: int, defaults: dict[str, Any], *, is
         name=name,
         title=str(step.get("title") or title_of(name)),
         position=place + 1,
-        action=_action_name(step.get("action")),
+        action=child or _action_name(step.get("action")),
         undo=undo,
         compensation=compensation,
         compensation_title=str(half.get("title") or title_of(compensation)),

@@ -195,3 +195,14 @@ def test_what_a_participant_said_is_escaped_and_countdowns_tick():
     html = render_regions(find_run_detail(run.id), now)["why"]
     assert "&lt;b&gt;100 % %(no)s&lt;/b&gt;" in html
     assert f'data-until="{(now + timedelta(seconds=37.5)).isoformat()}">0:38</span>' in html
+
+
+def test_what_only_reads_leaves_nothing_behind():
+    now = f.frozen_now()
+    look, ship = ({"name": name, "title": name.title(), "action": f"shop.{name}"} for name in ("look", "ship"))
+    document = {**f.BOOK_ORDER, "saga": "look-first", "steps": [look, {**ship, "compensation": "none"}]}
+    story = f.Story(now - timedelta(seconds=9), document).do("look", "ship").turn(cause="cancel", by="ana")
+    run = story.turned(not_needed=["look", "ship"]).tell(m.RunCompensated()).save()
+    said = why(find_run_detail(run.id), now).text
+    assert "“Ship” has no compensation and stays." in said
+    assert "Look" not in said
