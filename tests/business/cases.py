@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -159,3 +160,8 @@ EXAMPLES = (
     ),
     Example(saga="verify-customer", ref="check", input={"customer": "carol"}),
 )
+
+
+def steps_of(names: Iterable[str]) -> set[str]:
+    """Return the steps that `names` are about; items of a list count as their list."""
+    return {name.partition("[")[0] for name in names}

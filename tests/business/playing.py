@@ -21,7 +21,7 @@ from sagas.engine.commands import start_run
 from sagas.engine.orders import Ask, give_order
 from sagas.models import SagaRun
 from sagas.participants import registry
-from tests.business.cases import EXAMPLES, Example
+from tests.business.cases import EXAMPLES, Example, steps_of
 from tests.engine.conftest import drive
 
 SHORT = {"initial": "5ms", "max": "10ms", "jitter": 0}
@@ -149,7 +149,7 @@ class Stage:
             done = [step for step in self.definition.steps if step.writes]
             done = [step for step in done if states[step.name].status is not StepStatus.SKIPPED]
             return "completed", sorted(step.name for step in done for _ in range(self._items(step, simulation)))
-        return simulation.status.value, sorted(one.step for one in simulation.leftovers if one.is_certain)
+        return simulation.status.value, sorted(steps_of(one.step for one in simulation.leftovers if one.is_certain))
 
     @staticmethod
     def _items(step: Step, simulation: Any) -> int:
