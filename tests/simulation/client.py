@@ -11,11 +11,12 @@ from uuid import UUID
 
 from django.db import transaction
 
-from sagas.core.vocabulary import OutcomeKind, Phase, StepKey, Verb
+from sagas.core.vocabulary import OutcomeKind, Phase, StepKey, Verb, WaitingFor
 from sagas.engine.commands import start_run
 from sagas.engine.errors import OrderRefusedError
 from sagas.engine.orders import NOTHING_MORE, Ask, give_order
 from sagas.models import SagaRun
+from tests.simulation.script import REJECTED
 
 if TYPE_CHECKING:
     from tests.simulation.script import Half
@@ -65,13 +66,28 @@ class Client:
         if run.is_paused:
             self._order(world, Verb.RESUME)
             return True
-        if not run.attention:
+        if self._answer(world, run):
+            return True
+        asking = run if run.attention else _child_that_asks(world)
+        if asking is None:
             raise AssertionError(f"The run is {run.status}, nothing is due, and nobody is asked")
-        one = run.attention[0]
-        self._repair(world, StepKey(one["step"], one["item"]), one["phase"], one["code"])
+        one = asking.attention[0]
+        self._repair(world, asking, StepKey(one["step"], one["item"]), one["phase"], one["code"])
         return True
 
-    def _repair(self, world: World, run: StepKey, phase: str, code: str) -> None:
+    def _answer(self, world: World, run: SagaRun) -> bool:
+        """Send what the run waits for; false when that is nothing of ours."""
+        if run.waiting_for == WaitingFor.SIGNAL:
+            self._order(world, Verb.SIGNAL)
+        elif run.waiting_for == WaitingFor.APPROVAL:
+            is_no = world.script.answers.get((run.current_step, "action"), ("",))[0] == REJECTED
+            outcome = OutcomeKind.REJECTED if is_no else OutcomeKind.SUCCEEDED
+            self._order(world, Verb.APPROVE, Ask(step=run.current_step, outcome=outcome))
+        else:
+            return False
+        return True
+
+    def _repair(self, world: World, asking: SagaRun, run: StepKey, phase: str, code: str) -> None:
         step = str(run)
         key = f"{step}:{phase}"
         if code == "outcome_unknown":
@@ -79,31 +95,40 @@ class Client:
             outcome = OutcomeKind.SUCCEEDED if has_happened else OutcomeKind.REJECTED
             if not has_happened:
                 world.memory.barred.add(key)
-            self._order(world, Verb.SETTLE, Ask(step=step, outcome=outcome, output={"did": step}, reason="seen"))
+            self._order_of(
+                world, asking.id, Verb.SETTLE, Ask(step=step, outcome=outcome, output={"did": step}, reason="seen")
+            )
         elif phase == Phase.COMPENSATION and world.script.exit is Verb.SETTLE:
             world.memory.effects[key] = 1  # by hand
-            self._order(world, Verb.SETTLE, Ask(step=step, phase=Phase.COMPENSATION, reason="done", reference="T-1"))
+            self._order_of(
+                world, asking.id, Verb.SETTLE, Ask(step=step, phase=Phase.COMPENSATION, reason="done", reference="T-1")
+            )
         elif phase == Phase.COMPENSATION and world.script.exit is Verb.GIVE_UP:
-            self._order(world, Verb.GIVE_UP, Ask(step=step, reason="it stays"))
+            self._order_of(world, asking.id, Verb.GIVE_UP, Ask(step=step, reason="it stays"))
         else:
             world.heal((run.step, phase))
-            self._order(world, Verb.RETRY, Ask(step=step))
+            self._order_of(world, asking.id, Verb.RETRY, Ask(step=step))
 
     def _order(self, world: World, verb: Verb, ask: Ask = NOTHING_MORE) -> None:
-        run_id = _id(world)
+        self._order_of(world, _id(world), verb, ask)
+
+    def _order_of(self, world: World, run_id: UUID, verb: Verb, ask: Ask = NOTHING_MORE) -> None:
+        if verb is Verb.SIGNAL:
+            ask = Ask(signal="paid", arguments={"sum": 7}, has_arguments=True)
         if verb is Verb.TERMINATE and not ask.reason:
             ask = Ask(reason="enough")
         try:
             run = give_order(run_id, verb, by="alice", ask=ask)
         except OrderRefusedError:
             return
-        world.memory.acknowledged[run.inbox_last] = str(verb)
+        if run.parent_id is None:
+            world.memory.acknowledged[run.inbox_last] = str(verb)
 
 
 def _id(world: World) -> UUID:
     if world.memory.run_id is not None:
         return world.memory.run_id
-    return UUID(world.machine.rows("SELECT id FROM sagas_sagarun")[0][0])
+    return UUID(world.machine.rows("SELECT id FROM sagas_sagarun WHERE parent_id IS NULL")[0][0])
 
 
 def _look(world: World) -> SagaRun:
@@ -113,3 +138,11 @@ def _look(world: World) -> SagaRun:
         return SagaRun.objects.get(id=_id(world))
     finally:
         world.machine.is_resting = False
+
+
+def _child_that_asks(world: World) -> SagaRun | None:
+    world.machine.is_resting, was = True, world.machine.is_resting
+    try:
+        return SagaRun.objects.filter(status="needs_attention").first()
+    finally:
+        world.machine.is_resting = was

@@ -92,6 +92,20 @@ steps:
   - {name: stamp, action: simulated.atomic, for_each: [a, b], max_parallel: 1, compensation: {action: simulated.atomic}}
   - {name: close, action: simulated.plain, compensation: none}
 """,
+    "waiting": """
+steps:
+  - {name: hold, action: simulated.plain, compensation: {action: simulated.plain}}
+  - {name: rest, sleep: 200ms}
+  - {name: paid, wait_for: {signal: paid}}
+  - {name: agree, approval: {group: operator}}
+  - {name: send, action: simulated.atomic, with: {paid: "${steps.paid.output.sum}"}, compensation: none}
+""",
+    "outer": """
+steps:
+  - {name: pay, action: simulated.plain, compensation: {action: simulated.plain}}
+  - {name: ship, run: inner, with: {order: "${input.order}"}}
+  - {name: close, action: simulated.plain, with: {sent: "${steps.ship.output.sent}"}, compensation: none}
+""",
     "long": """
 steps:
   - {name: a, action: simulated.plain, compensation: {action: simulated.plain}}
@@ -103,7 +117,14 @@ steps:
 """,
 }
 
+INNER = """
+output: {sent: "${steps.send.output.did}"}
+steps:
+  - {name: pack, action: simulated.plain, compensation: {action: simulated.plain}}
+  - {name: send, action: simulated.slow, compensation: {action: simulated.atomic}}
+"""
+
 
 def source(name: str) -> str:
     """Return the whole document of one of them."""
-    return f"saga: {name}\ntitle: {name.title()}\n{DEFAULTS}{SOURCES[name]}"
+    return f"saga: {name}\ntitle: {name.title()}\n{DEFAULTS}{SOURCES.get(name, INNER)}"

@@ -46,12 +46,15 @@ class Script:
 
 def scripts_of(definition: Definition) -> list[Script]:
     """Return every fate of one saga: all is well, and each half of each step with everything that can go wrong."""
-    steps = [step for step in definition.steps if step.when is None]  # the conditions here are never true
+    called = [step for step in definition.steps if step.action is not None and not step.is_sub_saga]
+    steps = [step for step in called if step.when is None]  # the conditions here are never true
     return [
         Script(definition.saga, "success", _ends(definition, "completed")),
         *(one for step in steps for one in _of_action(definition, step)),
         *(one for step in steps for one in _of_compensation(definition, step)),
         *(one for step in steps for one in _of_orders(definition, step)),
+        *(_of_waits() if definition.signals else ()),
+        *(_of_sub_sagas() if definition.saga == "outer" else ()),
     ]
 
 
@@ -120,3 +123,26 @@ def _of_orders(definition: Definition, step: Step) -> Iterator[Script]:
         for verb, end in ((Verb.PAUSE, "compensated"), (Verb.TERMINATE, "terminated")):
             name = f"{verb} during the undoing of {step.name}"
             yield Script(definition.saga, name, (end,), answers, {(step.name, "compensation"): verb})
+
+
+def _of_waits() -> Iterator[Script]:
+    early = {("hold", "action"): Verb.SIGNAL}
+    yield Script("waiting", "the signal comes early", ("completed",), during=early)
+    yield Script("waiting", "a person says no", ("compensated",), {("agree", "action"): (REJECTED, ALWAYS)})
+
+
+def _of_sub_sagas() -> Iterator[Script]:
+    """What goes wrong within, and what is ordered of the outer run meanwhile."""
+    for half, answer, times, end in (
+        (("send", "action"), REJECTED, ALWAYS, "compensated"),
+        (("pack", "action"), FAILED, ALWAYS, "compensated"),
+        (("send", "action"), BROKEN_AFTER, ALWAYS, "compensated"),
+        (("pack", "action"), BROKEN_AFTER, 1, "completed"),
+    ):
+        yield Script("outer", f"within, {half[0]} {times} times {answer}", (end,), {half: (answer, times)})
+    for verb, end in ((Verb.CANCEL, "compensated"), (Verb.TERMINATE, "terminated"), (Verb.PAUSE, "completed")):
+        yield Script("outer", f"{verb} of the outer run during send", (end,), during={("send", "action"): verb})
+    refused = {("close", "action"): (REJECTED, ALWAYS)}
+    for leave, end in ((Verb.RETRY, "compensated"), (Verb.GIVE_UP, "partially_compensated")):
+        answers = {**refused, ("pack", "compensation"): (REJECTED, ALWAYS)}
+        yield Script("outer", f"undoing pack is rejected, {leave}", (end,), answers, exit=leave)

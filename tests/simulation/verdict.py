@@ -14,6 +14,7 @@ from sagas.core.outcome import WORKER_LOST
 from sagas.core.vocabulary import NO_ITEM, OutcomeKind, Phase, StepKey
 from sagas.models import JournalEntry, SagaRun, StepRun
 from tests.engine.stored_run import faults_of
+from tests.simulation.families import family_faults
 from tests.simulation.script import BROKEN, FAILED
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def end_of(world: World) -> End:
     """Return how the one run ended."""
     rows = StepRun.objects.values_list("step", "item", "status", "compensation_status")
     steps = {str(StepKey(step, item)): (status, undoing) for step, item, status, undoing in rows}
-    return End(SagaRun.objects.get().status, steps)
+    return End(SagaRun.objects.get(parent=None).status, steps)
 
 
 def runs_of(definition: Definition) -> list[tuple[str, Step]]:
@@ -56,6 +57,8 @@ def judge(world: World, definition: Definition, deaths: int, calm: End | None) -
         deaths: how often the machine died.
         calm: how the same run ends when nothing crashes.
     """
+    if any(step.is_sub_saga for step in definition.steps):
+        return family_faults(world)
     if SagaRun.objects.count() != 1:
         return [f"{SagaRun.objects.count()} runs, of one start"]
     run = SagaRun.objects.get()
@@ -112,7 +115,7 @@ def _effects(world: World, definition: Definition, end: End, events: list[m.Even
     for name, step in runs_of(definition):
         did, undid = happened[name, "action"], happened[name, "compensation"]
         status, undoing = end.steps.get(name, ("pending", "none"))
-        is_reading = step.action.action.name == READING
+        is_reading = step.action is None or step.action.action.name == READING
         for phase in (Phase.ACTION, Phase.COMPENSATION):
             if (name, phase) in told and not happened[name, phase] and not is_reading:
                 found.append(f"the {phase} of {name} succeeded, says the journal, but had no effect")
@@ -134,7 +137,8 @@ def _unlike(world: World, definition: Definition, calm: End, end: End) -> list[s
     found = []
     for name, step in runs_of(definition):
         was, now = (one.steps.get(name, ("pending", "none")) for one in (calm, end))
-        may_doubt = {FAILED, BROKEN} if step.action.action.name == READING else {FAILED}
+        is_reading = step.action is not None and step.action.action.name == READING
+        may_doubt = {FAILED, BROKEN} if is_reading else {FAILED}
         is_doubt = (was[0], now[0]) == ("failed", "in_doubt")
         if is_doubt and step.for_each:
             continue  # another item ended the list meanwhile, so this one was not tried again

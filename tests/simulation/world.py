@@ -295,7 +295,7 @@ def a_world() -> Iterator[World]:
         call_command("migrate", verbosity=0)
         with connection.cursor() as cursor:
             cursor.execute(f"CREATE TABLE {participants.EFFECTS} (effect TEXT NOT NULL)")
-        for name in SOURCES:
+        for name in (*SOURCES, "inner"):
             publish(source(name), by="tests")
         world = World(machine)
         heard, log = _Heard(machine), logging.getLogger("sagas")
