@@ -67,7 +67,7 @@ def shown(step: StepDetail, now: datetime, offers: Sequence[Offer] = (), *, is_p
         ),
         _half(
             compensation_look(step.compensation_status, step.last_undo_outcome) if step.is_undoing else None,
-            undo_words(step),
+            undo_words(step) if step.item == NO_ITEM or step.is_undoing else "",  # else its list says that above
             step.compensations,
             next_try if is_undo_retrying else None,
             tuple(offer for offer in offered if offer.phase is Phase.COMPENSATION),
