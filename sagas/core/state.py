@@ -94,6 +94,7 @@ class StepState:
 
 
 UNTOUCHED = StepState()
+_KNOWN = frozenset({StepStatus.PENDING, StepStatus.SUCCEEDED, StepStatus.SKIPPED})
 
 VERSION_UNREADABLE = "version_unreadable"  # the code of an attention about the run as a whole: no step is named
 
@@ -166,6 +167,15 @@ class RunState:
     def step(self, key: StepKey) -> StepState:
         """The state of one step run."""
         return self.steps.get(key, UNTOUCHED)
+
+    @property
+    def in_question(self) -> list[StepKey]:
+        """Step runs of which something may be settled by hand: what became of all others is known."""
+        return [
+            key
+            for key, step in self.steps.items()
+            if step.status not in _KNOWN or step.compensation_status is CompensationStatus.FAILED
+        ]
 
     def is_list(self, key: StepKey) -> bool:
         """Whether `key` is a step under `for_each` as a whole, whose items are known."""

@@ -223,7 +223,7 @@ def _is_allowed(law: Law, state: RunState, verb: Verb, now: datetime) -> bool:
     elif verb is Verb.SETTLE:
         asks = [
             m.TakeOrder(number=0, verb=verb, by="", now=now, step=str(key), phase=phase)
-            for key in state.steps
+            for key in state.in_question
             for phase in (Phase.ACTION, Phase.COMPENSATION)
         ]
     elif verb is Verb.APPROVE:
