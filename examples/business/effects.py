@@ -50,8 +50,9 @@ def undo(kind: type[Row], call: Call) -> Row | None:
 
 
 def standing(run: str) -> list[str]:
-    """Return the steps of a run whose effects stand, sorted; a step once for each of its effects."""
-    return sorted(step for kind in KINDS for step in _standing(kind).filter(run=run).values_list("step", flat=True))
+    """Return the steps of a run whose effects stand, sorted; of a list each item, such as `pay_salaries[3]`."""
+    keys = (key for kind in KINDS for key in _standing(kind).filter(run=run).values_list("key", flat=True))
+    return sorted(key.split(":")[1] for key in keys)  # <run>:<step>:action
 
 
 def _standing(kind: type[Row]) -> QuerySet[Row]:

@@ -102,7 +102,7 @@ class Trouble(models.Model):
     MODES = (REJECTED, FAILED, UNKNOWN_BEFORE, UNKNOWN_AFTER)
 
     ref = models.CharField(max_length=64)
-    half = models.CharField(max_length=90)  # `book_hotel`, `book_hotel.compensation`
+    half = models.CharField(max_length=90)  # `book_hotel`, `book_hotel.compensation`, `pay_salaries[3]`
     mode = models.CharField(max_length=24, choices=[(mode, mode) for mode in MODES])
     times = models.PositiveIntegerField(default=0)
 

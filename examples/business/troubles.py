@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from business.models import Trouble
 from sagas import NoEffect, Rejected
+from sagas.core.vocabulary import NO_ITEM, StepKey
 
 if TYPE_CHECKING:
     from sagas.participants.base import Call
@@ -45,9 +46,12 @@ def after(call: Call, ref: str) -> None:
 
 
 def _mode(call: Call, ref: str) -> str:
-    found = Trouble.objects.filter(ref=ref, half=_half(call)).first()
+    halves = (_half(call, call.item), _half(call))
+    known = {trouble.half: trouble for trouble in Trouble.objects.filter(ref=ref, half__in=halves)}
+    found = next((known[half] for half in halves if half in known), None)
     return found.mode if found and (not found.times or call.attempt <= found.times) else ""
 
 
-def _half(call: Call) -> str:
-    return call.step if call.phase == "action" else f"{call.step}.{call.phase}"
+def _half(call: Call, item: int = NO_ITEM) -> str:
+    step = str(StepKey(call.step, item))
+    return step if call.phase == "action" else f"{step}.{call.phase}"

@@ -17,6 +17,7 @@ from sagas.core.vocabulary import Verb
 from sagas.engine.commands import start_run
 from sagas.engine.orders import Ask, give_order
 from sagas.models import SagaRun
+from sagas.testing import simulate
 from tests.business.cases import EXAMPLES
 from tests.business.playing import TIMES, Stage, assert_the_books_agree, hurried, playable, standing
 from tests.engine.conftest import drive
@@ -128,4 +129,15 @@ def test_one_employee_who_cannot_be_paid_lets_nobody_be_paid():
     assert (fetch(run).status, standing(run)) == ("compensated", [])
     assert Movement.objects.filter(run=run).count() == 9
     assert Account.objects.get(name="bob").balance == Account.objects.get(name="bob").opening
+    assert_the_books_agree()
+
+
+def test_the_one_salary_that_was_spent_is_the_only_one_that_stays():
+    stage = Stage(next(one for one in EXAMPLES if one.saga == "run-payroll"))
+    faults = {"close_month": "rejected", "pay_salaries[2].compensation": "rejected"}
+    on_paper = simulate(stage.definition, stage.example.input_for("2026-02"), faults)
+    run = stage.begin("2026-02", faults)
+    stage.drive()
+    assert (fetch(run).status, standing(run)) == stage.expected(on_paper) == ("needs_attention", ["pay_salaries[2]"])
+    assert_the_law_was_kept()
     assert_the_books_agree()

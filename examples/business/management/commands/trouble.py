@@ -15,7 +15,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("ref", help="the case, such as the order's number in the run's input")
-        parser.add_argument("half", help="a step, or `step.compensation`")
+        parser.add_argument("half", help="a step, `step.compensation`, or `step[3]` for one item of a list")
         parser.add_argument("mode", choices=[*Trouble.MODES, "none"])
         parser.add_argument(
             "--times",
