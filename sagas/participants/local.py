@@ -8,6 +8,7 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from asgiref.sync import sync_to_async
 from django.db import DatabaseError, InterfaceError, OperationalError, connections, transaction
 
 from sagas.core.limits import JSON_DEPTH_MAX, PAYLOAD_BYTES_MAX
@@ -72,6 +73,8 @@ async def perform_async(action: Action, call: Call) -> Outcome:
         try:
             return Succeeded(checked_output(await action.function(*bound.args, **bound.kwargs)))
         except BaseException as error:  # noqa: BLE001 - an action's sys.exit() must not end the pump
+            if _comes_from_a_database(error):
+                await sync_to_async(_replace_broken_connections)()  # in the thread that such actions share
             return _outcome_of(action, call, error)
 
     working = asyncio.create_task(work())
@@ -242,9 +245,7 @@ def _clean_connections() -> Iterator[None]:
         _OpenTransactionError: the body ended well but had left a transaction open; it is rolled back.
     """
     before = {connection.alias: len(connection.atomic_blocks) for connection in _opened()}
-    for connection in _opened():
-        if connection.errors_occurred:  # not "obsolete": the web's limit on a connection's age is not the pump's
-            connection.close_if_unusable_or_obsolete()
+    _replace_broken_connections()
     is_left_open = False
     try:
         yield
@@ -253,6 +254,19 @@ def _clean_connections() -> Iterator[None]:
             is_left_open |= _end_transactions(connection, before.get(connection.alias, 0))
     if is_left_open:
         raise _OpenTransactionError
+
+
+def _replace_broken_connections() -> None:
+    """Close those of this thread that can be used no more; whoever needs one next gets a new one."""
+    for connection in _opened():
+        if connection.errors_occurred:  # not "obsolete": the web's limit on a connection's age is not the pump's
+            connection.close_if_unusable_or_obsolete()
+
+
+def _comes_from_a_database(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, DatabaseError | InterfaceError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _opened() -> list[Any]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from asgiref.sync import SyncToAsync
 from business.models import Account, Movement, Trouble
 from django.apps import apps
+from django.db import connections
 
 from sagas.catalog.publish import publish
 from sagas.core.failure_matrix import failure_matrix
@@ -31,6 +33,8 @@ REFUSALS = [pytest.param(one, *no, id=f"{one.saga}-{no[0]}") for one in EXAMPLES
 @pytest.fixture
 def companies(transactional_db):
     apps.get_app_config("business").load_demo()
+    yield
+    SyncToAsync.single_thread_executor.submit(connections.close_all).result()  # the one that `records.send` used
 
 
 def assert_the_law_was_kept() -> None:
