@@ -28,8 +28,9 @@ steps:
 BOXES = {"boxes": [{"what": name} for name in "abcd"]}
 
 
-def boxes(listed: str = "${input.boxes}"):
-    checked = check_source(SOURCE.replace("LIST", listed), {"shop.find": ActionFacts(reads_only=True)})
+def boxes(listed: str = "${input.boxes}", *, what: str = "item.what"):
+    source = SOURCE.replace("LIST", listed).replace('"${item.what}", number', f'"${{{what}}}", number')
+    checked = check_source(source, {"shop.find": ActionFacts(reads_only=True)})
     assert checked.problems == ()
     return compile_document(checked.document, {"shop.find": ActionFacts(reads_only=True)})
 
@@ -89,6 +90,13 @@ def test_a_list_that_the_script_does_not_give_is_supposed_to_have_one_item():
         {"find": {"outcome": "succeeded", "output": [{"what": "x"}] * 3}}, definition=boxes("${steps.find.output}")
     )
     assert next(step for step in found.steps if step["step"] == "pack")["items_total"] == 3
+
+
+def test_what_reads_an_item_that_the_script_does_not_give_is_supposed_to_have_a_value():
+    found = run(definition=boxes("${steps.find.output}", what="item.price * 2"))
+    assert found.status == "completed"
+    assert {note.step for note in found.notes if note.code == "output_missing"} == {"pack", "send"}
+    assert sum("item.price" in note.message for note in found.notes) == 1
 
 
 def test_an_input_that_is_no_list_fails_the_step_as_in_life():

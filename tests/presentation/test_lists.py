@@ -12,13 +12,14 @@ from sagas.catalog.load import load_version
 from sagas.core import codec
 from sagas.core import messages as m
 from sagas.core.orders import refusal
+from sagas.core.outcome import Succeeded
 from sagas.core.vocabulary import OutcomeKind, Phase, Role, StepKey, StepStatus, Verb
 from sagas.engine import stored
 from sagas.presentation import fragments, graph, journal, offers
 from sagas.presentation.why import why
 from sagas.queries.run_detail import Entry, find_run_detail
 from tests import factories as f
-from tests.list_runs import LOST, at_work, breaking, list_run, undo_breaking
+from tests.list_runs import LOST, NO, at_work, breaking, list_run, undo_breaking
 
 pytestmark = pytest.mark.django_db
 SHOWN = 50
@@ -135,6 +136,7 @@ def test_an_item_that_is_not_shown_can_be_ordered(operator):
     lambda: list_run(30, at_work(12)),
     lambda: list_run(5, breaking(3), is_past_pivot=True),
     lambda: list_run(5, breaking(3, LOST), is_past_pivot=True),
+    lambda: list_run(5, lambda key, _phase: {0: LOST, 1: NO}.get(key.item, Succeeded()), is_past_pivot=True),
     lambda: list_run(5, undo_breaking(2)),
     lambda: list_run(5, breaking(3)),
     lambda: list_run(0, at_work(0)),
