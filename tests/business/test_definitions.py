@@ -10,7 +10,7 @@ from sagas.core.document import check_source, compile_document
 from sagas.core.failure_matrix import Case, failure_matrix
 from sagas.core.vocabulary import StepKey, StepStatus
 from sagas.participants import registry
-from tests.business.cases import EXAMPLES
+from tests.business.cases import EXAMPLES, steps_of
 from tests.invariants import violations
 
 each = pytest.mark.parametrize("example", EXAMPLES, ids=lambda one: one.saga)
@@ -70,7 +70,7 @@ def test_every_row_of_its_failure_matrix_keeps_the_law_and_leaves_only_what_it_s
 def faults_of(example, definition, row) -> list[str]:
     """Return what is wrong with how one line of the matrix ends."""
     run = row.simulation
-    status, left = run.status.value, {one.step.partition("[")[0] for one in run.leftovers}
+    status, left = run.status.value, steps_of(one.step for one in run.leftovers)
     journal = [(place, event, at) for place, (event, at) in enumerate(run.journal, start=1)]
     found = violations(definition, journal, run.state)
     if status not in RESTS:
