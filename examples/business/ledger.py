@@ -8,7 +8,7 @@ from django.db.models import F, Q
 
 from business import effects
 from business.models import Account, Movement
-from sagas import Rejected, action
+from sagas import NotDone, Rejected, action
 
 if TYPE_CHECKING:
     from sagas.participants.base import Call
@@ -24,6 +24,16 @@ def transfer(call: Call, ref: str, payer: str, payee: str, amount: int) -> Any:
 def transfer_back(call: Call, ref: str) -> Any:
     """Move back what the action moved."""
     return effects.once(call, ref, lambda: _move_back(call))
+
+
+@action("ledger.look_for_transfer", reads_only=True)
+def look_for_transfer(call: Call, ref: str, **_arguments: Any) -> Any:
+    """Say whether the transfer under this key happened: a probe for `ledger.transfer`."""
+    with effects.on_purpose(call, ref):
+        found = Movement.objects.filter(key=call.action_key).first()
+        if found is None:
+            raise NotDone(f"The bank has no transfer for {ref}.", code="no_such_transfer")
+        return _told(found)
 
 
 @action("ledger.post", atomic=True)
@@ -58,7 +68,11 @@ def _move(call: Call, ref: str, payer: str, payee: str, amount: int) -> dict[str
         raise Rejected(f"{payer} has less than {amount}.", code="too_little")
     Account.objects.filter(name=payee).update(balance=F("balance") + amount)
     row = Movement.objects.create(**effects.named(call, ref), payer_id=payer, payee_id=payee, amount=amount)
-    return {"movement": f"M-{row.pk}", "amount": amount}
+    return _told(row)
+
+
+def _told(row: Movement) -> dict[str, Any]:
+    return {"movement": f"M-{row.pk}", "amount": row.amount}
 
 
 def _move_back(call: Call) -> dict[str, Any]:

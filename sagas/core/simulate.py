@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from sagas.core import messages as m
+from sagas.core import simulated_probe
 from sagas.core.decider import decide
 from sagas.core.definition import Definition
 from sagas.core.due import due_at
@@ -368,6 +369,9 @@ class _Simulator:
         return max(self.now, (half.started_at or self.now) + timedelta(seconds=lasts_s))
 
     def _outcome(self, key: StepKey, phase: Phase) -> Outcome:
+        if phase is Phase.PROBE:
+            self.made_up.add(key.step)
+            return simulated_probe.answer(self.has_happened.get((str(key), Phase.ACTION)))
         half = self.state.step(key).half(phase)
         answer = self._part(key, phase).answer(half.number)
         match answer.ending:

@@ -89,6 +89,12 @@ EXAMPLES = (
         also=({"bonus": 500},),
     ),
     Example(
+        saga="pay-supplier",
+        ref="invoice",
+        input={"supplier": "supplier", "amount": 4000},
+        refusals=(("pay", {"supplier": "nobody"}),),
+    ),
+    Example(
         saga="pick-order",
         ref="order",
         input={"lines": [{"sku": "sku:teapot", "quantity": 2}] * 6},

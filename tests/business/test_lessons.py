@@ -171,3 +171,11 @@ def test_a_booking_that_is_cancelled_gives_court_and_deposit_back():
     value = example.input_for("case", starts_at="2026-03-01T10:00:00Z", door_code_at="2026-02-28T10:00:00Z")
     run = simulate(example.path, value, orders=[{"verb": "cancel", "during": "the_hour"}])
     assert (run.status, run.undone) == ("compensated", ["issue_door_code", "take_deposit", "book_court"])
+
+
+def test_a_probe_spares_a_person_unless_it_cannot_say_either():
+    happened, did_not = ({"outcome": "unknown", "happened": truth} for truth in (True, False))
+    assert played("pay-supplier", {"pay": happened}).status == "completed"
+    assert played("pay-supplier", {"pay": did_not}).undone == ["set_aside", "match_invoice"]
+    assert played("pay-supplier", {"pay": [did_not]}).status == "completed"
+    assert played("pay-supplier", {"pay": "unknown"}).attention == ["pay"]

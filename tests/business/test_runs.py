@@ -14,6 +14,8 @@ from django.apps import apps
 from django.db import connections
 
 from sagas.catalog.publish import publish
+from sagas.core import steps
+from sagas.core.definition import RetryPolicy
 from sagas.core.failure_matrix import failure_matrix
 from sagas.core.vocabulary import Verb
 from sagas.engine.commands import start_run
@@ -143,5 +145,17 @@ def test_the_one_salary_that_was_spent_is_the_only_one_that_stays():
     run = stage.begin("2026-02", faults)
     stage.drive()
     assert (fetch(run).status, standing(run)) == stage.expected(on_paper) == ("needs_attention", ["pay_salaries[2]"])
+    assert_the_law_was_kept()
+    assert_the_books_agree()
+
+
+def test_a_bank_that_answers_neither_question_needs_a_person(monkeypatch):
+    monkeypatch.setattr(steps, "PROBE_RETRY", RetryPolicy(attempts=3, initial_s=0.01, factor=1, jitter=0))
+    stage = Stage(next(one for one in EXAMPLES if one.saga == "pay-supplier"))
+    lost = {"outcome": "unknown", "happened": True}
+    silent = stage.begin("silent", {"pay": lost, "pay.probe": {**lost, "happened": False}})
+    stage.drive()
+    assert (fetch(silent).status, fetch(silent).attention[0]["step"]) == ("needs_attention", "pay")
+    assert standing(silent) == ["match_invoice", "pay", "set_aside"]
     assert_the_law_was_kept()
     assert_the_books_agree()
