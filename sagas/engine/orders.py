@@ -12,10 +12,11 @@ from sagas import wakeups
 from sagas.catalog.load import load_version
 from sagas.core import messages as m
 from sagas.core.decider import decide
+from sagas.core.definition import Approval, Definition
 from sagas.core.evolve import replay
 from sagas.core.orders import refusal
 from sagas.core.preview import CancelPlan, plan_cancel
-from sagas.core.problem import Problem, check_payload, found_text, hint
+from sagas.core.problem import Problem, check_payload, found_text, nearest
 from sagas.core.vocabulary import Json, OutcomeKind, Phase, Verb
 from sagas.engine import journal, stored
 from sagas.engine.clock import Clock
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from sagas.core.definition import Definition
     from sagas.core.state import RunState
 
 NEEDS_REASON = frozenset({Verb.SKIP, Verb.SETTLE, Verb.GIVE_UP, Verb.TERMINATE})
 NEEDS_STEP = frozenset({Verb.SKIP, Verb.SETTLE, Verb.APPROVE})
 REFERENCE_LENGTH_MAX = 200  # a ticket's number or an address, shown on one line
+
+_FIELDS = {Verb.SIGNAL: ("payload", "reason"), Verb.APPROVE: ("with", "comment")}  # what callers name them
 
 _clock = Clock()
 
@@ -120,8 +122,9 @@ def give_order(run_id: UUID, verb: Verb, *, by: str, ask: Ask = NOTHING_MORE, re
 
 
 def _problems(verb: Verb, ask: Ask) -> tuple[Problem, ...]:
+    brought, why = _FIELDS.get(verb, ("with", "reason"))
     said = {
-        "with": ask.arguments, "output": ask.output, "reason": ask.reason, "step": ask.step, "reference": ask.reference,
+        brought: ask.arguments, "output": ask.output, why: ask.reason, "step": ask.step, "reference": ask.reference,
     }  # fmt: skip
     problems = [
         Problem(problem.message, path=problem.path, pointer=f"/{name}{problem.pointer}", code=problem.code)
@@ -149,7 +152,10 @@ def _problems(verb: Verb, ask: Ask) -> tuple[Problem, ...]:
 
 def _unknown_signal(definition: Definition, name: str) -> Problem:
     known = sorted(definition.signals)
-    message = f"The saga waits for no signal named {found_text(name)}.{hint(name, known)}"
+    near = nearest(name, known)
+    waits_for = f"It waits for {', '.join(f'`{one}`' for one in known)}." if known else "It waits for none at all."
+    guess = f" Did you mean `{near}`?" if near else ""
+    message = f"The saga waits for no signal named {found_text(name)}. {waits_for}{guess}"
     return Problem(message, pointer="/name", code="signal_unknown")
 
 
@@ -213,6 +219,19 @@ def _end_here(run: SagaRun, definition: Definition, order: m.TakeOrder, waiting:
     if not written:
         raise AssertionError(f"The journal of run {run.id} does not end where its row says")
     run.refresh_from_db(fields=["status", "revision", "sequence", "finished_at", "due_at", "lease_until", "token"])
+
+
+def find_group(run_id: UUID, step: str) -> str | None:
+    """Return whom an approval asks, a role or a group; None when no step of that name asks for one.
+
+    Raises:
+        RunUnknownError.
+    """
+    version_id = SagaRun.objects.filter(id=run_id).values_list("version_id", flat=True).first()
+    if version_id is None:
+        raise RunUnknownError(f"There is no run {run_id}.")
+    found = load_version(version_id).by_name.get(step.partition("[")[0])
+    return found.wait.group if found is not None and isinstance(found.wait, Approval) else None
 
 
 def allowed_orders(run: SagaRun) -> tuple[Verb, ...]:

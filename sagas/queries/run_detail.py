@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import Case, JSONField, Q, When
+from django.db.models.fields.json import KeyTransform
+from django.utils.dateparse import parse_datetime
+
 from sagas.core.vocabulary import NO_ITEM, CompensationStatus, Phase, StepStatus
 from sagas.models import JournalEntry, Order, SagaRun, StepRun
 from sagas.queries import counts
 from sagas.queries.plan import StepPlan, Undo, step_plans, title_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -54,6 +59,18 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """What a step waits for now: a word of `WaitingFor`, until when (None: for ever), and what that is about."""
+
+    kind: str
+    since: datetime | None
+    until: datetime | None = None
+    signal: str = ""
+    group: str = ""
+    prompt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class StepDetail:
     """One step of one run: what the document says and where it stands."""
 
@@ -69,6 +86,7 @@ class StepDetail:
     compensation_tries: int = 0
     output: Json = None
     error: Json = None
+    wait: Wait | None = None
     next_attempt_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -150,7 +168,9 @@ def find_run_detail(run_id: UUID) -> RunDetail | None:
     run = SagaRun.objects.select_related("saga", "version").filter(id=run_id).first()
     if run is None:
         return None
-    rows = list(StepRun.objects.filter(run=run).defer("halves").order_by("started_at", "id"))
+    action_of_a_wait = Case(When(~Q(waits_for=""), then=KeyTransform("action", "halves")), output_field=JSONField())
+    steps = StepRun.objects.filter(run=run).defer("halves").annotate(waiting_half=action_of_a_wait)
+    rows = list(steps.order_by("started_at", "id"))
     newest = JournalEntry.objects.filter(run=run).order_by("-sequence")[:ENTRIES_MAX]
     journal = tuple(
         Entry(sequence, kind, data if isinstance(data, dict) else {}, at)
@@ -230,7 +250,7 @@ def _ended(attempt: Attempt, entry: Entry) -> Attempt:
 
 def _steps(
     run: SagaRun,
-    rows: list[StepRun],
+    rows: Sequence[StepRun],
     attempts: dict[tuple[str, int, str], list[Attempt]],
     tries: Counter[tuple[str, int, str]],
 ) -> tuple[StepDetail, ...]:
@@ -264,9 +284,20 @@ def _steps(
                     compensation_tries=tries[undo],
                     output=row.output,
                     error=row.error,
-                    next_attempt_at=row.next_attempt_at,
+                    wait=_wait(row),
+                    next_attempt_at=None if row.waits_for else row.next_attempt_at,
                     started_at=row.started_at,
                     ended_at=row.ended_at,
                 )
             )
     return tuple(found)
+
+
+def _wait(row: StepRun) -> Wait | None:
+    if not row.waits_for:
+        return None
+    half: dict[str, Any] = getattr(row, "waiting_half", None) or {}
+    about = half.get("input")
+    about = about if isinstance(about, dict) else {}
+    told = {name: str(about.get(name) or "") for name in ("signal", "group", "prompt")}
+    return Wait(row.waits_for, parse_datetime(half.get("started_at", "")), row.next_attempt_at, **told)
