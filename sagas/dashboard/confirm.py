@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
 
 from sagas.core.vocabulary import CompensationStatus, Direction, OutcomeKind, Phase, StepStatus, Verb
-from sagas.engine import orders
+from sagas.dashboard import confirm_answer
+from sagas.dashboard.confirmed import Confirm, name_of, what_is_undone
 from sagas.presentation import offers
 from sagas.presentation.sentence import listed
 from sagas.presentation.status import Tone
@@ -24,34 +25,14 @@ _UNDONE = {CompensationStatus.SUCCEEDED.value, CompensationStatus.SETTLED.value}
 _FAILED_UNDO = CompensationStatus.FAILED.value
 
 
-@dataclass(frozen=True, slots=True)
-class Confirm:
-    """The words of one page and the fields that it shows."""
-
-    heading: str
-    button: str
-    will: tuple[str, ...]
-    will_not: tuple[str, ...]
-    taken_back: str
-    keep: str = ""
-    tone: Tone = Tone.PROGRESS
-    stays: tuple[str, ...] = ()  # titles of what stays in place
-    stays_words: str = ""
-    outcomes: tuple[tuple[str, str], ...] = ()  # value and words of each answer, when there is one to give
-    outcomes_help: str = ""
-    takes_output: bool = False
-    takes_reference: bool = False
-    needs_reference: bool = False
-
-    @property
-    def is_danger(self) -> bool:
-        """Whether the button must look like what it does."""
-        return self.tone is Tone.FAILURE
-
-
-def confirm(detail: RunDetail, verb: Verb, step: StepDetail | None, phase: Phase = Phase.ACTION) -> Confirm:
-    """Return what is said before an order; skip and settle are about one step, which must be given."""
-    found = _confirm(detail, verb, step, phase)
+def confirm(
+    detail: RunDetail, verb: Verb, step: StepDetail | None, phase: Phase = Phase.ACTION, outcome: str = ""
+) -> Confirm:
+    """Return what is said before an order; skip, settle and a yes or no are about one step, which must be given."""
+    if verb is Verb.APPROVE and step is not None:
+        found = confirm_answer.answer(detail, step, OutcomeKind(outcome))
+    else:
+        found = _confirm(detail, verb, step, phase)
     if not detail.run.is_paused or verb in {Verb.RESUME, Verb.TERMINATE}:
         return found
     held = _("Send anything before the run is resumed: it is paused.")
@@ -60,6 +41,8 @@ def confirm(detail: RunDetail, verb: Verb, step: StepDetail | None, phase: Phase
 
 def _confirm(detail: RunDetail, verb: Verb, step: StepDetail | None, phase: Phase) -> Confirm:
     match verb:
+        case Verb.SIGNAL:
+            return confirm_answer.signal(detail)
         case Verb.CANCEL:
             return _cancel(detail)
         case Verb.RETRY:
@@ -80,23 +63,13 @@ def _confirm(detail: RunDetail, verb: Verb, step: StepDetail | None, phase: Phas
 
 
 def _cancel(detail: RunDetail) -> Confirm:
-    plan = orders.foresee_cancel(detail.run)
-    by_key = {step.key: step for step in detail.steps}
-    flying = [by_key[str(key)] for key in plan.in_flight]
-    certain = [by_key[str(one.key)] for one in plan.undo if one.is_certain]
-    perhaps = [by_key[str(one.key)] for one in plan.undo if not one.is_certain]
-    stays = [by_key[str(key)] for key in plan.stays]
-    will = [_("Let “%(step)s” end, which is in flight.") % {"step": step.plan.title} for step in flying]
-    will += [_("Run “%(undo)s”.") % {"undo": step.undo_title} for step in certain]
-    will += [_("Run “%(undo)s” if it turns out to have happened.") % {"undo": step.undo_title} for step in perhaps]
-    will_not = [_("Start any further step.")]
-    will_not += [_("Undo “%(step)s”: it has no compensation.") % {"step": step.plan.title} for step in stays]
+    will, will_not = what_is_undone(detail)
     return Confirm(
-        heading=_("Cancel and undo “%(run)s”?") % {"run": _name(detail)},
+        heading=_("Cancel and undo “%(run)s”?") % {"run": name_of(detail)},
         button=_("Cancel and undo"),
         keep=_("Keep it running"),
-        will=tuple(will or [_("End the run: nothing has been done yet, so nothing is undone.")]),
-        will_not=tuple(will_not),
+        will=will,
+        will_not=will_not,
         taken_back=_("It cannot be taken back. A new run can be started."),
         tone=Tone.COMPENSATION,
     )
@@ -110,7 +83,7 @@ def _retry(detail: RunDetail, chosen: StepDetail | None) -> Confirm:
         elif offers.applies(detail, step, Verb.RETRY):
             titles.append(step.plan.title)
     will = [_("Try “%(what)s” again, at once.") % {"what": title} for title in titles]
-    heading = _("Retry %(what)s now?") % {"what": listed(titles or [_name(detail)])}
+    heading = _("Retry %(what)s now?") % {"what": listed(titles or [name_of(detail)])}
     return Confirm(
         heading=heading,
         button=_("Retry now"),
@@ -217,7 +190,7 @@ def _give_up(detail: RunDetail, chosen: StepDetail | None) -> Confirm:
     heading = (
         _("Give up undoing “%(step)s”?") % {"step": chosen.plan.title}
         if chosen
-        else _("Give up what could not be undone of “%(run)s”?") % {"run": _name(detail)}
+        else _("Give up what could not be undone of “%(run)s”?") % {"run": name_of(detail)}
     )
     stays = [step for step in detail.steps if step.compensation_status == CompensationStatus.GIVEN_UP.value]
     return Confirm(
@@ -245,11 +218,11 @@ def _pause(detail: RunDetail) -> Confirm:
         for step in _flying(detail)
     ]
     will_not = [
-        _("Stop the clock: time-outs of what is in flight and the deadline still count."),
+        _("Stop the clock: time-outs of what is in flight, of waits, and the deadline still count."),
         _("Undo anything."),
     ]
     return Confirm(
-        heading=_("Pause “%(run)s”?") % {"run": _name(detail)},
+        heading=_("Pause “%(run)s”?") % {"run": name_of(detail)},
         button=_("Pause"),
         will=tuple(will),
         will_not=tuple(will_not),
@@ -271,7 +244,7 @@ def _resume(detail: RunDetail) -> Confirm:
     if detail.run.deadline_at is not None:
         will_not.append(_("Give back the time it was paused: the deadline went on counting."))
     return Confirm(
-        heading=_("Resume “%(run)s”?") % {"run": _name(detail)},
+        heading=_("Resume “%(run)s”?") % {"run": name_of(detail)},
         button=_("Resume"),
         keep=_("Keep it paused"),
         will=tuple(will),
@@ -282,6 +255,7 @@ def _resume(detail: RunDetail) -> Confirm:
 
 def _terminate(detail: RunDetail) -> Confirm:
     will = [_("End the run now, where it stands.")]
+    will += [_("Stop waiting for “%(step)s”.") % {"step": step.plan.title} for step in detail.steps if step.wait]
     for step in detail.steps:
         attempt = step.in_flight()
         if attempt is not None and attempt.is_atomic:
@@ -294,10 +268,11 @@ def _terminate(detail: RunDetail) -> Confirm:
     stays = [
         step
         for step in detail.steps
-        if (step.status in _HAPPENED and step.compensation_status not in _UNDONE) or _may_have_happened(step)
+        if (step.status in _HAPPENED and step.compensation_status not in _UNDONE and step.plan.wait is None)
+        or _may_have_happened(step)
     ]
     return Confirm(
-        heading=_("Terminate “%(run)s” and undo nothing?") % {"run": _name(detail)},
+        heading=_("Terminate “%(run)s” and undo nothing?") % {"run": name_of(detail)},
         button=_("Terminate, undo nothing"),
         will=tuple(will),
         will_not=(
@@ -344,7 +319,8 @@ def _is_waiting_unsettled(step: StepDetail) -> bool:
 
 def _is_kept(step: StepDetail) -> bool:
     """Whether the step happened and nothing undoes it."""
-    return step.status in _HAPPENED and step.compensation_status == CompensationStatus.NOT_NEEDED.value
+    is_kept = step.status in _HAPPENED and step.compensation_status == CompensationStatus.NOT_NEEDED.value
+    return is_kept and step.plan.wait is None
 
 
 def _goes_back(detail: RunDetail) -> bool:
@@ -359,7 +335,3 @@ def _rest_of_undo(detail: RunDetail, settled: Iterable[StepDetail], *, end: str)
     said = [_("Go on and run “%(undo)s”.") % {"undo": step.undo_title} for step in waiting]
     said += [_("Wait for somebody to decide about “%(undo)s” too.") % {"undo": step.undo_title} for step in failed]
     return said or [end]
-
-
-def _name(detail: RunDetail) -> str:
-    return f"{detail.title} {detail.run.key}".strip()

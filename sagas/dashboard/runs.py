@@ -12,16 +12,16 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from sagas.access import has_role
+from sagas.access import includes, standing_of
 from sagas.core.vocabulary import Role
 from sagas.dashboard.access import needs_role
 from sagas.dashboard.run_filter import SINCE, read_filter, read_place
 from sagas.live import addresses
 from sagas.models import Saga
-from sagas.presentation import fragments, offers, steps, strip, tiles
+from sagas.presentation import fragments, offers, questions, steps, strip, tiles, waits
 from sagas.presentation.status import RUN_LOOKS, compensation_look, step_look
 from sagas.queries import counts
-from sagas.queries.run_detail import RunDetail, find_run_detail
+from sagas.queries.run_detail import RunDetail, StepDetail, find_run_detail
 from sagas.queries.runs import RunFilter, RunPage, list_runs
 
 if TYPE_CHECKING:
@@ -74,7 +74,9 @@ def run_detail(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """One run: why, the picture, steps, journal."""
     detail = get_detail(run_id)
     context = fragments.run_context(detail, timezone.now())
-    context["may_operate"] = has_role(request.user, Role.OPERATOR)
+    standing = standing_of(request.user)
+    context["may_operate"] = includes(standing.role, Role.OPERATOR)
+    context["may_answer"] = questions.marks_of(standing, (step.plan for step in detail.steps))
     context["socket_path"] = addresses.run_path(run_id)
     return render(request, "sagas/runs/detail.html", context)
 
@@ -97,14 +99,26 @@ def step_detail(request: HttpRequest, run_id: UUID, step: str) -> HttpResponse:
             compensation_look(found.compensation_status, found.last_undo_outcome) if found.is_undoing else None
         ),
         "undo_words": steps.undo_words(found),
-        "action_policy": steps.policy_words(plan.attempts_max, plan.timeout_s),
+        "action_policy": (
+            waits.plan_words(plan.wait) if plan.wait else steps.policy_words(plan.attempts_max, plan.timeout_s)
+        ),
+        "told": waits.card_words(found, timezone.now(), is_paused=detail.run.is_paused),
         "undo_policy": (
             steps.policy_words(plan.compensation_attempts_max, plan.compensation_timeout_s) if plan.compensation else ""
         ),
-        "offers": offers.offers_of(detail, found),
-        "may_operate": has_role(request.user, Role.OPERATOR),
+        "offers": _offers(request, detail, found),
     }
     return render(request, "sagas/runs/step.html", context)
+
+
+def _offers(request: HttpRequest, detail: RunDetail, step: StepDetail) -> tuple[offers.Offer, ...]:
+    """Return what this person may order or answer at a step."""
+    standing = standing_of(request.user)
+    may_answer = step.wait is not None and standing.may_answer(step.wait.group)
+    return (
+        *(offers.answers_of(detail, step) if may_answer else ()),
+        *(offers.offers_of(detail, step) if includes(standing.role, Role.OPERATOR) else ()),
+    )
 
 
 def get_detail(run_id: UUID) -> RunDetail:

@@ -17,7 +17,7 @@ from django.utils import timezone
 from sagas.core.document import DocumentBrokenError
 from sagas.core.vocabulary import RunStatus, Verb
 from sagas.engine import orders
-from sagas.presentation import graph, journal, offers, status, steps, strip, tiles
+from sagas.presentation import graph, journal, offers, questions, status, steps, strip, tiles, waits
 from sagas.presentation.why import is_engine_silent, why
 from sagas.queries import counts, run_detail
 from sagas.queries.runs import RunFilter, list_runs
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from sagas.queries.run_detail import RunDetail
+    from sagas.queries.run_detail import RunDetail, StepDetail
     from sagas.queries.runs import RunRow
 
 ENTRIES_SHOWN = 200  # the newest; the API has the rest
@@ -56,6 +56,7 @@ def render_regions(detail: RunDetail, now: datetime) -> dict[str, str]:
 def changes_at(detail: RunDetail, now: datetime) -> datetime | None:
     """Return when the regions would say something else although the run did not move: a time is up."""
     moments = [step.next_attempt_at for step in detail.steps]
+    moments += [step.wait.until for step in detail.steps if step.wait]
     flying = [attempt for step in detail.steps if (attempt := step.in_flight())]
     moments += [attempt.times_out_at for attempt in flying]
     if any(attempt.times_out_at <= now for attempt in flying):  # else the lease is renewed before it ends
@@ -73,18 +74,22 @@ def run_context(detail: RunDetail, now: datetime) -> dict[str, Any]:
         "detail": detail,
         "run": run,
         "now": now,
-        "look": status.run_look(run.status, is_paused=run.is_paused),
+        "look": status.run_look(run.status, is_paused=run.is_paused, waiting_for=run.waiting_for),
         "took": (run.finished_at or now) - run.created_at,
+        "kept": "" if run.finished_at else waits.kept_words(run.signals),
         "why": why(detail, now),
         "graph": graph.draw_run(detail, now),
-        "steps": [
-            steps.shown(step, now, offers.offers_of(detail, step), is_paused=run.is_paused) for step in detail.steps
-        ],
+        "steps": [steps.shown(step, now, _offers(detail, step), is_paused=run.is_paused) for step in detail.steps],
+        "asks": questions.marks_asked(detail),
         "orders": {verb.value: verb in allowed for verb in Verb},
         "primary": offers.likeliest(detail, allowed),
         "entries": [(entry, journal.sentence(entry, by_name), journal.tone_of(entry)) for entry in shown],
         "entries_hidden": run.sequence - len(shown),
     }
+
+
+def _offers(detail: RunDetail, step: StepDetail) -> tuple[offers.Offer, ...]:
+    return (*offers.offers_of(detail, step), *offers.answers_of(detail, step))
 
 
 def _allowed(detail: RunDetail) -> tuple[Verb, ...]:

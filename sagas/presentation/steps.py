@@ -11,6 +11,7 @@ from sagas.core.vocabulary import CompensationStatus, Phase, StepStatus, Verb
 from sagas.presentation.format import duration
 from sagas.presentation.sentence import Left, Sentence, say
 from sagas.presentation.status import Look, compensation_look, step_look
+from sagas.presentation.waits import card_words
 from sagas.queries.plan import Undo
 
 if TYPE_CHECKING:
@@ -31,8 +32,9 @@ class ShownHalf:
     words: str
     attempts: tuple[Attempt, ...]
     hidden: int
-    next_try: Sentence | None
+    told: tuple[Sentence, ...]  # when it is tried next; what it waits for, or how the wait ended
     offers: tuple[Offer, ...] = ()
+    answers: tuple[Offer, ...] = ()  # to what it asks, for those whom it asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ def shown(step: StepDetail, now: datetime, offers: Sequence[Offer] = (), *, is_p
     """Return how a step is shown in the table, with what may be ordered for it but for a retry."""
     offered = [offer for offer in offers if offer.verb is not Verb.RETRY]  # that button is above, for the whole run
     next_try = _next_try(step, now, is_paused=is_paused)
+    waits = card_words(step, now, is_paused=is_paused)
     is_retrying = step.status == StepStatus.RETRYING.value
     is_undo_retrying = step.compensation_status == CompensationStatus.RETRYING.value
     return ShownStep(
@@ -58,14 +61,14 @@ def shown(step: StepDetail, now: datetime, offers: Sequence[Offer] = (), *, is_p
             step_look(step.status, step.last_outcome),
             "",
             step.actions,
-            next_try if is_retrying else None,
+            next_try if is_retrying else waits,
             tuple(offer for offer in offered if offer.phase is Phase.ACTION),
         ),
         _half(
             compensation_look(step.compensation_status, step.last_undo_outcome) if step.is_undoing else None,
             undo_words(step),
             step.compensations,
-            next_try if is_undo_retrying else None,
+            next_try if is_undo_retrying else (),
             tuple(offer for offer in offered if offer.phase is Phase.COMPENSATION),
         ),
     )
@@ -78,6 +81,8 @@ def undo_words(step: StepDetail) -> str:
             return step.undo_title
         case Undo.AFTER_PIVOT if step.plan.is_pivot:
             return _("Cannot be undone: the point of no return")
+        case _ if step.plan.wait is not None:
+            return _("Nothing to undo: it only waits")
         case Undo.AFTER_PIVOT:
             return _("Cannot be undone: after the pivot")
         case Undo.READS_ONLY:
@@ -96,17 +101,28 @@ def policy_words(attempts_max: int | None, timeout_s: float | None) -> str:
     return tries if timeout_s is None else f"{tries} " + _("Each try has %(time)s.") % {"time": duration(timeout_s)}
 
 
-def _next_try(step: StepDetail, now: datetime, *, is_paused: bool) -> Sentence | None:
+def _next_try(step: StepDetail, now: datetime, *, is_paused: bool) -> tuple[Sentence, ...]:
     if is_paused:
-        return say(_("held: the run is paused"))
+        return (say(_("held: the run is paused")),)
     if step.next_attempt_at is None:
-        return None
+        return ()
     if step.next_attempt_at <= now:
-        return say(_("next try is due"))
-    return say(_("next try in %(left)s"), left=Left(step.next_attempt_at, now))
+        return (say(_("next try is due")),)
+    return (say(_("next try in %(left)s"), left=Left(step.next_attempt_at, now)),)
 
 
 def _half(
-    look: Look | None, words: str, attempts: tuple[Attempt, ...], next_try: Sentence | None, offers: tuple[Offer, ...]
+    look: Look | None,
+    words: str,
+    attempts: tuple[Attempt, ...],
+    told: tuple[Sentence, ...],
+    offers: tuple[Offer, ...],
 ) -> ShownHalf:
-    return ShownHalf(look, words, attempts[-ATTEMPTS_SHOWN:], max(len(attempts) - ATTEMPTS_SHOWN, 0), next_try, offers)
+    return ShownHalf(
+        look, words, attempts[-ATTEMPTS_SHOWN:], max(len(attempts) - ATTEMPTS_SHOWN, 0), told, *_sorted(offers)
+    )
+
+
+def _sorted(offers: tuple[Offer, ...]) -> tuple[tuple[Offer, ...], tuple[Offer, ...]]:
+    """Tell what operators may order from what those who are asked may answer."""
+    return tuple(offer for offer in offers if not offer.asks), tuple(offer for offer in offers if offer.asks)

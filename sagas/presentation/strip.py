@@ -51,7 +51,7 @@ def shown(row: RunRow) -> ShownRow:
     cells += [Cell(start + place * CELL, compensation_look(value)) for place, value in enumerate(row.backward)]
     return ShownRow(
         run=run,
-        look=run_look(run.status, is_paused=run.is_paused),
+        look=run_look(run.status, is_paused=run.is_paused, waiting_for=run.waiting_for),
         cells=tuple(cells),
         width=cells[-1].x + CELL if cells else CELL,
         label=_label(row),
@@ -102,4 +102,15 @@ def _reason(row: RunRow) -> str:
         return str(reason.get("message") or reason.get("code"))
     if StepStatus.RETRYING.value in row.forward and not run.is_paused:
         return _("waiting to retry")
-    return ""
+    return _waits(run.waiting_for)
+
+
+def _waits(waiting_for: str) -> str:
+    match waiting_for:
+        case "approval":
+            return _("waits for an answer")
+        case "signal":
+            return _("waits for a signal")
+        case "timer":
+            return _("sleeping")
+    return _("waits: %s") % waiting_for if waiting_for else ""

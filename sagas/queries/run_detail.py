@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Case, JSONField, Q, When
 from django.db.models.fields.json import KeyTransform
-from django.utils.dateparse import parse_datetime
 
-from sagas.core.vocabulary import NO_ITEM, CompensationStatus, Phase, StepStatus
+from sagas.core.arrivals import DECLINED
+from sagas.core.vocabulary import NO_ITEM, CompensationStatus, OutcomeKind, Phase, StepStatus
 from sagas.models import JournalEntry, Order, SagaRun, StepRun
 from sagas.queries import counts
 from sagas.queries.plan import StepPlan, Undo, step_plans, title_of
+from sagas.queries.waits import Wait, WaitsTold, wait_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,18 +60,6 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
-    """What a step waits for now: a word of `WaitingFor`, until when (None: for ever), and what that is about."""
-
-    kind: str
-    since: datetime | None
-    until: datetime | None = None
-    signal: str = ""
-    group: str = ""
-    prompt: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class StepDetail:
     """One step of one run: what the document says and where it stands."""
 
@@ -86,7 +75,9 @@ class StepDetail:
     compensation_tries: int = 0
     output: Json = None
     error: Json = None
-    wait: Wait | None = None
+    wait: Wait | None = None  # what it waits for now
+    waited: Wait | None = None  # what it waited for last, once that is over
+    left_out: str = ""  # why it was skipped: condition, person, timed_out, turn or terminated
     next_attempt_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -101,8 +92,11 @@ class StepDetail:
 
     @property
     def last_outcome(self) -> str:
-        """How the latest try of the action ended; empty when it has not."""
-        return self.actions[-1].outcome if self.actions else ""
+        """How the latest try of the action ended, or the answer of a person; empty when it has not."""
+        if self.actions:
+            return self.actions[-1].outcome
+        is_declined = isinstance(self.error, dict) and self.error.get("code") == DECLINED
+        return OutcomeKind.REJECTED.value if is_declined else ""
 
     @property
     def last_undo_outcome(self) -> str:
@@ -181,7 +175,7 @@ def find_run_detail(run_id: UUID) -> RunDetail | None:
         waiting = Order.objects.filter(run=run, number__gt=run.inbox_done).order_by("number")
         orders = tuple(PendingOrder(*row) for row in waiting.values_list("verb", "by", "at"))
     last_beat_at = None if run.status in counts.FINAL_STATUSES else counts.last_beat()
-    return RunDetail(run, _steps(run, rows, _attempts(journal), _tries(journal)), journal, orders, last_beat_at)
+    return RunDetail(run, _steps(run, rows, journal), journal, orders, last_beat_at)
 
 
 def _attempts(journal: tuple[Entry, ...]) -> dict[tuple[str, int, str], list[Attempt]]:
@@ -248,13 +242,9 @@ def _ended(attempt: Attempt, entry: Entry) -> Attempt:
     )
 
 
-def _steps(
-    run: SagaRun,
-    rows: Sequence[StepRun],
-    attempts: dict[tuple[str, int, str], list[Attempt]],
-    tries: Counter[tuple[str, int, str]],
-) -> tuple[StepDetail, ...]:
+def _steps(run: SagaRun, rows: Sequence[StepRun], journal: tuple[Entry, ...]) -> tuple[StepDetail, ...]:
     """Put the step runs in the document's order; one the document does not know comes last."""
+    attempts, tries, told = _attempts(journal), _tries(journal), WaitsTold(journal)
     plans = step_plans(run.version.document)
     by_step: dict[str, list[StepRun]] = defaultdict(list)
     for row in rows:
@@ -284,20 +274,12 @@ def _steps(
                     compensation_tries=tries[undo],
                     output=row.output,
                     error=row.error,
-                    wait=_wait(row),
+                    wait=wait_of(row),
+                    waited=None if row.waits_for else told.over.get((row.step, row.item)),
+                    left_out=told.why_skipped(row, plan),
                     next_attempt_at=None if row.waits_for else row.next_attempt_at,
                     started_at=row.started_at,
                     ended_at=row.ended_at,
                 )
             )
     return tuple(found)
-
-
-def _wait(row: StepRun) -> Wait | None:
-    if not row.waits_for:
-        return None
-    half: dict[str, Any] = getattr(row, "waiting_half", None) or {}
-    about = half.get("input")
-    about = about if isinstance(about, dict) else {}
-    told = {name: str(about.get(name) or "") for name in ("signal", "group", "prompt")}
-    return Wait(row.waits_for, parse_datetime(half.get("started_at", "")), row.next_attempt_at, **told)
