@@ -132,6 +132,9 @@ def _show(request: HttpRequest, run_id: UUID, form: OrderForm, *, refusal: str =
     step, phase = found[0] if len(found) == 1 else (None, Phase.ACTION)
     must_choose = is_allowed and form.verb in _OF_ONE_STEP and step is None
     must_choose |= is_allowed and form.verb is Verb.APPROVE and form.outcome not in _ANSWERS
+    shows_form = is_allowed and not must_choose
+    if form.errors and not shows_form:  # there is no field beside which they could stand
+        refusal = _("Nothing was changed: %(why)s") % {"why": " ".join(dict.fromkeys(form.errors.values()))}
     if form.verb in _OF_ONE_STEP and step is not None:
         form = replace(form, step=step.key, phase=phase)
     context = {
@@ -142,9 +145,7 @@ def _show(request: HttpRequest, run_id: UUID, form: OrderForm, *, refusal: str =
         "verb": offers.ADDRESS_WORDS[form.verb],
         "name": _NAMES[form.verb],
         "form": form,
-        "confirm": (
-            confirm.confirm(detail, form.verb, step, phase, form.outcome) if is_allowed and not must_choose else None
-        ),
+        "confirm": confirm.confirm(detail, form.verb, step, phase, form.outcome) if shows_form else None,
         "choices": [one for target in found for one in _choices(detail, form, *target)] if must_choose else [],
         "choices_title": _("What do you answer?") if form.verb is Verb.APPROVE else _("Which step?"),
         "needs_reason": form.verb in orders.NEEDS_REASON,
