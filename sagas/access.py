@@ -72,10 +72,22 @@ class Standing:
             return True
         return wanted is None and self.role is not None and group in self.groups
 
+    @property
+    def answerable(self) -> frozenset[str] | None:
+        """The groups for which they may answer; None for an admin: all."""
+        if self.role is Role.ADMIN:
+            return None
+        named = {name for role in ROLES for name in _names_of(role)}
+        return frozenset(group for group in named | self.groups if self.may_answer(group))
+
 
 def role_asked(group: str) -> Role | None:
     """Return the role that the `group` of an approval names, such as `operator` or `operators`; None for a group."""
-    return next((role for role in ROLES if group in {role.value, f"{role.value}s"}), None)
+    return next((role for role in ROLES if group in _names_of(role)), None)
+
+
+def _names_of(role: Role) -> tuple[str, str]:
+    return role.value, f"{role.value}s"
 
 
 def standing_of(user: AbstractUser | AnonymousUser) -> Standing:

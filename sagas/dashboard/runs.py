@@ -132,6 +132,7 @@ def get_detail(run_id: UUID) -> RunDetail:
 def _understood(wanted: RunFilter, query: QueryDict) -> str:
     """Return the address that says only what was understood."""
     pairs = [("status", status) for status in wanted.statuses] + [("saga", wanted.saga), ("q", wanted.search)]
+    pairs.append(("waiting_for", wanted.waiting_for))
     if wanted.started_after:
         since = query.get("since", "")
         pairs.append(("since", since) if since in SINCE else ("started_after", wanted.started_after.isoformat()))
@@ -166,6 +167,9 @@ def _chips(query: QueryDict, wanted: RunFilter) -> list[dict[str, str]]:
         chips.append({"text": _("Saga %s") % wanted.saga, "url": _address(query, saga=None)})
     if wanted.search:
         chips.append({"text": _("“%s”") % wanted.search, "url": _address(query, q=None)})
+    if wanted.waiting_for:
+        text = strip.waits_words(wanted.waiting_for).capitalize()
+        chips.append({"text": text, "url": _address(query, waiting_for=None)})
     if wanted.started_after:
         text = _("Since %s UTC") % wanted.started_after.strftime("%Y-%m-%d %H:%M")
         chips.append({"text": text, "url": _address(query, since=None, started_after=None)})

@@ -20,6 +20,7 @@ from sagas.engine import orders
 from sagas.presentation import graph, journal, offers, questions, status, steps, strip, tiles, waits
 from sagas.presentation.why import is_engine_silent, why
 from sagas.queries import counts, run_detail
+from sagas.queries import questions as questions_asked
 from sagas.queries.runs import RunFilter, list_runs
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ OVERVIEW_REGIONS = {
     "attention-count": "sagas/components/_attention_count.html",
 }
 LATEST_ROWS = 8  # on the overview
+ASKING_MAX = 100  # counted; the overview then says so
 
 
 def render_run_regions(run_id: UUID) -> dict[str, str]:
@@ -100,13 +102,13 @@ def _allowed(detail: RunDetail) -> tuple[Verb, ...]:
 
 
 def render_overview_regions() -> dict[str, str]:
-    """Return every region of the overview by its id. Five queries."""
+    """Return every region of the overview by its id. Six queries."""
     context = overview_context(timezone.now())
     return {region: render_to_string(template, context) for region, template in OVERVIEW_REGIONS.items()}
 
 
 def overview_context(now: datetime) -> dict[str, Any]:
-    """Return what the overview is made of. Five queries."""
+    """Return what the overview is made of. Six queries."""
     tally = counts.count_by_status(now)
     beat = counts.last_beat()
     needing = tally.by_status[RunStatus.NEEDS_ATTENTION.value]
@@ -114,6 +116,7 @@ def overview_context(now: datetime) -> dict[str, Any]:
         "rows": [strip.shown(row) for row in list_runs(RunFilter(), rows_max=LATEST_ROWS).rows],
         "tiles": tiles.shown(tally, chosen=(), address=_list_address),
         "needing": needing,
+        "asking": questions_asked.count_questions(most=ASKING_MAX),
         "attention_count": needing,
         "is_capped": tally.is_capped,
         "counted_at": now,

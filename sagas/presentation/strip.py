@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
 
-from sagas.core.vocabulary import Phase, RunStatus, StepStatus
+from sagas.core.vocabulary import Phase, RunStatus, StepStatus, WaitingFor
 from sagas.presentation.status import Look, compensation_look, run_look, step_look
 from sagas.queries.plan import title_of
 
@@ -101,12 +101,15 @@ def _reason(row: RunRow) -> str:
     if reason.get("message") or reason.get("code"):
         return str(reason.get("message") or reason.get("code"))
     if StepStatus.RETRYING.value in row.forward and not run.is_paused:
-        return _("waiting to retry")
-    return _waits(run.waiting_for)
+        return waits_words(WaitingFor.RETRY.value)
+    return waits_words(run.waiting_for)
 
 
-def _waits(waiting_for: str) -> str:
+def waits_words(waiting_for: str) -> str:
+    """Say what a run waits for, a word of `WaitingFor`; empty when it does not wait."""
     match waiting_for:
+        case "retry":
+            return _("waiting to retry")
         case "approval":
             return _("waits for an answer")
         case "signal":

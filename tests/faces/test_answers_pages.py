@@ -306,3 +306,56 @@ def test_every_verb_has_a_page(now):
     run = f.asking_for_approval(now)
     for verb in Verb:
         assert alice.get(address(run, verb.value.replace("_", "-"))).status_code == 200
+
+
+# ---- finding what is asked -----------------------------------------------------
+
+
+def test_what_waits_for_an_answer_is_on_the_attention_page_and_mine_can_be_had_alone(now):
+    mine, theirs = f.asking_for_approval(now), f.asking_a_group(now)
+    alice, page = sign_in("alice"), reverse("sagas:attention")
+    html = alice.get(page).text
+    assert "“Lend it to 48243?”" in html
+    assert f"{address(mine, 'approve')}?step=agree&amp;outcome=succeeded" in html
+    assert address(theirs, "approve") not in html
+    assert "It takes somebody of the group “front desk”, or an admin." in html
+    assert "Nothing needs a person." not in html
+    html = alice.get(page, {"mine": "1"}).text
+    assert "48243" in html
+    assert "48244" not in html
+    html = sign_in("bob").get(page, {"mine": "1"}).text
+    assert "No approval waits for you." in html
+
+
+def test_the_overview_says_how_many_questions_wait(now):
+    bob = sign_in("bob")
+    assert "approval" not in bob.get(reverse("sagas:overview")).text
+    f.asking_for_approval(now)
+    html = bob.get(reverse("sagas:overview")).text
+    assert "1 approval waits for an answer. Everything else is going its way." in html
+    f.asking_a_group(now)
+    f.undo_failed(now)
+    html = bob.get(reverse("sagas:overview")).text
+    assert "1 run needs a person" in html
+    assert "2 approvals wait for an answer." in html
+
+
+def test_the_list_is_narrowed_to_runs_that_wait_for_something(now):
+    for tell in (f.asking_for_approval, f.waiting_for_signal, f.sleeping, f.retrying, f.completed):
+        tell(now)
+    bob, page = sign_in("bob"), reverse("sagas:run-list")
+    for kind, key, words in (
+        ("approval", "48243", "Waits for an answer"),
+        ("signal", "48241", "Waits for a signal"),
+        ("timer", "48240", "Sleeping"),
+        ("retry", "48219", "Waiting to retry"),
+    ):
+        html = bob.get(page, {"waiting_for": kind}).text
+        assert re.findall(r'<span class="number">(\d{5})</span>', html) == [key]
+        assert f'aria-label="Remove the filter {words}"' in html
+        assert f'<option value="{kind}" selected>' in html
+        assert f"waiting_for={kind}" in html.split("/ws/runs/")[1].split('"')[0]
+    answer = bob.get(page, {"waiting_for": "aproval"})
+    assert answer.status_code == 400
+    assert "No run waits for “aproval”. Did you mean “approval”?" in answer.text
+    assert "nothing is listed" in answer.text
