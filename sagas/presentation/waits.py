@@ -36,13 +36,15 @@ def why_it_waits(detail: RunDetail, step: StepDetail, now: datetime) -> tuple[Se
     wait = step.wait
     if wait is None:
         return ()
-    others = [other.plan.title for other in detail.steps if other.wait is not None and other is not step]
-    beside = ngettext("%(steps)s waits too.", "%(steps)s wait too.", len(others))
+    beside = [other for other in detail.steps if other.wait is not None and other is not step]
+    others = [other.plan.title for other in beside if other.wait is not None and other.wait.kind != APPROVAL]
+    too = ngettext("%(steps)s waits too.", "%(steps)s wait too.", len(others))
     return (
         *_what(detail, step, wait, now),
         *_how_long(detail, step, wait, now),
         *([say(_("The deadline of the run has passed."))] if detail.run.is_overdue else []),
-        *([say(beside, steps=listed(others))] if others else []),
+        *(_asks_too(other.wait) for other in beside if other.wait is not None and other.wait.kind == APPROVAL),
+        *([say(too, steps=listed(others))] if others else []),
     )
 
 
@@ -60,6 +62,11 @@ def _what(detail: RunDetail, step: StepDetail, wait: Wait, now: datetime) -> lis
         case "timer":
             return [say(_("“%(step)s” has slept long enough. The next free worker goes on with the run."), step=title)]
     return [say(_("“%(step)s” waits: %(kind)s."), step=title, kind=wait.kind)]
+
+
+def _asks_too(wait: Wait) -> Sentence:
+    template = _("Another question waits too: “%(prompt)s” That takes %(who)s.")
+    return say(template, prompt=wait.prompt, who=asked_words(wait.group))
 
 
 def _who(detail: RunDetail, wait: Wait) -> Sentence:

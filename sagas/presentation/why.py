@@ -303,9 +303,7 @@ def _waiting(detail: RunDetail, now: datetime, kind: WaitingFor, code: str) -> W
     step = next((step for step in detail.steps if step.wait is not None and step.wait.kind == kind.value), None)
     if step is None:
         return None
-    url = reverse("sagas:step-detail", args=[detail.run.id, step.key])
-    help_ = Help(_("See “%(step)s”") % {"step": step.plan.title}, url)
-    return Why(code, waits.why_it_waits(detail, step, now), Tone.PROGRESS, "hourglass", (help_,))
+    return Why(code, waits.why_it_waits(detail, step, now), Tone.PROGRESS, "hourglass", (_help(detail, step),))
 
 
 def _queued(detail: RunDetail, now: datetime) -> Why | None:
@@ -367,7 +365,8 @@ def _message_of(attempt: Attempt) -> str:
 
 def _help(detail: RunDetail, step: StepDetail) -> Help:
     url = reverse("sagas:step-detail", args=[detail.run.id, step.key])
-    return Help(_("See every try of “%(step)s”") % {"step": step.plan.title}, url)
+    label = _("See every try of “%(step)s”") if step.plan.wait is None else _("See “%(step)s”")
+    return Help(label % {"step": step.plan.title}, url)
 
 
 def _help_step(detail: RunDetail) -> tuple[Help, ...]:

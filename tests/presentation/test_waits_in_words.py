@@ -313,3 +313,9 @@ def test_a_list_says_in_a_word_what_a_run_waits_for(now, tell, label, reason, wh
 
 def test_lengths_and_moments_are_written_for_people():
     assert doctest.testmod(written).failed == 0
+
+
+def test_each_question_of_a_run_is_told_with_whom_it_asks(now):
+    story = f.Story(now, LEND_CAR).do("reserve").wait("deposit", WaitingFor.APPROVAL, group="desk", prompt="Paid?")
+    text = say(story.wait("agree", WaitingFor.APPROVAL, group="admin", prompt="Now?").save(), now)
+    assert "Another question waits too: “Now?” That takes an admin." in text
