@@ -1,4 +1,4 @@
-"""Sagas in Django. The short imports for users: `from sagas import start, action, Rejected, NoEffect`.
+"""Sagas in Django. The short imports for users: `from sagas import start, action, Rejected, NoEffect, NotDone`.
 
 They are loaded when first asked for, so that importing `sagas.core` does not import Django.
 """
@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sagas.core.vocabulary import Json
     from sagas.models import SagaRun
-    from sagas.participants.base import NoEffect, Rejected
+    from sagas.participants.base import NoEffect, NotDone, Rejected
     from sagas.participants.registry import action
 
-__all__ = ["NoEffect", "Rejected", "action", "start"]
+__all__ = ["NoEffect", "NotDone", "Rejected", "action", "start"]
 
 _PLACES = {
     "NoEffect": "sagas.participants.base",
+    "NotDone": "sagas.participants.base",
     "Rejected": "sagas.participants.base",
     "action": "sagas.participants.registry",
 }
@@ -37,7 +38,8 @@ def start(
     The same `key` with the same input gives the same run.
 
     Raises:
-        SagaUnknownError, SagaArchivedError, InputInvalidError, KeyReusedError (`sagas.engine.errors`).
+        SagaUnknownError, SagaArchivedError, SagaUnreadableError, InputInvalidError, KeyReusedError
+            (`sagas.engine.errors`).
     """
     from sagas.engine.commands import start_run
 

@@ -11,6 +11,7 @@ from sagas.core.document import Checked, check_source, compile_document
 from sagas.core.example import example_of
 from sagas.core.script import SimulationInvalidError
 from sagas.core.simulate import simulate as simulate_definition
+from sagas.definition import DefinitionError, Saga, import_saga, is_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +29,7 @@ class DocumentWrongError(Exception):
 
 
 def simulate(
-    saga: str | Path | Definition,
+    saga: str | Path | Saga | Definition,
     input: Json = _MISSING,  # noqa: A002 - the word of the definition and of the API
     faults: Mapping[str, Json] | None = None,
     *,
@@ -39,7 +40,8 @@ def simulate(
     """Say what becomes of a run of `saga` when its attempts end as `faults` says.
 
     Args:
-        saga: the path of a document, its text (more than one line), or a compiled definition.
+        saga: the path of a document, its text (more than one line), a saga made by `sagas.definition` or the
+            `module:attribute` of one, or a compiled definition.
         input: made from the document's schema when not given.
         faults: by `step` or `step.compensation`: one of succeeded, rejected, failed, unknown and
             worker_lost for every attempt; a list for one attempt after the other; or
@@ -58,16 +60,28 @@ def simulate(
     return simulate_definition(definition, value, faults, orders=orders)
 
 
-def _read(saga: str | Path, atomic: Iterable[str] | None, reads_only: Iterable[str] | None) -> Definition:
+def _read(saga: str | Path | Saga, atomic: Iterable[str] | None, reads_only: Iterable[str] | None) -> Definition:
     try:
-        text = saga if isinstance(saga, str) and "\n" in saga else Path(saga).read_text(encoding="utf-8-sig")
+        text = _text(saga)
     except (OSError, UnicodeDecodeError) as error:
         raise DocumentWrongError(f"{saga} cannot be read (from {Path.cwd()}): {error}") from None
+    except DefinitionError as error:
+        raise DocumentWrongError(str(error)) from error
     facts = _facts(atomic, reads_only)
     checked: Checked = check_source(text, facts)
     if checked.document is None:
         raise DocumentWrongError("\n".join(str(problem) for problem in checked.problems))
     return compile_document(checked.document, facts)
+
+
+def _text(saga: str | Path | Saga) -> str:
+    if isinstance(saga, Saga):
+        return saga.as_text()
+    if isinstance(saga, str) and "\n" in saga:
+        return saga
+    if isinstance(saga, str) and is_named(saga) and not Path(saga).exists():
+        return import_saga(saga).as_text()
+    return Path(saga).read_text(encoding="utf-8-sig")
 
 
 def _facts(atomic: Iterable[str] | None, reads_only: Iterable[str] | None) -> Mapping[str, ActionFacts]:

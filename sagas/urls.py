@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django.urls import include, path
 
 from sagas.api import health
-from sagas.dashboard import access, actions, chrome, overview, runs, sagas, welcome
+from sagas.dashboard import access, actions, chrome, overview, reruns, runs, sagas, welcome
 
 if TYPE_CHECKING:
     from django.urls import URLPattern, URLResolver
@@ -22,6 +22,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("runs/", runs.run_list, name="run-list"),
     path("runs/<uuid:run_id>/", runs.run_detail, name="run-detail"),
     path("runs/<uuid:run_id>/steps/<str:step>/", runs.step_detail, name="step-detail"),
+    path("runs/<uuid:run_id>/actions/rerun/", reruns.run_again, name="run-again"),
     path("runs/<uuid:run_id>/actions/<slug:verb>/", actions.run_action, name="run-action"),
     path("sign-in/", access.sign_in, name="sign-in"),
     path("sign-in/<str:token>/", access.sign_in_link, name="sign-in-link"),

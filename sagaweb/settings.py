@@ -50,7 +50,7 @@ INSTALLED_APPS = [
     "axes",
     "csp",
     "django_q",
-    *(["shop"] if ENV.demo else []),
+    *(["shop", "business"] if ENV.demo else []),
 ]
 
 MIDDLEWARE = [
@@ -178,7 +178,7 @@ SAGAWEB_PUMPS = ENV.pumps or (1 if IS_SQLITE else 2)
 
 CHANNEL_LAYERS = {
     "default": (
-        {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [ENV.redis_url]}}
+        {"BACKEND": "sagas.live.redis_layer.RedisLayer", "CONFIG": {"hosts": [ENV.redis_url]}}
         if ENV.redis_url
         else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
     ),

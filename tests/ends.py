@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from sagas.core import messages as m
 from sagas.core.definition import Definition
-from sagas.core.vocabulary import OutcomeKind, Phase, StepKey
+from sagas.core.vocabulary import OutcomeKind, Phase, StepKey, Verb
+from tests.lists import HalfKey, Lists
 
-HalfKey = tuple[StepKey, Phase]
 
-
-class Ends:
+class Ends(Lists):
     """Decisions and ends; `Watch` keeps the facts."""
 
     definition: Definition
@@ -48,6 +47,14 @@ class Ends:
                     return [f"S1 {type(event).__name__} twice in a row"]
         return []
 
+    def goes_on_after_the_end(self, event: m.Event) -> bool:
+        """Whether an entry may follow the end: an order that came too late, or one that undoes a completed run."""
+        if isinstance(event, m.OrderRefused):
+            return True
+        is_for_undo = isinstance(event, m.OrderTaken) and event.verb is Verb.UNDO
+        is_undoable = self.ended == "completed" and not self.is_past_pivot
+        return is_undoable and (is_for_undo or isinstance(event, m.RunReopened))
+
     def see_end(self, event: m.Event) -> list[str]:
         """Return what is wrong with how the run ends."""
         found: list[str] = []
@@ -62,6 +69,8 @@ class Ends:
                 found += self._is_compensated("partially_compensated")
                 if set(event.stays) != self.given_up or not self.given_up:
                     found.append(f"S2 what stays behind is {sorted(self.given_up)}, not {sorted(event.stays)}")
+            case m.RunReopened():
+                self.ended, self.is_paused = "", False  # the end ended the pause
             case m.RunTerminated():
                 found += self._is_terminated(event)
         return found
@@ -123,19 +132,18 @@ class Ends:
             found
             + self._nothing_in_flight()
             + [
-                f"S2 {end}, but {step.name} may have happened and is not undone"
-                for step in self.definition.steps
-                if step.compensation is not None
-                and self._has_happened(StepKey(step.name))
-                and not self._is_undone(StepKey(step.name))
-                and StepKey(step.name) not in self.given_up
+                f"S2 {end}, but {key} may have happened and is not undone"
+                for key in self.all_runs()
+                if self.definition.by_name[key.step].compensation is not None
+                and self._has_happened(key)
+                and not self._is_undone(key)
+                and key not in self.given_up
             ]
         )
 
     def _is_terminated(self, event: m.RunTerminated) -> list[str]:
         self.ended = "terminated"
-        keys = {StepKey(step.name) for step in self.definition.steps}
-        stays = {key for key in keys if self._has_happened(key) and not self._is_undone(key)}
+        stays = {key for key in self.all_runs() if self._has_happened(key) and not self._is_undone(key)}
         wrong = set(event.stays) != stays
         return self._nothing_in_flight() + (
             [f"S2 what stays behind is {sorted(stays)}, not {sorted(event.stays)}"] if wrong else []
@@ -145,7 +153,8 @@ class Ends:
         return [f"S1 {self.ended} with {name_of(half)} in flight" for half in sorted({*self.in_flight, *self.waiting})]
 
     def _not_in_flight(self, half: HalfKey) -> list[str]:
-        return [f"S4 {name_of(half)} ended with an attempt in flight"] if half in self.in_flight else []
+        is_asked = half[1] is Phase.ACTION and (half[0], Phase.PROBE) in self.in_flight
+        return [f"S4 {name_of(half)} ended with an attempt in flight"] if half in self.in_flight or is_asked else []
 
     def _is_undone(self, key: StepKey) -> bool:
         return (key, Phase.COMPENSATION) in self.succeeded or key in self.settled

@@ -215,6 +215,22 @@ def terminated(now: datetime) -> SagaRun:
     return story.tell(m.RunTerminated(stays=stays, by="alice", message="the shop burned down")).save()
 
 
+def unreadable(now: datetime) -> SagaRun:
+    """After a downgrade: nobody who had it in hand could read its version."""
+    story = Story(now - timedelta(minutes=2), key="48233").do(PAY)
+    message = "The code that is here cannot read the version: steps[1]: `later` is not a key of a step."
+    return story.tell(m.AttentionNeeded(step="", phase=ACTION, code="version_unreadable", message=message)).save()
+
+
+def action_missing(now: datetime) -> SagaRun:
+    """No worker has the action that updates the stock."""
+    code, message = "action_not_registered", "No installed app registers the action 'shop.update_inventory'."
+    story = Story(now - timedelta(minutes=2), key="48234").do(PAY).start(STOCK)
+    story.end(STOCK, FAILED, message=message)
+    story.tell(m.StepFailed(step=STOCK, outcome=FAILED, code=code, message=message))
+    return story.tell(m.AttentionNeeded(step=STOCK, phase=ACTION, code=code)).save()
+
+
 def _refund_failed(now: datetime, key: str) -> Story:
     message = "payments answered 409 already_refunded"
     story = Story(now - timedelta(minutes=4), key=key).do(PAY, STOCK).fail(SHIP, message=NO_CARRIER)
@@ -245,6 +261,8 @@ EVERY_STATE: Sequence[Teller] = (
     settled,
     partly,
     terminated,
+    unreadable,
+    action_missing,
     sleeping,
     waiting_for_signal,
     waiting_for_ever,

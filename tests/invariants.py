@@ -18,6 +18,7 @@ from sagas.core.evolve import replay
 from sagas.core.state import RunState
 from sagas.core.vocabulary import CompensationStatus, OutcomeKind, Phase, StepKey, StepStatus
 from tests.ends import HalfKey, name_of
+from tests.probes import Probes
 from tests.waits import Waits
 
 Entry: TypeAlias = tuple[int, m.Event, datetime]  # sequence, event, at
@@ -52,8 +53,8 @@ def resting_violations(definition: Definition, state: RunState) -> list[str]:
     steps = [(step, state.step(StepKey(step.name))) for step in definition.steps]
     if state.status.is_final:
         found += [
-            f"S1 the run is {state.status} but {step.name} is {half}"
-            for step, run in steps
+            f"S1 the run is {state.status} but {key} is {half}"
+            for key, run in state.steps.items()
             for half in (run.status, run.compensation_status)
             if half in _BUSY
         ]
@@ -67,14 +68,14 @@ def resting_violations(definition: Definition, state: RunState) -> list[str]:
         ]
     if state.status == "compensated":
         found += [
-            f"S2 compensated, but {step.name} is {run.status} and its compensation {run.compensation_status}"
-            for step, run in steps
+            f"S2 compensated, but {key} is {run.status} and its compensation {run.compensation_status}"
+            for key, run in state.steps.items()
             if run.status in {StepStatus.SUCCEEDED, StepStatus.IN_DOUBT} and run.compensation_status not in _DONE
         ]
     return found
 
 
-class Watch(Waits):
+class Watch(Waits, Probes):
     """What the journal has said so far about one run. `see` takes the next entry and returns the sentences."""
 
     def __init__(self, definition: Definition) -> None:
@@ -99,6 +100,11 @@ class Watch(Waits):
         self.is_paused = False
         self.waiting: dict[HalfKey, str] = {}  # steps that wait, and the signal they wait for
         self.kept: tuple[str, ...] = ()  # names of signals that no step has taken yet
+        self.listed: dict[str, int] = {}  # how many items a list has, by step
+        self.joined: set[str] = set()  # lists of which nothing is under way
+        self.asked: dict[StepKey, int] = {}  # tries of the probe about the last unknown outcome
+        self.losses: dict[HalfKey, int] = {}  # in a row, that ended their worker
+        self.last_unknown: set[HalfKey] = set()  # actions whose last attempt ended unknown, and no probe settled it
 
     def copy(self) -> Watch:
         """Return a watch that goes on from here on its own."""
@@ -126,27 +132,30 @@ class Watch(Waits):
         found = []
         if not self.is_begun and not isinstance(event, m.RunStarted):
             found.append("S4 the journal does not begin with run_started")
-        if self.ended and not isinstance(event, m.OrderRefused):
+        if self.ended and not self.goes_on_after_the_end(event):
             found.append(f"S1 {type(event).__name__} after {self.ended}")
         found += self._see_attempt(event) + self.see_wait(event) + self._see_turn(event)
-        return found + self.see_decision(event) + self.see_end(event)
+        return found + self.see_decision(event) + self.see_end(event) + self.see_list(event)
 
     def _see_attempt(self, event: m.Event) -> list[str]:
         match event:
-            case m.AttemptStarted(phase=Phase.COMPENSATION):
-                return self._compensation_starts(event) + self._attempt_starts(event)
             case m.AttemptStarted():
-                return self.action_starts(event) + self._attempt_starts(event)
+                judges = {Phase.COMPENSATION: self._compensation_starts, Phase.PROBE: self.probe_starts}
+                return judges.get(event.phase, self._action_attempt_starts)(event) + self._attempt_starts(event)
+            case m.AttemptAccepted():
+                half = (StepKey(event.step, event.item), event.phase)
+                is_wrong = self.in_flight.get(half) != event.number
+                return [f"S4 {name_of(half)} attempt {event.number} was accepted, but was not in flight"] * is_wrong
             case m.AttemptEnded():
-                return self._attempt_ends(event)
+                return self.probe_ends(event) if event.phase is Phase.PROBE else self._attempt_ends(event)
             case m.StepFailed():
                 return self.wait_fails(event) + self._half_fails(event, Phase.ACTION)
             case m.CompensationFailed():
                 return self._half_fails(event, Phase.COMPENSATION)
             case m.StepInDoubt():
-                return self._falls_in_doubt(event)
+                return self.doubt_is_due(event) + self._falls_in_doubt(event)
             case m.EditionStarted():
-                return self._edition_starts(event)
+                return self.edition_of_probe(event) + self._edition_starts(event)
         return []
 
     def _see_turn(self, event: m.Event) -> list[str]:
@@ -179,8 +188,7 @@ class Watch(Waits):
             found.append("S4 the state and the journal disagree on the pause")
         if tuple(one.name for one in state.signals) != self.kept:
             found.append("S4 the state and the journal disagree on the signals that are kept")
-        for step in self.definition.steps:
-            key = StepKey(step.name)
+        for key in self.all_runs():
             told = state.step(key)
             by_hand = (
                 (StepStatus.SKIPPED, told.status, self.skipped),
@@ -200,9 +208,10 @@ class Watch(Waits):
                     found.append(f"S4 the state and the journal count {name_of(half)} differently")
                 if is_told != (half in self.succeeded):
                     found.append(f"S4 the state and the journal disagree on the {half[1]} of {key}")
+            found += self.probe_unlike(key, told)
         if bool(self.ended) != state.status.is_final:
             found.append(f"S4 the run is {state.status}, but its journal says {self.ended or 'that it has not ended'}")
-        return found
+        return found + self.unlike_lists(state)
 
     # ---- one entry each ------------------------------------------------------
 
@@ -215,13 +224,14 @@ class Watch(Waits):
             found.append(f"S4 {name_of(half)} attempt {event.number} starts while another is in flight")
         if event.number != self.numbers.get(half, 0) + 1:
             found.append(f"S4 {name_of(half)} attempt {event.number} follows {self.numbers.get(half, 0)}")
-        if event.edition != self.editions.get(half, 1):
+        keyed = (half[0], Phase.ACTION) if event.phase is Phase.PROBE else half  # a probe has no key of its own
+        if event.edition != self.editions.get(keyed, 1):
             found.append(f"S4 {name_of(half)} starts in edition {event.edition} that nobody began")
-        if (half, event.edition) in self.closed or half in self.succeeded:
+        if (keyed, event.edition) in self.closed or keyed in self.succeeded:
             found.append(f"S4 {name_of(half)} starts again under a key that had its definite end")
         self.in_flight[half] = event.number
         self.numbers[half] = event.number
-        self.failed.discard(half)
+        self.failed.discard(keyed)
         if event.phase is not Phase.COMPENSATION:
             self.in_doubt.discard(half[0])
         return found
@@ -237,6 +247,9 @@ class Watch(Waits):
             found.append(f"S3 the action of {event.step} starts after the turn was requested")
         return found
 
+    def _action_attempt_starts(self, event: m.AttemptStarted) -> list[str]:
+        return self.action_starts(event) + self.action_is_due(event)
+
     def _compensation_starts(self, event: m.AttemptStarted) -> list[str]:
         found = []
         key = StepKey(event.step, event.item)
@@ -246,8 +259,13 @@ class Watch(Waits):
             found.append(f"S3 the compensation of {key} starts before the run turned round")
         if not self._has_happened(key):
             found.append(f"S3 the compensation of {key} starts, but its action never happened")
-        for other in (key, *(StepKey(name) for name in self.followers[event.step])):
-            if (other, Phase.ACTION) in self.in_flight:
+        found += [
+            f"S3 the compensation of {key} starts while the action of {one} is in flight"
+            for one in self.runs_of(event.step)
+            if one != key and (one, Phase.ACTION) in self.in_flight
+        ]
+        for other in (key, *(run for name in self.followers[event.step] for run in self.runs_of(name))):
+            if {(other, Phase.ACTION), (other, Phase.PROBE)} & self.in_flight.keys():
                 found.append(f"S3 the compensation of {key} starts while the action of {other} is in flight")
             if other == key:
                 continue
@@ -262,18 +280,23 @@ class Watch(Waits):
         if self.in_flight.get(half) != event.number:
             return [f"S4 {name_of(half)} attempt {event.number} ended, but was not in flight"]
         del self.in_flight[half]
+        self.note_loss(half, event)
         if event.outcome is OutcomeKind.UNKNOWN:
             self.unsettled.add(half)
         elif event.settles:
             self.unsettled.discard(half)
         if event.outcome is OutcomeKind.SUCCEEDED:
             self.succeeded.add(half)
+            self.is_past_pivot |= event.phase is Phase.ACTION and self._passes_pivot(event)
             self.closed.add((half, self.editions.get(half, 1)))
-            if event.phase is Phase.ACTION and event.step == self.definition.pivot:
-                self.is_past_pivot = True
         elif event.outcome is OutcomeKind.REJECTED and event.settles:
             self.closed.add((half, self.editions.get(half, 1)))
         return []
+
+    def _passes_pivot(self, event: m.AttemptEnded) -> bool:
+        """Whether there is no way back: the pivot, or a sub-saga that passed its own and would have to be undone."""
+        step = self.definition.by_name[event.step]
+        return step.is_pivot or (event.passes_pivot and step.is_sub_saga)
 
     def _half_fails(self, event: m.StepFailed | m.CompensationFailed, phase: Phase) -> list[str]:
         half = (StepKey(event.step, event.item), phase)
@@ -321,7 +344,7 @@ class Watch(Waits):
             for key in sorted(self.in_doubt)
             if asks or self.definition.by_name[key.step].is_pivot
         ]
-        happened = {StepKey(step.name) for step in self.definition.steps if self._has_happened(StepKey(step.name))}
+        happened = {key for key in self.all_runs() if self._has_happened(key)}
         undoable = {key for key in happened if self.definition.by_name[key.step].compensation is not None}
         if set(event.undo) != undoable or len(event.undo) != len(undoable):
             found.append(f"S2 the turn lists {sorted(event.undo)} to undo, but what happened is {sorted(undoable)}")

@@ -15,7 +15,7 @@ from django.utils.html import format_html
 
 from sagas import access
 from sagas.admin.reading import ReadOnlyAdmin, shown_json
-from sagas.core.vocabulary import Role, RunStatus, Verb
+from sagas.core.vocabulary import NO_ITEM, Role, RunStatus, Verb
 from sagas.engine import orders
 from sagas.engine.errors import EngineError
 from sagas.models import JournalEntry, Order, SagaRun, StepRun
@@ -90,7 +90,7 @@ class _ReadOnlyInline(admin.TabularInline):  # type: ignore[type-arg]
 
 
 class StepRunInline(_ReadOnlyInline):
-    """The steps that were touched."""
+    """The steps that were touched; the items of a list have a page of their own."""
 
     model = StepRun
     fields = ("step", "status", "waits_for", "compensation_status", "attempts", "compensation_attempts", "due")
@@ -100,6 +100,10 @@ class StepRunInline(_ReadOnlyInline):
     def due(self, step: StepRun) -> datetime | None:
         """Return when the step goes on by itself."""
         return step.next_attempt_at
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[StepRun]:
+        """Leave items out: there may be thousands."""
+        return super().get_queryset(request).filter(item=NO_ITEM)
 
 
 class OrderInline(_ReadOnlyInline):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class StepRunAdmin(ReadOnlyAdmin):
     """Both halves of each step that was touched."""
 
-    list_display = ("run", "step", "status", "waits_for", "compensation_status", "attempts", "due", "ended_at")
+    list_display = ("run", "step", "item", "status", "waits_for", "compensation_status", "attempts", "due", "ended_at")
     list_filter = ("status", "waits_for", "compensation_status")
     search_fields = ("step__startswith",)
     list_select_related = ("run",)

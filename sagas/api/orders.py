@@ -105,17 +105,28 @@ class RunOrder(ApiView):
         """
         try:
             orders.give_order(run_id, verb, by=self.caller().by, ask=ask, revision=read_if_match(request.headers))
-        except errors.RunUnknownError:
-            raise no_such_run(run_id) from None
-        except errors.OrderRefusedError as error:
-            raise ProblemError(
-                HTTPStatus.CONFLICT, "order-refused", error.why, state=str(error.status), allowed=list(error.allowed)
-            ) from None
-        except errors.InputInvalidError as error:
-            raise invalid(faults_of(error.problems)) from None
-        except errors.RevisionStaleError as error:
-            raise ProblemError(HTTPStatus.PRECONDITION_FAILED, "stale", str(error), revision=error.current) from None
+        except errors.EngineError as error:
+            raise problem_of(error, run_id) from None
         return show_run(request, run_id, HTTPStatus.ACCEPTED)
+
+
+def problem_of(error: errors.EngineError, run_id: UUID) -> ProblemError:
+    """Return the answer to an order that the engine refuses."""
+    match error:
+        case errors.RunUnknownError():
+            return no_such_run(run_id)
+        case errors.OrderRefusedError():
+            state, allowed = str(error.status), list(error.allowed)
+            return ProblemError(HTTPStatus.CONFLICT, "order-refused", error.why, state=state, allowed=allowed)
+        case errors.InputInvalidError():
+            return invalid(faults_of(error.problems, error.within))
+        case errors.RevisionStaleError():
+            return ProblemError(HTTPStatus.PRECONDITION_FAILED, "stale", str(error), revision=error.current)
+        case errors.SagaArchivedError():
+            return ProblemError(HTTPStatus.CONFLICT, "saga-archived", str(error))
+        case errors.SagaUnreadableError():
+            return ProblemError(HTTPStatus.CONFLICT, "saga-unreadable", str(error))
+    raise error
 
 
 def _ask(body: dict[str, Any]) -> orders.Ask:

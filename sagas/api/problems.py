@@ -36,6 +36,7 @@ TITLES = {
     "order-refused": "The run's state does not allow this order",
     "key-reused": "The key was used with another request",
     "saga-archived": "The saga takes no new runs",
+    "saga-unreadable": "The saga's version needs code that is not here",
     "publish-conflict": "Somebody published in between",
     "stale": "What you read has changed since",
     "too-large": "The body is too large",

@@ -216,6 +216,7 @@ def no_such_run(run_id: UUID) -> ProblemError:
 def _whole(request: Request, detail: RunDetail) -> Any:
     run: Any = detail.run
     run.steps_shown = detail.steps
+    run.children_shown, run.reruns_shown = detail.children, detail.reruns
     run.why = why(detail, datetime.now(UTC))
     run.allowed = orders.allowed_orders(detail.run)
     run.orders_waiting = detail.orders
@@ -244,6 +245,8 @@ def _start(by: str, owner: str, header: str | None, body: dict[str, Any]) -> Rep
         raise invalid([Fault(f"{error}{hint}", pointer="/version" if is_known else "/saga")]) from None
     except errors.SagaArchivedError as error:
         raise ProblemError(HTTPStatus.CONFLICT, "saga-archived", str(error)) from None
+    except errors.SagaUnreadableError as error:
+        raise ProblemError(HTTPStatus.CONFLICT, "saga-unreadable", str(error)) from None
     except errors.InputInvalidError as error:
         raise invalid(faults_of(error.problems, error.within)) from None
     except errors.KeyReusedError as error:

@@ -144,6 +144,9 @@ class RunSummary(serializers.Serializer[Any]):
     undo_done = serializers.IntegerField()
     undo_total = serializers.IntegerField()
     created_by = serializers.CharField()
+    parent = serializers.UUIDField(source="parent_id", allow_null=True, help_text="the run it is a sub-saga of")
+    parent_step = serializers.CharField(help_text="the step of that run; empty without one")
+    rerun_of = serializers.UUIDField(source="rerun_of_id", allow_null=True, help_text="the run that it runs again")
     created_at = Moment()
     started_at = Moment(allow_null=True)
     updated_at = Moment()
@@ -204,14 +207,19 @@ class SignalShape(serializers.Serializer[Any]):
 
 
 class StepShape(serializers.Serializer[Any]):
-    """One step of a run, both halves."""
+    """One step of a run, both halves; behind a list come items of it (`pack[3]`), first those that need a person."""
 
     step = serializers.CharField(source="key", help_text="what `retry` takes as `step`")
     title = serializers.CharField(source="plan.title")
     status = word(StepStatus)
     compensation_status = word(CompensationStatus)
     is_pivot = serializers.BooleanField(source="plan.is_pivot")
-    output = Anything()
+    items_total = serializers.SerializerMethodField(help_text="of a list, once it is known; null elsewhere")
+    items_done = serializers.SerializerMethodField(help_text="items that succeeded or were skipped")
+    items_left_out = serializers.IntegerField(
+        source="items_hidden", help_text="items that are not among the steps here: at most 50 of a list are"
+    )
+    output = Anything(help_text="of a list those of its items; null when some of them are left out here")
     error = Anything(help_text="{code, message, details} of the last failure")
     attempts_made = serializers.IntegerField(source="attempts")
     compensation_attempts_made = serializers.IntegerField(source="compensation_attempts")
@@ -220,6 +228,14 @@ class StepShape(serializers.Serializer[Any]):
     started_at = Moment(allow_null=True)
     ended_at = Moment(allow_null=True)
     attempts = serializers.SerializerMethodField(help_text="of both halves, from the newest 1,000 journal entries")
+
+    def get_items_total(self, step: Any) -> int | None:
+        """Return how many items a list has."""
+        return None if step.tally is None else int(step.tally.total)
+
+    def get_items_done(self, step: Any) -> int | None:
+        """Return how many of them are done."""
+        return None if step.tally is None else int(step.tally.done)
 
     @extend_schema_field(AttemptShape(many=True))
     def get_attempts(self, step: Any) -> list[dict[str, Any]]:
@@ -256,6 +272,16 @@ class AttentionShape(serializers.Serializer[Any]):
         return None if one["item"] == NO_ITEM else int(one["item"])
 
 
+class RelativeShape(serializers.Serializer[Any]):
+    """A run that this one started as a sub-saga, or that ran it again."""
+
+    id = serializers.UUIDField()
+    saga = serializers.CharField(source="saga.name")
+    status = word(RunStatus)
+    step = serializers.CharField(source="parent_step", help_text="of this run; empty for a rerun")
+    url = address("sagas:api-run", "id", "run_id")
+
+
 class RunWhole(RunSummary):
     """One run with everything."""
 
@@ -268,6 +294,8 @@ class RunWhole(RunSummary):
     allowed = serializers.ListField(child=word(Verb), help_text="orders that the state allows now")
     orders_waiting = OrderShape(many=True)
     steps = StepShape(many=True, source="steps_shown")
+    children = RelativeShape(many=True, source="children_shown", help_text="sub-sagas, newest first, at most 200")
+    reruns = RelativeShape(many=True, source="reruns_shown", help_text="newest first")
 
 
 class PlannedUndoShape(serializers.Serializer[Any]):

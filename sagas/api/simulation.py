@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +15,7 @@ from sagas.api.problems import Fault, ProblemError, invalid, nearest
 from sagas.api.sagas import COUNT_MAX, faults_of
 from sagas.api.schema import describe
 from sagas.api.views import ApiView, Number, StrictSerializer, Text, read_body
+from sagas.catalog.errors import VersionUnreadableError
 from sagas.catalog.load import load_version
 from sagas.core import limits
 from sagas.core.document import check_source, compile_document
@@ -66,6 +68,8 @@ class SimulatedStep(serializers.Serializer[Any]):
     status = shapes.word(shapes.StepStatus)
     compensation_status = shapes.word(shapes.CompensationStatus)
     is_pivot = serializers.BooleanField()
+    items_total = serializers.IntegerField(allow_null=True, help_text="of the list; null where there is none")
+    items_done = serializers.IntegerField(allow_null=True, help_text="that succeeded or were skipped")
     attempts_made = serializers.IntegerField()
     compensation_attempts_made = serializers.IntegerField()
     error = shapes.Anything(help_text="{code, message} of the last failure")
@@ -111,6 +115,7 @@ class Simulate(ApiView):
         summary="Simulate a run; nothing is stored or executed",
         body={"application/json": SimulateBody},
         answers={200: SimulationShape},
+        refusals=(HTTPStatus.CONFLICT,),
     )
     def post(self, request: Request) -> Response:
         """What `faults` does not name succeeds. At most two seconds and 10,000 entries; then it is cut short."""
@@ -152,7 +157,10 @@ def _published(name: str, number: int | None) -> Definition:
     version = SagaVersion.objects.filter(**wanted).values_list("id", flat=True).first()
     if version is None:
         raise _unknown(f"The saga {name!r} has no version {number}.", "/version")
-    return load_version(version)
+    try:
+        return load_version(version)
+    except VersionUnreadableError as error:
+        raise ProblemError(HTTPStatus.CONFLICT, "saga-unreadable", str(error)) from None
 
 
 def _unknown(message: str, pointer: str) -> ProblemError:

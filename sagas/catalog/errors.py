@@ -40,6 +40,13 @@ class SagaNameMismatchError(CatalogError):
         self.found = found
 
 
+class VersionUnreadableError(CatalogError):
+    """What is stored of a version does not compile with the code that is here."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The code that is here cannot read the version: {why}")
+
+
 class VersionUnknownError(CatalogError):
     """There is no such version."""
 

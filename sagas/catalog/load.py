@@ -8,14 +8,18 @@ from threading import Lock
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sagas.catalog.errors import VersionUnknownError
-from sagas.core.document import compile_document
+from sagas.catalog.errors import VersionUnknownError, VersionUnreadableError
+from sagas.core.document import DocumentBrokenError, compile_document
 from sagas.core.limits import COMPILED_KEPT_MAX
+from sagas.core.problem import one_line
 from sagas.models import SagaVersion
 from sagas.participants import registry
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sagas.core.definition import ActionFacts, Definition
+    from sagas.core.vocabulary import Json
 
 Facts = tuple["ActionFacts | None", ...]
 
@@ -39,7 +43,7 @@ def load_version(version_id: UUID) -> Definition:
 
     Raises:
         VersionUnknownError: there is no such version.
-        DocumentBrokenError: its document cannot be compiled.
+        VersionUnreadableError: its document does not compile here: it was stored by a later release, or by other hands.
     """
     facts = registry.facts()
     with _lock:
@@ -53,8 +57,8 @@ def load_version(version_id: UUID) -> Definition:
     if row is None:
         raise VersionUnknownError(version_id)
     document, digest = row
-    definition = compile_document(document, facts)
-    actions = _action_names(definition)
+    definition = _compile(document, facts)
+    actions = definition.python_actions
     with _lock:
         _hashes[version_id] = digest
         _compiled[digest] = _Known(definition, actions, tuple(map(facts.get, actions)))
@@ -64,5 +68,10 @@ def load_version(version_id: UUID) -> Definition:
     return definition
 
 
-def _action_names(definition: Definition) -> tuple[str, ...]:
-    return tuple(sorted({half.action.name for step in definition.steps for half in step.halves}))
+def _compile(document: Json, facts: Mapping[str, ActionFacts]) -> Definition:
+    try:
+        return compile_document(document, facts)
+    except DocumentBrokenError as error:
+        raise VersionUnreadableError(one_line(str(error))) from error
+    except Exception as error:  # whatever a document makes the compiler do: one version's trouble is not the others'
+        raise VersionUnreadableError(one_line(f"{type(error).__name__}: {error}.")) from error

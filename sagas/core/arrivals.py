@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from sagas.core import forward, waiting
+from sagas.core import forward, items, waiting
 from sagas.core import messages as m
 from sagas.core.definition import Timer
 from sagas.core.limits import KIB, SIGNALS_KEPT_BYTES_MAX, SIGNALS_KEPT_MAX
@@ -91,18 +91,18 @@ def approval_refusal(definition: Definition, state: RunState, order: m.TakeOrder
     """Return why there is nothing to say yes or no to."""
     if order.step is None:
         return "Say which step is approved."
-    step = definition.by_name.get(order.step)
-    if step is None:
-        return f"The saga has no step named {order.step!r}."
-    if state.step(StepKey(order.step)).action.waits_for is not WaitingFor.APPROVAL:
-        status = str(state.step(StepKey(order.step)).status).replace("_", " ")
+    if why := items.misnamed(definition, state, order.step):
+        return why
+    step = state.step(StepKey.parse(order.step) or StepKey(order.step))
+    if step.action.waits_for is not WaitingFor.APPROVAL:
+        status = str(step.status).replace("_", " ")
         return f"Step {order.step} waits for no answer of a person: it is {status}."
     return None
 
 
 def answer(draft: Draft, order: m.TakeOrder) -> None:
     """Take a person's yes or no."""
-    key = StepKey(order.step or "")
+    key = StepKey.parse(order.step or "") or StepKey(order.step or "")
     if order.outcome is OutcomeKind.SUCCEEDED:
         _end(draft, key, {"approved_by": order.by, "comment": order.reason}, order.by)
         return

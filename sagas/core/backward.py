@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from sagas.core import items
 from sagas.core import messages as m
 from sagas.core.forward import is_asking, may_retry, schedule_retry
 from sagas.core.outcome import Error, Failed, Outcome, Rejected, Succeeded, Unknown
-from sagas.core.vocabulary import CompensationStatus, OutcomeKind, Phase, StepKey, StepStatus
+from sagas.core.vocabulary import NO_ITEM, CompensationStatus, OutcomeKind, Phase, StepKey, StepStatus
 
 if TYPE_CHECKING:
     from sagas.core.definition import Definition
@@ -32,13 +33,17 @@ def turn_round_when_drained(draft: Draft) -> None:
     undo = tuple(key for key in keys if by_name[key.step].compensation is not None)
     not_needed = tuple(key for key in keys if by_name[key.step].compensation is None)
     draft.emit(m.TurnedRound(undo=undo, not_needed=not_needed))
-    draft.undo_candidates.update(undo)
+    draft.undo_candidates.update(StepKey(key.step) for key in undo)
 
 
 def happened(state: RunState, definition: Definition) -> list[StepKey]:
-    """Return what happened or may have, in the order of starting."""
+    """Return what happened or may have, in the order of starting: of a list, its items."""
     return sorted(
-        (key for key, step in state.steps.items() if step.status in {StepStatus.SUCCEEDED, StepStatus.IN_DOUBT}),
+        (
+            key
+            for key, step in state.steps.items()
+            if step.status in {StepStatus.SUCCEEDED, StepStatus.IN_DOUBT} and not state.is_list(key)
+        ),
         key=lambda key: (state.step(key).started_at or _LONG_AGO, definition.rank[key.step], key.item),
     )
 
@@ -47,12 +52,28 @@ def start_ready(draft: Draft) -> None:
     """Start every compensation that nothing is left to be undone before, newest step first."""
     rank = draft.definition.rank
     for key in sorted(draft.undo_candidates, key=lambda one: (-rank[one.step], -one.item)):
-        if draft.step(key).compensation_status is CompensationStatus.PENDING and not _is_held(draft, key):
+        if draft.state.is_list(key):
+            _start_items(draft, key)
+            continue
+        is_pending = draft.step(key).compensation_status is CompensationStatus.PENDING
+        has_room = key.item == NO_ITEM or items.has_room_to_undo(draft, key.step)
+        if is_pending and has_room and not _is_held(draft, key):
             start(draft, key)
 
 
+def _start_items(draft: Draft, key: StepKey) -> None:
+    """Start the compensations of a list while there is room for more, the last item first."""
+    if draft.state.lists[key.step].is_undo_waiting and not _is_held(draft, key):
+        while (item := items.next_to_undo(draft, key.step)) is not None:
+            start(draft, item)
+
+
 def _is_held(draft: Draft, key: StepKey) -> bool:
-    """Whether something that depended on `key` still has to be undone first."""
+    """Whether something that depended on `key` still has to be undone first.
+
+    A list with a failed compensation and some that wait is under way again by
+    now: whoever asks comes after it in the order of starting.
+    """
     return any(
         not (
             draft.step(other).compensation_status in UNDONE
@@ -122,7 +143,9 @@ def fail(draft: Draft, key: StepKey, outcome: OutcomeKind, error: Error) -> None
 
 
 def consider_earlier(draft: Draft, key: StepKey) -> None:
-    """Nothing is left to undo of `key`: see whether what came before it can be undone now."""
+    """Nothing is left to undo of `key`: see whether what came before it can be undone now, or the next item."""
+    if key.item != NO_ITEM:
+        draft.undo_candidates.add(StepKey(key.step))
     draft.undo_candidates.update(_nearest(draft, key, draft.definition.predecessors))
 
 
@@ -149,6 +172,8 @@ def end_when_done(draft: Draft) -> None:
     if state.undo_done != state.undo_total or state.attention:
         return
     stays = tuple(
-        key for key, step in sorted(state.steps.items()) if step.compensation_status is CompensationStatus.GIVEN_UP
+        key
+        for key, step in sorted(state.steps.items())
+        if step.compensation_status is CompensationStatus.GIVEN_UP and not state.is_list(key)
     )
     draft.emit(m.RunPartiallyCompensated(stays=stays) if stays else m.RunCompensated())

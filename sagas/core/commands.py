@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from sagas.core.outcome import Outcome
-from sagas.core.vocabulary import AttemptKey, Json, OutcomeKind, Phase, Verb
+from sagas.core.vocabulary import AttemptKey, Json, OutcomeKind, Phase, RunStatus, Verb
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,26 @@ class ReportOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class ChildEnd:
+    """How a sub-saga ended, or that it passed its pivot and cannot be undone."""
+
+    run: str
+    status: RunStatus
+    output: Json = None
+    is_past_pivot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptAttempt:
+    """Somebody has taken an attempt on, and will say later what became of it. `by` is who: the id of a run."""
+
+    attempt: AttemptKey
+    by: str
+    now: datetime
+    dice: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
 class TakeOrder:
     """An order from the inbox. `number` is its place there, from 1."""
 
@@ -45,7 +65,8 @@ class TakeOrder:
     output: Json = None  # settle and skip: what the step gives to those after it
     reference: str = ""  # settle: where the evidence is
     signal: str = ""  # signal: its name; `arguments` is what it brings
+    child: ChildEnd | None = None  # report: how the sub-saga ended
     dice: float = 0.5
 
 
-Command: TypeAlias = Look | ReportOutcome | TakeOrder
+Command: TypeAlias = Look | ReportOutcome | AcceptAttempt | TakeOrder

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sagas.core import arrivals, backward, forward, orders
+from sagas.core import arrivals, backward, children, forward, items, orders, probe_answers, probing
 from sagas.core import messages as m
 from sagas.core.draft import Draft
 from sagas.core.outcome import Failed, Outcome, Rejected, Succeeded, Unknown
-from sagas.core.vocabulary import AttemptKey, Direction, Phase, StepKey, Verb
+from sagas.core.vocabulary import AttemptKey, Direction, Phase, StepKey, Verb, WaitingFor
 
 if TYPE_CHECKING:
     from sagas.core.definition import Definition
@@ -36,10 +36,14 @@ def decide(definition: Definition, state: RunState, command: m.Command) -> Decis
             _look(draft)
         case m.ReportOutcome():
             _report(draft, command.attempt, command.outcome)
+        case m.AcceptAttempt():
+            _accept(draft, command)
         case m.TakeOrder():
             orders.take(draft, command)
             if command.verb is Verb.RESUME:
                 _look(draft)
+            if command.child is not None:
+                _hear(draft, command.child, command.step or "")
     if draft.events or isinstance(command, m.Look):
         _progress(draft)
     return Decision(tuple(draft.events), draft.state)
@@ -50,25 +54,30 @@ def _look(draft: Draft) -> None:
     state = draft.state
     if state.status.is_final:
         return
+    if state.is_unreadable:  # whoever looks has the definition in hand
+        draft.emit(m.AttentionCleared(step="", phase=Phase.ACTION))
     draft.candidates.update(draft.definition.by_name)
-    draft.undo_candidates.update(state.steps)
+    draft.undo_candidates.update(map(StepKey, draft.definition.by_name))
     is_past = state.deadline_at is not None and draft.now >= state.deadline_at
     if is_past and not state.is_overdue and state.direction is Direction.FORWARD:
         draft.emit(m.DeadlinePassed())
-    if draft.state.is_turning or draft.state.is_paused:
+    if draft.state.is_paused:
         return
     for key, phase in sorted(draft.state.open):
         half = draft.step(key).half(phase)
-        if half.due_at is not None and half.due_at <= draft.now and not half.is_awaiting:
+        is_held = draft.state.is_turning and phase is not Phase.PROBE  # asking is a part of draining
+        if half.due_at is not None and half.due_at <= draft.now and not half.is_out and not is_held:
             _go_on(draft, key, phase)
 
 
 def _go_on(draft: Draft, key: StepKey, phase: Phase) -> None:
     """The moment of a half has come: its wait ends, or its next attempt starts."""
-    if draft.step(key).half(phase).waits_for is not None:
+    if draft.step(key).half(phase).is_wait:
         arrivals.time_is_up(draft, key)
     elif phase is Phase.COMPENSATION:
         backward.start(draft, key)
+    elif phase is Phase.PROBE:
+        probing.start(draft, key)
     else:
         forward.start(draft, key)
 
@@ -76,13 +85,38 @@ def _go_on(draft: Draft, key: StepKey, phase: Phase) -> None:
 def _report(draft: Draft, attempt: AttemptKey, outcome: Outcome) -> None:
     key = attempt.step_key
     half = draft.step(key).half(attempt.phase)
-    if not half.is_awaiting or half.number != attempt.number:
+    if not half.is_out or half.number != attempt.number:
         return
     draft.emit(_ended(draft, attempt, outcome))
     if attempt.phase is Phase.COMPENSATION:
         backward.after_attempt(draft, key, outcome)
+    elif attempt.phase is Phase.PROBE:
+        probe_answers.after_attempt(draft, key, outcome)
     else:
         forward.after_attempt(draft, key, outcome, was_unsettled=half.is_unsettled)
+
+
+def _accept(draft: Draft, command: m.AcceptAttempt) -> None:
+    attempt = command.attempt
+    half = draft.step(attempt.step_key).half(attempt.phase)
+    if half.is_awaiting and half.number == attempt.number:
+        draft.emit(
+            m.AttemptAccepted(
+                step=attempt.step,
+                item=attempt.item,
+                phase=attempt.phase,
+                number=attempt.number,
+                waits_for=WaitingFor.CHILD,
+                by=command.by,
+            )
+        )
+
+
+def _hear(draft: Draft, end: m.ChildEnd, step: str) -> None:
+    """A sub-saga says how it ended, and the order that brought it was taken."""
+    attempt = children.attempt_of(draft.state, step)
+    if attempt is not None and isinstance(draft.events[-1], m.OrderTaken):
+        _report(draft, attempt, children.outcome_of(end, attempt.phase))
 
 
 def _ended(draft: Draft, attempt: AttemptKey, outcome: Outcome) -> m.AttemptEnded:
@@ -94,13 +128,17 @@ def _ended(draft: Draft, attempt: AttemptKey, outcome: Outcome) -> m.AttemptEnde
     }
     match outcome:
         case Succeeded():
-            is_pivot = attempt.phase is Phase.ACTION and attempt.step == draft.definition.pivot
+            step = draft.definition.by_name[attempt.step]
+            is_pivot = step.is_pivot or (outcome.passes_pivot and step.undoes_child)
+            is_pivot &= attempt.phase is not Phase.COMPENSATION
             return m.AttemptEnded(
                 **common, outcome=outcome.kind, output=outcome.output, settles=True, passes_pivot=is_pivot
             )
         case Rejected():
             settles, is_counted = outcome.is_explicit, True
-        case Failed() | Unknown():
+        case Failed():
+            settles, is_counted = outcome.settles, outcome.is_counted
+        case Unknown():
             settles, is_counted = False, outcome.is_counted
     error = outcome.error
     return m.AttemptEnded(
@@ -125,10 +163,13 @@ def _progress(draft: Draft) -> None:
         while draft.state.signals and not draft.state.is_turning and arrivals.take_one(draft):
             if not draft.state.is_paused:
                 forward.start_ready(draft)
+        items.join_all(draft)
         forward.complete_when_done(draft)
     if draft.state.is_turning:
+        items.join_all(draft)
         backward.turn_round_when_drained(draft)
     if draft.state.direction is Direction.BACKWARD:
+        items.join_all(draft)
         if not draft.state.is_paused:
             backward.start_ready(draft)
         backward.end_when_done(draft)

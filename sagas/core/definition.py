@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from sagas.core.vocabulary import Json
 
 
+MAX_PARALLEL = 10  # when the document does not say
+
+
 class Template(Protocol):
     """A JSON value whose strings may hold `${…}`, compiled."""
 
@@ -51,6 +54,13 @@ class PythonAction:
 
 
 @dataclass(frozen=True, slots=True)
+class SubSaga:
+    """A run of another saga. As a compensation: that run is undone."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class ActionFacts:
     """What the registry of this process knows about a Python action."""
 
@@ -62,7 +72,7 @@ class ActionFacts:
 class Half:
     """The action of a step, or its compensation: what to call, with what, for how long, how often."""
 
-    action: PythonAction
+    action: PythonAction | SubSaga
     arguments: Template
     timeout_s: float
     retry: RetryPolicy
@@ -101,7 +111,7 @@ Wait: TypeAlias = Timer | SignalWait | Approval
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: it calls an `action`, or waits.
+    """One step: it calls an `action` (which may be another saga), or waits.
 
     `compensation` None means that nothing undoes it; `writes` says whether that matters.
     """
@@ -116,11 +126,24 @@ class Step:
     when: Template | None = None  # false: the step is skipped
     is_pivot: bool = False
     wait: Wait | None = None
+    for_each: Template | None = None  # gives the list; then all else is said of each of its items
+    max_parallel: int = MAX_PARALLEL  # items at once, in either direction
+    probe: Half | None = None  # asks whether the action happened, with the action's own arguments
 
     @property
     def halves(self) -> tuple[Half, ...]:
         """What a worker may have to call."""
-        return tuple(half for half in (self.action, self.compensation) if half is not None)
+        return tuple(half for half in (self.action, self.compensation, self.probe) if half is not None)
+
+    @property
+    def is_sub_saga(self) -> bool:
+        """Whether it runs another saga."""
+        return self.action is not None and isinstance(self.action.action, SubSaga)
+
+    @property
+    def undoes_child(self) -> bool:
+        """Whether its compensation undoes the run that its action started."""
+        return self.compensation is not None and isinstance(self.compensation.action, SubSaga)
 
 
 @dataclass(frozen=True)
@@ -180,6 +203,12 @@ class Definition:
     def roots(self) -> tuple[str, ...]:
         """Steps that start at once."""
         return tuple(step.name for step in self.steps if not step.after)
+
+    @cached_property
+    def python_actions(self) -> tuple[str, ...]:
+        """The names of the Python actions it may call, sorted."""
+        called = (half.action for step in self.steps for half in step.halves)
+        return tuple(sorted({action.name for action in called if isinstance(action, PythonAction)}))
 
     @cached_property
     def signals(self) -> frozenset[str]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,7 +31,7 @@ from sagas.core.names import Names
 from sagas.core.problem import Problem, Report, check_payload, few_guesses, found_text
 from sagas.core.schema import check_input, check_schema
 from sagas.core.source import read_source
-from sagas.core.steps import RUN_NAMES, STEP_NAME, read_steps, readable
+from sagas.core.steps import RUN_NAMES, SAGA_NAME, STEP_NAME, read_steps, readable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,9 +55,11 @@ SAGA_KEYS = (
     "on_compensation_failure", "in_doubt", "defaults", "steps",
 )  # fmt: skip
 SAGA_KEYS_LATER = ("starts_on", "correlate", "completes_on", "compensated_on", "publishes", "early", "reactions")
+STYLES = ("orchestration",)
+ON_COMPENSATION_FAILURE = ("stop", "continue")  # the first one is meant where nothing is said
+IN_DOUBT = ("compensate", "ask")
 
-_SAGA_NAME = re.compile(rf"(?=.{{1,{NAME_LENGTH_MAX}}}$)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
-_SAGA_RESERVED = frozenset(("actions", "new", "publish", "simulate", "start", "validate", "versions"))  # of addresses
+SAGA_RESERVED = frozenset(("actions", "new", "publish", "simulate", "start", "validate", "versions"))  # of addresses
 _START = Names(values=("input",))
 
 
@@ -101,7 +102,7 @@ def check_source(text: str, actions: Mapping[str, ActionFacts]) -> Checked:
 
 def _check_name(saga: str, report: Report) -> None:
     """Refuse names that our own addresses use. Of new documents only: one stored before still compiles."""
-    if saga in _SAGA_RESERVED:
+    if saga in SAGA_RESERVED:
         report.error(("saga",), "reserved", f"`{saga}` is a word of our own addresses; choose another name.")
 
 
@@ -141,10 +142,10 @@ def _read(document: Json, actions: Mapping[str, ActionFacts], report: Report) ->
     if not fields.is_mapping:
         return None
     saga = fields.name(
-        "saga", _SAGA_NAME, f"small letters, digits and single dashes, at most {NAME_LENGTH_MAX}, such as create-order",
+        "saga", SAGA_NAME, f"small letters, digits and single dashes, at most {NAME_LENGTH_MAX}, such as create-order",
         "the name by which this saga is known for life, such as create-order.",
     )  # fmt: skip
-    fields.choice("style", ("orchestration",))
+    fields.choice("style", STYLES)
     fields.text("description", length_max=DESCRIPTION_LENGTH_MAX)
     if "input" in fields:
         check_schema(fields.raw("input"), ("input",), report)
@@ -161,8 +162,8 @@ def _read(document: Json, actions: Mapping[str, ActionFacts], report: Report) ->
         unit=fields.text("unit", length_max=UNIT_LENGTH_MAX),
         output=fields.template("output", readable(RUN_NAMES, [step.name for step in steps], ())),
         deadline_s=deadline_s or None,
-        stops_on_compensation_failure=fields.choice("on_compensation_failure", ("stop", "continue")) == "stop",
-        asks_when_in_doubt=fields.choice("in_doubt", ("compensate", "ask")) == "ask",
+        stops_on_compensation_failure=fields.choice("on_compensation_failure", ON_COMPENSATION_FAILURE) == "stop",
+        asks_when_in_doubt=fields.choice("in_doubt", IN_DOUBT) == "ask",
         content_hash=content_hash(document),
     )
 

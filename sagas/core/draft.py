@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sagas.core import items
 from sagas.core import messages as m
 from sagas.core.evolve import advance
 from sagas.core.expressions import ExpressionError
 from sagas.core.outcome import EXPRESSION_ERROR, Error
 from sagas.core.scope import Scope
-from sagas.core.vocabulary import Json, Phase, StepKey, StepStatus
+from sagas.core.vocabulary import NO_ITEM, Json, Phase, StepKey, StepStatus
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -45,7 +46,10 @@ class Draft:
     def half_of(self, key: StepKey, phase: Phase) -> Half:
         """What the definition says of one half."""
         step = self.definition.by_name[key.step]
-        half = step.compensation if phase is Phase.COMPENSATION else step.action
+        if phase is Phase.ACTION:
+            half = step.action
+        else:
+            half = step.compensation if phase is Phase.COMPENSATION else step.probe
         if half is None:
             raise AssertionError(f"{key} has no {phase}")
         return half
@@ -78,13 +82,15 @@ class Draft:
 
     def scope(self, key: StepKey, phase: Phase) -> Scope:
         """The names that expressions of this half may use."""
+        names = {} if key.item == NO_ITEM else items.names_of(self.state, key)
         if phase is not Phase.COMPENSATION:
-            return Scope(self.definition, self.state)
+            return Scope(self.definition, self.state, names)
         step = self.step(key)
         return Scope(
             self.definition,
             self.state,
-            {
+            names
+            | {
                 "step.output": step.output,
                 "step.outcome": _OUTCOME_NAMES.get(step.status, str(step.status)),
                 "step.input": step.action.input,

@@ -24,7 +24,7 @@ _MOST_TELLING = (  # of several, what a person can do most about comes first
 
 def due_at(state: RunState) -> datetime | None:
     """Return the earliest moment at which something is due by time alone; None when nothing is."""
-    if state.status.is_final:
+    if state.status.is_final or state.is_unreadable:
         return None
     moments: list[datetime] = []
     if not state.is_paused:

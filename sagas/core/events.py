@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from sagas.core.vocabulary import NO_ITEM, Json, OutcomeKind, Phase, StepKey, Verb, WaitingFor
+from sagas.core.vocabulary import NO_ITEM, Json, OutcomeKind, Phase, StepKey, StepStatus, Verb, WaitingFor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,33 @@ class RunStarted:
     amount: int | None = None
     deadline_at: datetime | None = None
     steps: int = 0
+    parent: str = ""  # the run it belongs to, when it is a sub-saga
+    parent_step: str = ""
+    depth: int = 0  # how many runs it stands within
+    rerun_of: str = ""  # the run that it runs again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemsListed:
+    """The list of a step under `for_each` is known. Its items are numbered from 0."""
+
+    step: str
+    items: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemsJoined:
+    """No item of a list is under way any more: this is what they come to together.
+
+    `status` is succeeded, failed or in_doubt; `done` counts those that succeeded or were skipped.
+    """
+
+    step: str
+    status: StepStatus
+    done: int
+    total: int
+    code: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +92,18 @@ class AttemptEnded:
     is_counted: bool = True
     settles: bool = False  # settles earlier unknown attempts under the same key
     passes_pivot: bool = False  # the point of no return: from here only forward
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptAccepted:
+    """The attempt is in other hands, which say later what became of it. `by` is the run of the sub-saga."""
+
+    step: str
+    phase: Phase
+    number: int
+    waits_for: WaitingFor
+    by: str
+    item: int = NO_ITEM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +186,7 @@ class CompensationFailed:
 class TurnRequested:
     """Nothing new starts; attempts in flight are drained.
 
-    `cause` is one of step_failed, in_doubt, deadline, cancel.
+    `cause` is one of step_failed, in_doubt, deadline, cancel, parent.
     """
 
     cause: str
@@ -176,17 +215,18 @@ class TurnedRound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionNeeded:
-    """Only a person can move this step on."""
+    """Only a person can move this step on; the run as a whole when `step` is empty. `message` is what no step says."""
 
     step: str
     phase: Phase
     code: str
     item: int = NO_ITEM
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionCleared:
-    """A person has decided."""
+    """A person has decided, or nobody is needed any more."""
 
     step: str
     phase: Phase
@@ -298,6 +338,11 @@ class RunCompleted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunReopened:
+    """The run was completed; the run it belongs to is undone, and this one with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunCompensated:
     """Everything that was done is undone."""
 
@@ -320,7 +365,10 @@ class RunTerminated:
 
 Event: TypeAlias = (
     RunStarted
+    | ItemsListed
+    | ItemsJoined
     | AttemptStarted
+    | AttemptAccepted
     | AttemptEnded
     | RetryScheduled
     | WaitStarted
@@ -345,6 +393,7 @@ Event: TypeAlias = (
     | RunResumed
     | DeadlinePassed
     | RunCompleted
+    | RunReopened
     | RunCompensated
     | RunPartiallyCompensated
     | RunTerminated

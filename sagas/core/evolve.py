@@ -7,11 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sagas.core import evolve_waits
+from sagas.core import evolve_ends, evolve_items, evolve_probes, evolve_waits
 from sagas.core import messages as m
 from sagas.core.outcome import WORKER_LOST
 from sagas.core.state import Attention, HalfState, RunState, StepState
 from sagas.core.vocabulary import (
+    NO_ITEM,
     CompensationStatus,
     Direction,
     Json,
@@ -32,7 +33,10 @@ def evolve(state: RunState, event: m.Event, at: datetime) -> RunState:
 
 def advance(state: RunState, event: m.Event, at: datetime) -> None:
     """Move a state that the caller owns past `event`. Sequence and revision are counted here."""
-    _APPLY[type(event)](state, event, at)
+    if getattr(event, "item", NO_ITEM) == NO_ITEM:
+        _APPLY[type(event)](state, event, at)
+    else:
+        evolve_items.advance_item(state, event, at, _APPLY[type(event)])
     status = _status(state)
     if status is not state.status or isinstance(event, _REVISING):
         state.revision += 1
@@ -60,9 +64,11 @@ def _status(state: RunState) -> RunStatus:
 
 
 def _set_half(step: StepState, phase: Phase, half: HalfState, **changes: Any) -> StepState:
+    if phase is Phase.ACTION:
+        return replace(step, action=half, **changes)
     if phase is Phase.COMPENSATION:
         return replace(step, compensation=half, **changes)
-    return replace(step, action=half, **changes)
+    return replace(step, probe=half, **changes)
 
 
 def _run_started(state: RunState, event: m.RunStarted, at: datetime) -> None:
@@ -73,6 +79,7 @@ def _run_started(state: RunState, event: m.RunStarted, at: datetime) -> None:
     state.key = event.key
     state.labels = event.labels or {}
     state.amount = event.amount
+    state.parent, state.parent_step, state.depth = event.parent, event.parent_step, event.depth
     state.created_by = event.by
     state.created_at = at
     state.deadline_at = event.deadline_at
@@ -97,16 +104,21 @@ def _attempt_started(state: RunState, event: m.AttemptStarted, at: datetime) -> 
     )
     if event.phase is Phase.COMPENSATION:
         step = _set_half(step, event.phase, half, compensation_status=CompensationStatus.RUNNING)
+        state.open |= {(key, event.phase)}
     else:
         step = _set_half(
             step, event.phase, half, status=StepStatus.RUNNING, started_at=step.started_at or at, ended_at=None
         )
+        step = evolve_probes.begun_anew(step) if event.phase is Phase.ACTION else step
+        evolve_probes.take_place(state, key, event.phase)
     state.steps[key] = step
-    state.open |= {(key, event.phase)}
     state.started_at = state.started_at or at
 
 
 def _attempt_ended(state: RunState, event: m.AttemptEnded, at: datetime) -> None:
+    if event.phase is Phase.PROBE:
+        evolve_probes.probe_ended(state, event, at)
+        return
     key = StepKey(event.step, event.item)
     step = state.step(key)
     half = step.half(event.phase)
@@ -114,6 +126,7 @@ def _attempt_ended(state: RunState, event: m.AttemptEnded, at: datetime) -> None
     half = replace(
         half,
         is_awaiting=False,
+        waits_for=None,
         counted=half.counted + (1 if event.is_counted else 0),
         lost_in_a_row=half.lost_in_a_row + 1 if event.code == WORKER_LOST else 0,
         is_unsettled=(half.is_unsettled or is_unknown) and not event.settles,
@@ -135,6 +148,16 @@ def _attempt_ended(state: RunState, event: m.AttemptEnded, at: datetime) -> None
     state.is_past_pivot |= event.passes_pivot
 
 
+def _attempt_accepted(state: RunState, event: m.AttemptAccepted, _at: datetime) -> None:
+    key = StepKey(event.step, event.item)
+    step = state.step(key)
+    half = replace(step.half(event.phase), is_awaiting=False, waits_for=event.waits_for, accepted_by=event.by)
+    if event.phase is Phase.COMPENSATION:
+        state.steps[key] = _set_half(step, event.phase, half, compensation_status=CompensationStatus.WAITING)
+    else:
+        state.steps[key] = _set_half(step, event.phase, half, status=StepStatus.WAITING)
+
+
 def _error(event: m.AttemptEnded | m.StepFailed | m.StepInDoubt | m.CompensationFailed) -> Json:
     error = {"code": event.code, "message": event.message}
     details = getattr(event, "details", None)
@@ -149,6 +172,7 @@ def _retry_scheduled(state: RunState, event: m.RetryScheduled, _at: datetime) ->
         state.steps[key] = _set_half(step, event.phase, half, compensation_status=CompensationStatus.RETRYING)
     else:
         state.steps[key] = _set_half(step, event.phase, half, status=StepStatus.RETRYING)
+        evolve_probes.take_place(state, key, event.phase)
 
 
 def _step_failed(state: RunState, event: m.StepFailed, at: datetime) -> None:
@@ -160,16 +184,15 @@ def _step_in_doubt(state: RunState, event: m.StepInDoubt, at: datetime) -> None:
 
 
 def _end_action(state: RunState, key: StepKey, status: StepStatus, error: Json, at: datetime) -> None:
-    step = state.step(key)
+    step = evolve_probes.rested(state.step(key))
     state.steps[key] = replace(
         step,
         status=status,
-        action=replace(step.action, due_at=None, waits_for=None),
         error=step.error or error,
         started_at=step.started_at or at,
         ended_at=at,
     )
-    state.open -= {(key, Phase.ACTION)}
+    evolve_probes.leave(state, key)
     state.started_at = state.started_at or at
 
 
@@ -192,6 +215,8 @@ def _turn_requested(state: RunState, event: m.TurnRequested, at: datetime) -> No
     state.reason = {
         name: value for name in ("cause", "step", "outcome", "code", "message", "by") if (value := getattr(event, name))
     }
+    if event.item != NO_ITEM:
+        state.reason["item"] = event.item
 
 
 def _turn_dropped(state: RunState, _event: m.TurnDropped, _at: datetime) -> None:
@@ -203,6 +228,7 @@ def _turned_round(state: RunState, event: m.TurnedRound, _at: datetime) -> None:
     for keys, status in ((event.undo, CompensationStatus.PENDING), (event.not_needed, CompensationStatus.NOT_NEEDED)):
         for key in keys:
             state.steps[key] = replace(state.step(key), compensation_status=status)
+    evolve_items.turn_lists(state)
     state.direction = Direction.BACKWARD
     state.is_turning = False
     state.undo_total = len(event.undo)
@@ -210,7 +236,7 @@ def _turned_round(state: RunState, event: m.TurnedRound, _at: datetime) -> None:
 
 
 def _attention_needed(state: RunState, event: m.AttentionNeeded, _at: datetime) -> None:
-    state.attention = (*state.attention, Attention(event.step, event.phase, event.code, event.item))
+    state.attention = (*state.attention, Attention(event.step, event.phase, event.code, event.item, event.message))
 
 
 def _attention_cleared(state: RunState, event: m.AttentionCleared, _at: datetime) -> None:
@@ -239,6 +265,8 @@ def _edition_started(state: RunState, event: m.EditionStarted, _at: datetime) ->
         input=event.input if event.is_edited else half.input,
     )
     step = _set_half(step, event.phase, half)
+    if event.phase is Phase.ACTION and step.probe.number:
+        step = replace(step, probe=replace(step.probe, counted=0, lost_in_a_row=0))
     if event.phase is Phase.COMPENSATION and step.compensation_status is CompensationStatus.FAILED:
         step = replace(step, compensation_status=CompensationStatus.PENDING)
     state.steps[key] = step
@@ -246,8 +274,8 @@ def _edition_started(state: RunState, event: m.EditionStarted, _at: datetime) ->
 
 def _step_settled(state: RunState, event: m.StepSettled, at: datetime) -> None:
     key = StepKey(event.step, event.item)
-    step = state.step(key)
-    action = replace(step.action, is_unsettled=False, due_at=None)
+    step = evolve_probes.rested(state.step(key))
+    action = replace(step.action, is_unsettled=False)
     if event.outcome is not OutcomeKind.SUCCEEDED:  # a StepFailed follows
         is_undo_pending = step.compensation_status is CompensationStatus.PENDING
         compensation = CompensationStatus.NOT_NEEDED if is_undo_pending else step.compensation_status
@@ -257,7 +285,7 @@ def _step_settled(state: RunState, event: m.StepSettled, at: datetime) -> None:
     state.steps[key] = replace(
         step, status=StepStatus.SUCCEEDED, action=action, output=event.output, error=None, ended_at=at
     )
-    state.open -= {(key, Phase.ACTION)}
+    evolve_probes.leave(state, key)
     state.steps_done += 1
     state.is_past_pivot |= event.passes_pivot
 
@@ -297,45 +325,22 @@ def _deadline_passed(state: RunState, _event: m.DeadlinePassed, _at: datetime) -
     state.is_overdue = True
 
 
-def _run_completed(state: RunState, event: m.RunCompleted, at: datetime) -> None:
-    state.status = RunStatus.COMPLETED
-    state.output = event.output
-    state.finished_at = at
-    if event.output_error:
-        state.reason = {"cause": "output", "message": event.output_error}
-
-
-def _run_compensated(state: RunState, _event: m.RunCompensated, at: datetime) -> None:
-    state.status = RunStatus.COMPENSATED
-    state.finished_at = at
-
-
-def _run_partially_compensated(state: RunState, _event: m.RunPartiallyCompensated, at: datetime) -> None:
-    state.status = RunStatus.PARTIALLY_COMPENSATED
-    state.finished_at = at
-
-
-def _run_terminated(state: RunState, event: m.RunTerminated, at: datetime) -> None:
-    state.status = RunStatus.TERMINATED
-    state.is_turning = False
-    state.attention = ()
-    state.reason = {"cause": "terminate", "by": event.by, "message": event.message}
-    state.started_at = state.started_at or at
-    state.finished_at = at
-
-
 _REVISING = (
     m.RunStarted,
     m.OrderTaken,
     m.OrderRefused,
     m.RunCompleted,
+    m.RunReopened,
     m.RunCompensated,
     m.RunPartiallyCompensated,
     m.RunTerminated,
 )
 _APPLY: dict[type, Callable[[RunState, Any, datetime], None]] = {
     m.RunStarted: _run_started,
+    m.ItemsListed: evolve_items.items_listed,
+    m.ItemsJoined: evolve_items.items_joined,
     m.AttemptStarted: _attempt_started,
+    m.AttemptAccepted: _attempt_accepted,
     m.AttemptEnded: _attempt_ended,
     m.RetryScheduled: _retry_scheduled,
     m.WaitStarted: evolve_waits.wait_started,
@@ -359,8 +364,9 @@ _APPLY: dict[type, Callable[[RunState, Any, datetime], None]] = {
     m.RunPaused: _run_paused,
     m.RunResumed: _run_resumed,
     m.DeadlinePassed: _deadline_passed,
-    m.RunCompleted: _run_completed,
-    m.RunCompensated: _run_compensated,
-    m.RunPartiallyCompensated: _run_partially_compensated,
-    m.RunTerminated: _run_terminated,
+    m.RunCompleted: evolve_ends.run_completed,
+    m.RunReopened: evolve_ends.run_reopened,
+    m.RunCompensated: evolve_ends.run_compensated,
+    m.RunPartiallyCompensated: evolve_ends.run_partially_compensated,
+    m.RunTerminated: evolve_ends.run_terminated,
 }

@@ -194,6 +194,7 @@ class CompiledTemplate:
     root: _Node
     expressions: tuple[str, ...] = ()  # each `${…}` in it, as written
     cel_names: tuple[str, ...] = field(default=(), repr=False)  # what its CEL expressions read
+    reads: tuple[str, ...] = field(default=(), repr=False)  # what all its expressions read: `steps.pay.output`
 
     @property
     def is_constant(self) -> bool:
@@ -232,7 +233,9 @@ def compile_template(source: Json, names: Names) -> CompiledTemplate:
     root = compiler.node(source, ())
     if compiler.faults:
         raise TemplateInvalidError(tuple(compiler.faults))
-    return CompiledTemplate(source, names, root, tuple(compiler.expressions), tuple(sorted(compiler.cel_names)))
+    read = sorted(compiler.cel_names | compiler.plain_names)
+    expressions, cel_names = tuple(compiler.expressions), tuple(sorted(compiler.cel_names))
+    return CompiledTemplate(source, names, root, expressions, cel_names, tuple(read))
 
 
 class _Compiler:
@@ -241,6 +244,7 @@ class _Compiler:
         self.faults: list[Fault] = []
         self.expressions: list[str] = []
         self.cel_names: set[str] = set()
+        self.plain_names: set[str] = set()
         self.computed = 0
 
     def node(self, source: Json, path: tuple[str | int, ...]) -> _Node:
@@ -310,6 +314,7 @@ class _Compiler:
         name, links = found
         if links and self.names.declared[name]:
             self._fault(path, f"`{name}` is text and has no `{links[0]}`.", code="unknown_name")
+        self.plain_names.add(name)
         return _Plain(text, name, links)
 
     def _fault(self, path: tuple[str | int, ...], message: str, *, code: str = "bad_expression") -> None:

@@ -86,6 +86,9 @@ def _cases(definition: Definition) -> Iterator[_Case]:
         name = step.name
         if step.action is None:
             yield from _cases_of_a_wait(step)
+        elif step.is_sub_saga:
+            yield name, Case.REJECTED, {name: "rejected"}, ()  # the child was undone
+            yield name, Case.UNKNOWN_AFTER, {name: {"outcome": "unknown", "happened": True}}, ()  # only partly
         else:
             yield from _cases_of_a_call(name, is_atomic=step.action.is_atomic)
         if step.compensation is not None and name not in definition.past_pivot:

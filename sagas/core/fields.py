@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sagas.core.definition import RetryPolicy
-from sagas.core.duration import parse_duration_s
+from sagas.core.duration import duration_text, parse_duration_s
 from sagas.core.expressions import TemplateInvalidError, compile_template
 from sagas.core.limits import RETRY_ATTEMPTS_MAX, RETRY_FACTOR_MAX, RETRY_WAIT_S_MAX, TIMEOUT_S_MAX, TIMEOUT_S_MIN
 from sagas.core.problem import found_text, hint
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 NOT_BUILT = "is part of the format but not built yet in this version"
 
-_DURATION = "a duration such as 250ms, 10s, 5m, 2h, 1d or PT1H30M"
+RETRY_KEYS = ("attempts", "initial", "factor", "max", "jitter")
+
+DURATION = "a duration such as 250ms, 10s, 5m, 2h, 1d or PT1H30M"
 
 
 class Fields:
@@ -121,10 +123,10 @@ class Fields:
         value = self._value[key]
         seconds = parse_duration_s(value) if isinstance(value, str) else None
         if seconds is None:
-            self._wrong(key, _DURATION)
+            self._wrong(key, DURATION)
             return default
         if not low_s <= seconds <= high_s:
-            self._wrong(key, f"between {_span(low_s)} and {_span(high_s)}")
+            self._wrong(key, f"between {duration_text(low_s)} and {duration_text(high_s)}")
             return default
         return seconds
 
@@ -140,8 +142,7 @@ class Fields:
         """Return a retry policy: what is not said here is as in `base`."""
         if key not in self._value:
             return base
-        known = ("attempts", "initial", "factor", "max", "jitter")
-        policy = Fields(self._value[key], self.at(key), self.report, what="a retry policy", known=known)
+        policy = Fields(self._value[key], self.at(key), self.report, what="a retry policy", known=RETRY_KEYS)
         attempts = policy.raw("attempts") if "attempts" in policy else base.attempts
         if attempts == "forever":
             attempts = None
@@ -159,7 +160,8 @@ class Fields:
         )
         if found.initial_s > found.wait_s_max:
             at = "max" if "max" in policy else "initial"
-            message = f"`initial` ({_span(found.initial_s)}) is longer than `max` ({_span(found.wait_s_max)})."
+            first, longest = duration_text(found.initial_s), duration_text(found.wait_s_max)
+            message = f"`initial` ({first}) is longer than `max` ({longest})."
             policy.error(at, "wrong_value", message)
         return found
 
@@ -172,10 +174,3 @@ def template(source: Json, path: Path, names: Names, report: Report) -> Compiled
         for fault in error.faults:
             report.error((*path, *fault.path), fault.code, fault.message)
         return None
-
-
-def _span(seconds: float) -> str:
-    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds >= length and seconds % length == 0:
-            return f"{seconds / length:g}{unit}"
-    return f"{seconds:g}s" if seconds >= 1 or seconds == 0 else f"{seconds * 1000:g}ms"

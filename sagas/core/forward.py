@@ -5,12 +5,21 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from sagas.core import items, probing, waiting
 from sagas.core import messages as m
-from sagas.core import waiting
 from sagas.core.expressions import ExpressionError
-from sagas.core.outcome import EXPRESSION_ERROR, Error, Failed, Outcome, Rejected, Succeeded, Unknown
+from sagas.core.outcome import (
+    CODE_MISSING,
+    EXPRESSION_ERROR,
+    Error,
+    Failed,
+    Outcome,
+    Rejected,
+    Succeeded,
+    Unknown,
+)
 from sagas.core.problem import found_text
-from sagas.core.retry import is_spent, wait_s
+from sagas.core.retry import LOST_IN_A_ROW_MAX, is_spent, wait_s
 from sagas.core.scope import Scope
 from sagas.core.vocabulary import Direction, OutcomeKind, Phase, StepKey, StepStatus
 
@@ -19,7 +28,6 @@ if TYPE_CHECKING:
     from sagas.core.draft import Draft
     from sagas.core.state import HalfState
 
-LOST_IN_A_ROW_MAX = 5  # a step that ended its worker so often is not tried again by itself
 OUTCOME_UNKNOWN = "outcome_unknown"
 PAST_PIVOT = "failed_past_pivot"
 
@@ -27,7 +35,7 @@ PAST_PIVOT = "failed_past_pivot"
 def start_ready(draft: Draft) -> None:
     """Start every candidate whose predecessors are all satisfied; a skipped one makes way for those after it."""
     definition = draft.definition
-    todo = set(draft.candidates)
+    todo = draft.candidates | set(items.under_way(draft.state))
     while todo and not draft.state.is_turning:
         name = min(todo, key=definition.rank.__getitem__)
         todo.discard(name)
@@ -36,8 +44,18 @@ def start_ready(draft: Draft) -> None:
             _is_satisfied(draft, one) for one in definition.by_name[name].after
         ):
             _begin(draft, key)
-        if draft.step(key).status is StepStatus.SKIPPED:
+        if draft.state.is_list(key):
+            _go_on(draft, name)
+        if draft.step(key).status is StepStatus.SKIPPED or draft.state.is_list(key):
             todo.update(definition.successors[name])
+
+
+def _go_on(draft: Draft, name: str) -> None:
+    """Start items while there is room for more, and end the list when the last one has ended."""
+    while not draft.state.is_turning and (key := items.next_to_start(draft, name)) is not None:
+        start(draft, key)
+    if not draft.state.is_turning:
+        items.join(draft, name)
 
 
 def _begin(draft: Draft, key: StepKey) -> None:
@@ -69,9 +87,12 @@ def _is_satisfied(draft: Draft, name: str) -> bool:
 
 
 def start(draft: Draft, key: StepKey) -> None:
-    """Start an attempt of the action, or to wait; a definite failure when its input has no value."""
+    """Start an attempt of the action, or to wait, or make the list; a definite failure when that has no value."""
     wait = draft.definition.by_name[key.step].wait
-    error = draft.start_attempt(key, Phase.ACTION) if wait is None else waiting.start(draft, key, wait)
+    if items.is_whole(draft.definition, key):
+        error = items.list_up(draft, key)
+    else:
+        error = draft.start_attempt(key, Phase.ACTION) if wait is None else waiting.start(draft, key, wait)
     if error is not None:
         fail(draft, key, OutcomeKind.FAILED, error)
 
@@ -85,13 +106,21 @@ def after_attempt(draft: Draft, key: StepKey, outcome: Outcome, *, was_unsettled
             doubt(draft, key, outcome.error)
         case Rejected():
             fail(draft, key, OutcomeKind.REJECTED, outcome.error)
+        case Unknown() if probing.may_ask(draft, key):
+            probing.ask(draft, key)
         case Failed() | Unknown():
-            policy = draft.half_of(key, Phase.ACTION).retry
-            half = draft.step(key).action
-            if draft.state.is_turning or not may_retry(policy, half, outcome):
-                end_by_join(draft, key, outcome.error)
-            else:
-                schedule_retry(draft, key, Phase.ACTION, policy, outcome)
+            retry_or_end(draft, key, outcome)
+
+
+def retry_or_end(draft: Draft, key: StepKey, outcome: Failed | Unknown) -> None:
+    """The action is tried again by its policy, but not while attempts are drained; else the step ends."""
+    policy = draft.half_of(key, Phase.ACTION).retry
+    step = draft.step(key)
+    is_deadly = step.losses >= LOST_IN_A_ROW_MAX
+    if draft.state.is_turning or is_deadly or not may_retry(policy, step.action, outcome):
+        end_by_join(draft, key, outcome.error)
+    else:
+        schedule_retry(draft, key, Phase.ACTION, policy, outcome)
 
 
 def after_success(draft: Draft, key: StepKey) -> None:
@@ -100,6 +129,17 @@ def after_success(draft: Draft, key: StepKey) -> None:
     if draft.state.is_past_pivot and draft.state.is_turning:
         draft.emit(m.TurnDropped(step=key.step))
         draft.candidates.update(draft.definition.by_name)
+        _ask_about_failures(draft)
+
+
+def _ask_about_failures(draft: Draft) -> None:
+    """There is no way back any more: what failed beside a sub-saga that passed its pivot needs a person."""
+    asked = {one.key for one in draft.state.attention if one.phase is Phase.ACTION}
+    for key, step in sorted(draft.state.steps.items()):
+        if key in asked or draft.state.is_list(key) or step.status not in {StepStatus.FAILED, StepStatus.IN_DOUBT}:
+            continue
+        code = PAST_PIVOT if step.status is StepStatus.FAILED else OUTCOME_UNKNOWN
+        draft.emit(m.AttentionNeeded(step=key.step, item=key.item, phase=Phase.ACTION, code=code))
 
 
 def may_retry(policy: RetryPolicy, half: HalfState, outcome: Failed | Unknown) -> bool:
@@ -131,6 +171,9 @@ def fail(draft: Draft, key: StepKey, outcome: OutcomeKind, error: Error) -> None
     draft.emit(m.StepFailed(step=key.step, item=key.item, outcome=outcome, code=error.code, message=error.message))
     if draft.state.is_past_pivot:
         draft.emit(m.AttentionNeeded(step=key.step, item=key.item, phase=Phase.ACTION, code=PAST_PIVOT))
+    elif error.code in CODE_MISSING and not draft.state.is_turning:
+        # code that is missing is no reason to undo what was done: a person puts it back, or turns the run round
+        draft.emit(m.AttentionNeeded(step=key.step, item=key.item, phase=Phase.ACTION, code=error.code))
     else:
         _request_turn(draft, "step_failed", key, outcome, error)
 
@@ -138,8 +181,9 @@ def fail(draft: Draft, key: StepKey, outcome: OutcomeKind, error: Error) -> None
 def doubt(draft: Draft, key: StepKey, error: Error) -> None:
     """Nobody can say whether the action happened."""
     draft.emit(m.StepInDoubt(step=key.step, item=key.item, code=error.code, message=error.message))
-    is_pivot = draft.definition.by_name[key.step].is_pivot
-    if is_pivot or draft.state.is_past_pivot or draft.definition.asks_when_in_doubt:
+    must_ask = draft.definition.by_name[key.step].is_pivot or draft.state.is_past_pivot
+    is_code_missing = error.code in CODE_MISSING and not draft.state.is_turning
+    if must_ask or is_code_missing or draft.definition.asks_when_in_doubt:
         draft.emit(m.AttentionNeeded(step=key.step, item=key.item, phase=Phase.ACTION, code=OUTCOME_UNKNOWN))
     else:
         _request_turn(draft, "in_doubt", key, OutcomeKind.UNKNOWN, error)
@@ -157,12 +201,15 @@ def _request_turn(draft: Draft, cause: str, key: StepKey, outcome: OutcomeKind, 
 
 
 def drain(draft: Draft) -> None:
-    """A turn was asked for: a wait ends, and a pending retry ends its step by the join."""
+    """A turn was asked for: a wait ends, a pending retry ends its step by the join, missing code is missed no more."""
+    for one in draft.state.attention:
+        if one.code in CODE_MISSING:
+            draft.emit(m.AttentionCleared(step=one.step, item=one.item, phase=one.phase))
     for key, phase in sorted(draft.state.open):
         half = draft.step(key).half(phase)
-        if half.waits_for is not None:
+        if half.is_wait:
             waiting.leave_out(draft, key, "turn")
-        elif phase is Phase.ACTION and not half.is_awaiting:
+        elif phase is Phase.ACTION and not half.is_out:
             last = draft.step(key).error or {}
             end_by_join(draft, key, Error(last.get("code", ""), last.get("message", "")))
 

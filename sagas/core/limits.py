@@ -14,6 +14,7 @@ LABELS_MAX = 10  # each label is searched on its own
 NAME_LENGTH_MAX = 64  # of sagas, steps and labels: the width of the columns they are stored in
 TITLE_LENGTH_MAX = 200  # one line on a wide screen; the width of the column
 DESCRIPTION_LENGTH_MAX = 10_000  # a page of prose; more belongs in a manual
+PARALLEL_MAX = 100  # items of one list at once: each holds a thread of a worker or a connection of a service
 UNIT_LENGTH_MAX = 40  # shown beside a number
 ACTION_NAME_LENGTH_MAX = 200  # a dotted Python name
 PROBLEMS_MAX = 100  # what one answer lists; nobody reads more before mending the first ones
@@ -26,6 +27,13 @@ DEADLINE_S_MAX = 400 * 86_400.0  # a year and a bit: a run that takes longer is 
 RETRY_ATTEMPTS_MAX = 1_000  # a finite policy above this is better said as `forever`
 RETRY_WAIT_S_MAX = 30 * 86_400.0  # a month between two tries
 RETRY_FACTOR_MAX = 10.0  # grows past every sensible `max` in a few tries already
+PROBE_TRIES_MAX = 3  # after one unknown outcome (rule 18 of the law); then the action itself is tried again
+
+# ---- lists ----------------------------------------------------------------
+
+ITEMS_MAX = 10_000  # of one list: each is a row; more is a saga per item, started by its own key
+
+ITEMS_SHOWN_MAX = 50  # of one list on a page and in an answer: what matters first; a screen or two
 
 # ---- what comes from outside ----------------------------------------------
 
@@ -34,6 +42,7 @@ SIGNALS_KEPT_BYTES_MAX = 256 * KIB  # of these, the payloads together; one alone
 PROMPT_LENGTH_MAX = 500  # what a person is asked: two lines above two buttons
 
 PAYLOAD_BYTES_MAX = 256 * KIB  # input, output, signal, event: it is copied into rows and journal lines
+MESSAGE_LENGTH_MAX = 1_000  # characters of an error in a journal: it is read on a page; a traceback belongs in the log
 KEY_LENGTH_MAX = 200  # a business key: the width of its column, which is indexed
 
 SCHEMA_CHECKS_MAX = 1_000_000  # of one input against its schema: a tenth of a second
@@ -48,6 +57,10 @@ LOOP_ENTRIES_MAX = 1_000  # entries of a list under map or filter: the library t
 LOOPS_MAX = 8  # loops over that many entries in all expressions of one value: 140 MB and a quarter of a second at worst
 EXPRESSIONS_PER_VALUE_MAX = 200  # computed ones in one `with`, key or output (plain paths are free): each takes 10 µs
 COMPILED_KEPT_MAX = 1_024  # compiled definitions and validators kept; each is a few KiB
+
+# ---- sub-sagas -------------------------------------------------------------
+
+DEPTH_MAX = 10  # runs within each other: a saga that runs itself ends here, and no person follows more
 
 # ---- simulations ----------------------------------------------------------
 

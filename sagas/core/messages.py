@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sagas.core.commands import Command, Look, ReportOutcome, TakeOrder
+from sagas.core.commands import AcceptAttempt, ChildEnd, Command, Look, ReportOutcome, TakeOrder
 from sagas.core.events import (
+    AttemptAccepted,
     AttemptEnded,
     AttemptStarted,
     AttentionCleared,
@@ -14,6 +15,8 @@ from sagas.core.events import (
     DeadlinePassed,
     EditionStarted,
     Event,
+    ItemsJoined,
+    ItemsListed,
     OrderRefused,
     OrderTaken,
     RetryScheduled,
@@ -21,6 +24,7 @@ from sagas.core.events import (
     RunCompleted,
     RunPartiallyCompensated,
     RunPaused,
+    RunReopened,
     RunResumed,
     RunStarted,
     RunTerminated,
@@ -37,10 +41,13 @@ from sagas.core.events import (
 )
 
 __all__ = [
+    "AcceptAttempt",
+    "AttemptAccepted",
     "AttemptEnded",
     "AttemptStarted",
     "AttentionCleared",
     "AttentionNeeded",
+    "ChildEnd",
     "Command",
     "CompensationFailed",
     "CompensationGivenUp",
@@ -48,6 +55,8 @@ __all__ = [
     "DeadlinePassed",
     "EditionStarted",
     "Event",
+    "ItemsJoined",
+    "ItemsListed",
     "Look",
     "OrderRefused",
     "OrderTaken",
@@ -57,6 +66,7 @@ __all__ = [
     "RunCompleted",
     "RunPartiallyCompensated",
     "RunPaused",
+    "RunReopened",
     "RunResumed",
     "RunStarted",
     "RunTerminated",

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+ITEM_NAMES = ("item", "index")  # known in a step with a list only
+
+
 @dataclass(frozen=True)
 class Names:
     """The names that expressions in one place may use.
@@ -57,6 +60,8 @@ class Names:
             return self._why_step_unknown(links)
         if links[0] == "steps":
             return "`steps` alone is not a value. Write `steps.<name>.output` or `steps.<name>.status`."
+        if links[0] in ITEM_NAMES:
+            return f"`{links[0]}` is known only in a step with `for_each`, and there not in `for_each` and `when`."
         owned = [name for name in self.declared if name.startswith(f"{links[0]}.")]
         near = nearest(".".join(links[:2]) if owned else links[0], owned or self._first_links)
         hint = f" Did you mean `{near}`?" if near else f" Known here: {_listed(owned or self._first_links)}."

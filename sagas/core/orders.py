@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sagas.core import arrivals, backward, forward, settling, waiting
+from sagas.core import arrivals, backward, children, forward, items, probing, settling, waiting
 from sagas.core import messages as m
 from sagas.core.outcome import TERMINATED
 from sagas.core.vocabulary import Direction, OutcomeKind, Phase, StepKey, StepStatus, Verb
@@ -17,27 +17,36 @@ if TYPE_CHECKING:
     from sagas.core.state import RunState
 
 Target = tuple[StepKey, Phase]
+_WITHOUT_CODE = frozenset({Verb.RETRY, Verb.TERMINATE, Verb.SIGNAL})
 
 
 def refusal(definition: Definition, state: RunState, order: m.TakeOrder) -> str | None:
     """Return why `order` does not apply to `state`, as a sentence; None when it does."""
+    if order.verb is Verb.UNDO:
+        return children.undo_refusal(state)
     if state.status.is_final:
         return f"The run has ended: it is {_words(state)}."
+    if state.is_unreadable and (order.verb not in _WITHOUT_CODE or order.step is not None):
+        return "The run waits for the code of its version: put that back and retry the run as a whole, or terminate it."
     return _REFUSALS[order.verb](definition, state, order)
 
 
 def take(draft: Draft, order: m.TakeOrder) -> None:
     """Apply an order, or write down why it no longer applies."""
+    if draft.state.is_unreadable and order.verb not in {Verb.RETRY, Verb.TERMINATE}:
+        draft.emit(m.AttentionCleared(step="", phase=Phase.ACTION))  # whoever applies it can read the version
     why = refusal(draft.definition, draft.state, order)
     said: dict[str, Any] = {"number": order.number, "verb": order.verb, "by": order.by, "reason": order.reason}
     if why is not None:
-        draft.emit(m.OrderRefused(**said, step=order.step or "", why=why))
+        draft.emit(refused(order, why))
         return
     draft.emit(m.OrderTaken(**said, step=order.step or ""))
     match order.verb:
         case Verb.CANCEL:
             draft.emit(m.TurnRequested(cause="cancel", by=order.by, message=order.reason))
             forward.drain(draft)
+        case Verb.RETRY if draft.state.is_unreadable:
+            draft.emit(m.AttentionCleared(step="", phase=Phase.ACTION))
         case Verb.RETRY:
             for target in retriable(draft.definition, draft.state, order.step):
                 _retry(draft, target, order)
@@ -57,6 +66,16 @@ def take(draft: Draft, order: m.TakeOrder) -> None:
             arrivals.receive(draft, order)
         case Verb.APPROVE:
             arrivals.answer(draft, order)
+        case Verb.UNDO:
+            draft.emit(m.RunReopened())
+            draft.emit(m.TurnRequested(cause="parent", by=order.by, message=order.reason))
+
+
+def refused(order: m.TakeOrder, why: str) -> m.OrderRefused:
+    """Return the entry of an order that no longer applies."""
+    return m.OrderRefused(
+        number=order.number, verb=order.verb, by=order.by, reason=order.reason, step=order.step or "", why=why
+    )
 
 
 def retriable(definition: Definition, state: RunState, step: str | None = None) -> list[Target]:
@@ -66,8 +85,8 @@ def retriable(definition: Definition, state: RunState, step: str | None = None) 
 
 def _waiting(state: RunState, step: str | None) -> list[Target]:
     halves = {(key, phase): state.step(key).half(phase) for key, phase in state.open}
-    found = {target for target, half in halves.items() if not half.is_awaiting and half.waits_for is None}
-    found.update((one.key, one.phase) for one in state.attention)
+    found = {target for target, half in halves.items() if not half.is_out and not half.is_wait}
+    found.update((one.key, one.phase) for one in state.attention if one.step)
     if state.is_turning:
         found = {(key, phase) for key, phase in found if phase is Phase.COMPENSATION}
     return sorted(target for target in found if step is None or step in {target[0].step, str(target[0])})
@@ -96,8 +115,10 @@ def _cancel_refusal(_definition: Definition, state: RunState, _order: m.TakeOrde
 
 
 def _retry_refusal(definition: Definition, state: RunState, order: m.TakeOrder) -> str | None:
-    if why := settling.unknown_step(definition, order.step):
+    if why := items.misnamed(definition, state, order.step):
         return why
+    if state.is_unreadable:
+        return None
     if state.is_paused:
         return "The run is paused: nothing is sent before it is resumed."
     targets = retriable(definition, state, order.step)
@@ -110,9 +131,11 @@ def _retry_refusal(definition: Definition, state: RunState, order: m.TakeOrder) 
         if len(targets) > 1:
             return "An edited input needs the name of one step."
         key, phase = targets[0]
+        if phase is Phase.ACTION and items.is_whole(definition, key):
+            return f"Step {key} makes a list of items: it has no input to edit."
         if phase is Phase.ACTION and definition.by_name[key.step].action is None:
             return f"Step {key} waits and calls nobody: it has no input to edit."
-        if state.step(key).half(phase).is_unsettled:
+        if phase is Phase.PROBE or state.step(key).half(phase).is_unsettled:
             return "The outcome of an earlier attempt is unknown: its input cannot be edited before that is settled."
     return None
 
@@ -140,6 +163,7 @@ _REFUSALS: dict[Verb, Callable[[Definition, RunState, m.TakeOrder], str | None]]
     Verb.TERMINATE: _never,
     Verb.SIGNAL: arrivals.signal_refusal,
     Verb.APPROVE: arrivals.approval_refusal,
+    Verb.REPORT: children.report_refusal,
 }
 
 # ---- what they do ----------------------------------------------------------
@@ -162,7 +186,9 @@ def _retry(draft: Draft, target: Target, order: m.TakeOrder) -> None:
         )
     if needs_person:
         draft.emit(m.AttentionCleared(step=key.step, item=key.item, phase=phase))
-    if phase is not Phase.COMPENSATION:
+    if phase is Phase.PROBE or (phase is Phase.ACTION and half.is_unsettled and probing.may_ask(draft, key)):
+        probing.start(draft, key)
+    elif phase is Phase.ACTION:
         forward.start(draft, key)
     elif needs_person:
         draft.undo_candidates.add(key)  # pending again: it starts as soon as nothing after it is being undone
@@ -175,10 +201,10 @@ def _terminate(draft: Draft, order: m.TakeOrder) -> None:
     message = "The run was terminated."
     for key, phase in sorted(draft.state.open):
         half = draft.step(key).half(phase)
-        if half.waits_for is not None:
+        if half.is_wait:
             waiting.leave_out(draft, key, TERMINATED)
             continue
-        if half.is_awaiting:
+        if half.is_out:
             draft.emit(
                 m.AttemptEnded(
                     step=key.step,
@@ -192,7 +218,7 @@ def _terminate(draft: Draft, order: m.TakeOrder) -> None:
                 )
             )
         said: dict[str, Any] = {"step": key.step, "item": key.item, "code": TERMINATED, "message": message}
-        is_unsettled = draft.step(key).half(phase).is_unsettled
+        is_unsettled = draft.step(key).half(Phase.ACTION if phase is Phase.PROBE else phase).is_unsettled
         outcome = OutcomeKind.UNKNOWN if is_unsettled else OutcomeKind.FAILED
         if phase is Phase.COMPENSATION:
             draft.emit(m.CompensationFailed(**said, outcome=outcome))
@@ -200,10 +226,12 @@ def _terminate(draft: Draft, order: m.TakeOrder) -> None:
             draft.emit(m.StepInDoubt(**said))
         else:
             draft.emit(m.StepFailed(**said, outcome=outcome))
+    items.join_all(draft, is_over=True)
     stays = tuple(
         key
         for key, step in sorted(draft.state.steps.items())
         if step.status in {StepStatus.SUCCEEDED, StepStatus.IN_DOUBT}
         and step.compensation_status not in backward.DONE_UNDOING
+        and not draft.state.is_list(key)
     )
     draft.emit(m.RunTerminated(stays=stays, by=order.by, message=order.reason))

@@ -22,6 +22,7 @@ class Succeeded:
     """The participant said so."""
 
     output: Json = None
+    passes_pivot: bool = False  # what happened cannot be undone: a sub-saga passed its own point of no return
 
     kind = OutcomeKind.SUCCEEDED
 
@@ -46,13 +47,16 @@ class Failed:
 
     `is_counted` is false when the attempt was never sent or ended with its
     worker: it then uses up none of the policy's attempts. `is_retriable` is
-    false when trying again cannot help (an expression error).
+    false when trying again cannot help (an expression error). `settles` is true
+    when it is said of the key as a whole, as by a probe: nothing ever happened
+    under it, whatever earlier attempts came to.
     """
 
     error: Error
     retry_after_s: float | None = None
     is_counted: bool = True
     is_retriable: bool = True
+    settles: bool = False
 
     kind = OutcomeKind.FAILED
 
@@ -73,5 +77,10 @@ Outcome: TypeAlias = Succeeded | Rejected | Failed | Unknown
 WORKER_LOST = "worker_lost"
 TERMINATED = "terminated"
 NOT_SENT = "not_sent"
+ACTION_NOT_REGISTERED = "action_not_registered"
+SAGA_UNREADABLE = "saga_unreadable"
+CODE_MISSING = frozenset({ACTION_NOT_REGISTERED, SAGA_UNREADABLE})  # nothing is wrong with the run itself
+NOT_DONE = "not_done"
+OVERTAKEN = "overtaken"
 TIMED_OUT = "timed_out"
 EXPRESSION_ERROR = "expression_error"

@@ -53,7 +53,9 @@ def plan_cancel(definition: Definition, state: RunState, now: datetime) -> Cance
     in_flight = tuple(sorted(key for key, phase in turned.open if phase is Phase.ACTION))
     if not turned.is_turning:
         happened = {
-            key for key, step in turned.steps.items() if step.compensation_status is not CompensationStatus.NONE
+            key
+            for key, step in turned.steps.items()
+            if step.compensation_status is not CompensationStatus.NONE and not turned.is_list(key)
         }
     else:
         happened = set(backward.happened(turned, definition))

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, TypeAlias
 
 from sagas.core.cel import INT64
-from sagas.core.limits import JSON_DEPTH_MAX, KIB, PAYLOAD_BYTES_MAX, PROBLEMS_MAX
+from sagas.core.limits import JSON_DEPTH_MAX, KIB, MESSAGE_LENGTH_MAX, PAYLOAD_BYTES_MAX, PROBLEMS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -70,6 +70,11 @@ def pointer_text(path: Path) -> str:
 def sayable(text: str) -> str:
     """Return text that can be sent: halves of surrogate pairs, which a document may hold, become `?`."""
     return text if text.isascii() else text.encode(errors="replace").decode()
+
+
+def one_line(text: str) -> str:
+    """Return text for a journal entry: bounded, one line, nothing that a database or a terminal refuses."""
+    return "".join(character if character.isprintable() else " " for character in text[:MESSAGE_LENGTH_MAX]).strip()
 
 
 @dataclass

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sagas.core.definition import RetryPolicy
 
+LOST_IN_A_ROW_MAX = 5  # a step that ended its worker so often is not tried again by itself
 RETRY_AFTER_S_MAX = 3600.0  # a participant may put the next attempt off, at most for an hour
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING
 
+from sagas.core import lint
 from sagas.core.definition import Approval, SignalWait, Timer
 from sagas.core.expressions import CompiledTemplate
 from sagas.core.problem import hint
@@ -28,10 +30,11 @@ def check(definition: Definition, document: Json, actions: Mapping[str, ActionFa
     """Report what breaks a rule, then what is allowed but suspicious."""
     _pivot(definition, document, report)
     _compensations(definition, document, report)
+    _probes(definition, actions, report)
     _endless_retries(definition, document, report)
     _endless_waits(definition, report)
     _missing_outputs(definition, report, actions)
-    _joins(definition, report)
+    lint.conditions(definition, report)
     _time_budget(definition, report)
     _inputs(definition, report)
     if definition.key is not None and not _expressions(definition.key):
@@ -52,6 +55,9 @@ def _pivot(definition: Definition, document: Json, report: Report) -> None:
     if first.when is not None:
         message = "the pivot is the point of no return: it cannot depend on a condition."
         report.error(("steps", first.position, "when"), "pivot_conditional", message, at_key=True)
+    if first.for_each is not None:
+        message = "the pivot is the point of no return: it happens once, not for each item of a list."
+        report.error(("steps", first.position, "for_each"), "pivot_listed", message, at_key=True)
     if isinstance(first.wait, SignalWait | Approval) and first.wait.goes_on:
         key = "wait_for" if isinstance(first.wait, SignalWait) else "approval"
         message = "the pivot is the point of no return: the run cannot go on without it."
@@ -66,7 +72,7 @@ def _pivot(definition: Definition, document: Json, report: Report) -> None:
             report.error(("steps", step.position, "after"), "beside_pivot", message)
         if step.name not in definition.past_pivot:
             continue
-        if "compensation" in document["steps"][step.position] and step.compensation is not None:
+        if "compensation" in _said(document, step) and step.compensation is not None:
             message = f"this compensation never runs: `{step.name}` comes after the pivot `{first.name}`."
             report.warning(("steps", step.position, "compensation"), "compensation_after_pivot", message)
 
@@ -74,8 +80,9 @@ def _pivot(definition: Definition, document: Json, report: Report) -> None:
 def _compensations(definition: Definition, document: Json, report: Report) -> None:
     for step in _before_pivot(definition):
         said = document["steps"][step.position]
-        is_callable = step.action is not None and step.action.action.name != ""  # else the step has a worse problem
-        if step.writes and is_callable and isinstance(said, dict) and "compensation" not in said:
+        calls_something = step.action is not None and step.action.action.name != ""  # else there is a worse problem
+        is_silent = isinstance(said, dict) and "compensation" not in said and not step.is_sub_saga
+        if step.writes and calls_something and is_silent:
             message = (
                 f"step `{step.name}` changes something and has no `compensation`. "
                 "Give it an action that undoes it, or say `compensation: none`."
@@ -83,16 +90,31 @@ def _compensations(definition: Definition, document: Json, report: Report) -> No
             report.error(("steps", step.position, "compensation"), "compensation_missing", message)
 
 
+def _probes(definition: Definition, actions: Mapping[str, ActionFacts], report: Report) -> None:
+    for step in definition.steps:
+        if step.probe is None:
+            continue
+        name, path = step.probe.action.name, ("steps", step.position, "probe")
+        facts = actions.get(name)
+        if facts is not None and not facts.reads_only:
+            message = (
+                f"`{name}` is not registered with `reads_only=True`. A probe only looks whether the action happened: "
+                "it is asked again and again, and nothing undoes it."
+            )
+            report.error((*path, "python"), "probe_writes", message)
+        if step.action is not None and step.action.is_atomic:
+            message = f"this probe is never asked: the outcome of an atomic action such as `{step.action.action.name}` "
+            report.warning(path, "probe_unused", message + "is always known.")
+
+
+def _said(document: Json, step: Step) -> dict[str, Json]:
+    """Return what the document says of a step; nothing where it is no mapping."""
+    said = document["steps"][step.position]
+    return said if isinstance(said, dict) else {}
+
+
 def _before_pivot(definition: Definition) -> tuple[Step, ...]:
     return tuple(step for step in definition.steps if not step.is_pivot and step.name not in definition.past_pivot)
-
-
-def _joins(definition: Definition, report: Report) -> None:
-    for step in definition.steps:
-        before = [definition.by_name[name] for name in step.after]
-        if len(before) > 1 and all(one.when is not None for one in before):
-            message = f"all that `{step.name}` comes after may be skipped; then it starts although nothing was done."
-            report.warning(("steps", step.position, "after"), "join_may_be_empty", message)
 
 
 def _endless_retries(definition: Definition, document: Json, report: Report) -> None:
@@ -100,7 +122,7 @@ def _endless_retries(definition: Definition, document: Json, report: Report) -> 
         return
     for step in _before_pivot(definition):
         if step.action is not None and step.action.retry.attempts is None:
-            has_own = "retry" in document["steps"][step.position]
+            has_own = "retry" in _said(document, step)
             path: Path = ("steps", step.position, "retry") if has_own else ("defaults", "retry")
             message = f"step `{step.name}` is tried for ever and the saga has no `deadline`, so it may never end."
             report.warning(path, "endless_retry", message)
@@ -148,7 +170,14 @@ def _time_budget(definition: Definition, report: Report) -> None:
 
 
 def _budget_s(step: Step) -> float:
-    """Return how long a step may take, in seconds; a wait with no end and a moment to come count for nothing."""
+    """Return how long a step may take, in seconds: of a list that is not written out, as long as its first items."""
+    source = step.for_each.source if step.for_each is not None else None
+    rounds = math.ceil(len(source) / step.max_parallel) if isinstance(source, list) else 1
+    return rounds * _one_budget_s(step)
+
+
+def _one_budget_s(step: Step) -> float:
+    """Return how long an action or a wait may take; a wait with no end and a moment to come count for nothing."""
     if step.action is not None:
         return _half_budget_s(step.action.timeout_s, step.action.retry)
     return step.wait.length_s if isinstance(step.wait, Timer) else (step.wait and step.wait.timeout_s) or 0.0
@@ -206,6 +235,8 @@ def _templates(definition: Definition) -> Iterator[tuple[Path, Template]]:
         place = ("steps", step.position)
         if step.when is not None:
             yield (*place, "when"), step.when
+        if step.for_each is not None:
+            yield (*place, "for_each"), step.for_each
         if step.action is not None:
             yield (*place, "with"), step.action.arguments
         if isinstance(step.wait, Timer) and step.wait.until is not None:

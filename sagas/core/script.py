@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sagas.core.definition import SignalWait, Timer
 from sagas.core.limits import DEADLINE_S_MAX, SIMULATED_ATTEMPT_MAX, SIMULATED_ORDERS_MAX
 from sagas.core.problem import Problem, check_payload, found_text, hint, path_text, pointer_text
-from sagas.core.vocabulary import Json, OutcomeKind, Phase, Verb
+from sagas.core.vocabulary import NO_ITEM, Json, OutcomeKind, Phase, StepKey, Verb
 
 if TYPE_CHECKING:
     from sagas.core.definition import Definition, Step
@@ -109,7 +109,8 @@ def read_script(
 
     Args:
         definition: whose steps are named.
-        faults: a mapping of `step` or `step.compensation` to how its attempts end. A word
+        faults: a mapping of `step` or `step.compensation` to how its attempts end; of a list `step` means each
+            item that is not named by itself, as `step[3]`. A word
             (`succeeded`, `rejected`, `failed`, `unknown`, `worker_lost`; of a wait
             `succeeded`, `rejected` or `never`) means every attempt; a list means one attempt after the
             other, and success afterwards; `{outcome, attempt?, output?, happened?}` means that attempt, or every one.
@@ -130,6 +131,8 @@ def _endings_of(step: Step, phase: Phase) -> tuple[Ending, ...]:
     """Return how a half can end."""
     if phase is Phase.COMPENSATION:
         return _OF_CALLS
+    if step.is_sub_saga:
+        return (Ending.SUCCEEDED, Ending.REJECTED, Ending.UNKNOWN)
     match step.wait:
         case None:
             return _OF_CALLS
@@ -164,20 +167,29 @@ class _Reader:
 
     def _half(self, name: str, path: Path) -> tuple[str, Phase] | None:
         is_undo = name.endswith(COMPENSATION_MARK)
-        step = self.definition.by_name.get(name.removesuffix(COMPENSATION_MARK))
-        if step is None:
-            known = [one.name for one in self.definition.steps]
-            near = hint(name.removesuffix(COMPENSATION_MARK), known)
-            self.say(path, f"The saga has no step `{name[:80]}`.{near}")
-            return None
-        if is_undo and step.compensation is None:
+        key = self._key(name.removesuffix(COMPENSATION_MARK), path)
+        step = None if key is None else self.definition.by_name[key.step]
+        if key is not None and step is not None and is_undo and step.compensation is None:
             self.say(path, f"Step `{step.name}` has no compensation, so none can go wrong.")
             return None
-        return step.name, Phase.COMPENSATION if is_undo else Phase.ACTION
+        return None if key is None else (str(key), Phase.COMPENSATION if is_undo else Phase.ACTION)
+
+    def _key(self, name: str, path: Path) -> StepKey | None:
+        """Return what `pay` or `pay[3]` names; None after reporting that it names nothing."""
+        key = StepKey.parse(name)
+        step = None if key is None else self.definition.by_name.get(key.step)
+        if key is None or step is None:
+            known = [one.name for one in self.definition.steps]
+            self.say(path, f"The saga has no step `{name[:80]}`.{hint(name, known)}")
+            return None
+        if key.item != NO_ITEM and step.for_each is None:
+            self.say(path, f"Step `{step.name}` has no `for_each`, so it has no item {key.item}.")
+            return None
+        return key
 
     def _fits(self, half: tuple[str, Phase], part: Part, path: Path) -> None:
         """Report endings that this half cannot have."""
-        possible = _endings_of(self.definition.by_name[half[0]], half[1])
+        possible = _endings_of(self.definition.by_name[half[0].partition("[")[0]], half[1])
         for answer in (*part.by_attempt.values(), part.others):
             if answer.ending not in possible:
                 words = ", ".join(f"`{ending}`" for ending in possible)
@@ -257,9 +269,7 @@ class _Reader:
             at_s = None
         if at_s is not None and during is not None:
             self.say(path, "Say either `at_s` or `during`.")
-        if step is not None and step not in self.definition.by_name:
-            names = list(self.definition.by_name)
-            self.say((*path, "step"), f"The saga has no step {found_text(step)}.{hint(str(step), names)}")
+        if step is not None and self._key(str(step), (*path, "step")) is None:
             step = None
         return Ordered(
             verb=self._word(said, "verb", Verb, path, None),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sagas.core import backward, forward
+from sagas.core import backward, forward, items, probing
 from sagas.core import messages as m
 from sagas.core.outcome import Error
 from sagas.core.vocabulary import (
@@ -24,21 +24,14 @@ if TYPE_CHECKING:
     from sagas.core.state import RunState
 
 SETTLED = "settled"  # the code of a failure that a person stated
+_ENDED = frozenset({StepStatus.SUCCEEDED, StepStatus.SKIPPED})
 _SKIPPABLE = frozenset({StepStatus.PENDING, StepStatus.RETRYING, StepStatus.FAILED})
 _NOT_UNDONE_YET = frozenset({CompensationStatus.NONE, CompensationStatus.PENDING, CompensationStatus.NOT_NEEDED})
 
 
-def unknown_step(definition: Definition, step: str | None) -> str | None:
-    """Return why `step` names nothing; None when it does, or when none is named."""
-    if step is not None and step.partition("[")[0] not in definition.by_name:
-        return f"The saga has no step named {step!r}."
-    return None
-
-
 def _key(step: str | None) -> StepKey:
-    """Return the step run that an order names: `pay`, or `pay[3]`."""
-    name, _, item = (step or "").partition("[")
-    return StepKey(name, int(item[:-1]) if item[:-1].isdecimal() else NO_ITEM)
+    """Return the step run that an order names, which was looked at before: `pay`, or `pay[3]`."""
+    return StepKey.parse(step or "") or StepKey(step or "")
 
 
 def _needs_person(state: RunState, key: StepKey, phase: Phase) -> bool:
@@ -57,7 +50,7 @@ def skip_refusal(definition: Definition, state: RunState, order: m.TakeOrder) ->
     """Return why a step cannot be skipped."""
     if order.step is None:
         return "Say which step to skip."
-    if why := unknown_step(definition, order.step):
+    if why := items.misnamed(definition, state, order.step):
         return why
     key = _key(order.step)
     step = state.step(key)
@@ -67,6 +60,8 @@ def skip_refusal(definition: Definition, state: RunState, order: m.TakeOrder) ->
         return "A step is skipped only while the run is paused or needs a person."
     if definition.by_name[key.step].is_pivot:
         return "The point of no return cannot be skipped."
+    if why := _list_refusal(state, key):
+        return why
     if step.status is StepStatus.IN_DOUBT or step.action.is_unsettled:
         return f"Nobody knows whether {key} happened: settle it instead."
     if step.status not in _SKIPPABLE:
@@ -77,9 +72,31 @@ def skip_refusal(definition: Definition, state: RunState, order: m.TakeOrder) ->
 def skip(draft: Draft, order: m.TakeOrder) -> None:
     """Go on without a step."""
     key = _key(order.step)
+    for one in _broken_items(draft.state, key):
+        _clear(draft, one, Phase.ACTION)
     _clear(draft, key, Phase.ACTION)
     draft.emit(m.StepSkipped(step=key.step, item=key.item, output=order.output))
     draft.candidates.update(draft.definition.successors[key.step])
+
+
+def _list_refusal(state: RunState, key: StepKey) -> str | None:
+    """Return why a list as a whole, or an item of one, cannot be skipped."""
+    if key.item != NO_ITEM:
+        whole = state.step(StepKey(key.step)).status
+        return f"Step {key.step} is {whole}: its items are not gone through any more." if whole in _ENDED else None
+    if not state.is_list(key):
+        return None
+    if state.lists[key.step].actions[StepStatus.IN_DOUBT]:
+        return f"Nobody knows whether some items of {key} happened: settle them first."
+    if state.step(key).status is not StepStatus.FAILED:
+        return f"Step {key} is a list under way: skip its items one by one, such as {key}[0]."
+    return None
+
+
+def _broken_items(state: RunState, key: StepKey) -> list[StepKey]:
+    """Return the items of a list that wait for a person to say how their action goes on."""
+    keys = [one.key for one in state.attention if one.phase is Phase.ACTION and one.step == key.step]
+    return keys if state.is_list(key) else []
 
 
 # ---- settle ----------------------------------------------------------------
@@ -89,15 +106,18 @@ def settle_refusal(definition: Definition, state: RunState, order: m.TakeOrder) 
     """Return why a half cannot be settled."""
     if order.step is None:
         return "Say which step to settle."
-    if why := unknown_step(definition, order.step):
+    if why := items.misnamed(definition, state, order.step):
         return why
     key = _key(order.step)
+    if state.is_list(key):
+        return f"Step {key} is a list: settle its items one by one, such as {key}[0]."
     if order.phase is Phase.COMPENSATION:
         return _compensation_refusal(state, key, order)
     step = state.step(key)
     if step.compensation_status not in _NOT_UNDONE_YET or not step.compensation.is_fresh:
         return f"Step {key} is being undone: what became of its action cannot be changed any more."
-    if step.status is StepStatus.IN_DOUBT or (step.status is StepStatus.RETRYING and step.action.is_unsettled):
+    is_between = step.status is StepStatus.RETRYING and step.action.is_unsettled
+    if step.status is StepStatus.IN_DOUBT or is_between or step.is_probing:
         return None
     if step.status is StepStatus.FAILED and _needs_person(state, key, Phase.ACTION):
         return None if order.outcome is OutcomeKind.SUCCEEDED else f"Step {key} has failed: that is known already."
@@ -122,6 +142,7 @@ def settle(draft: Draft, order: m.TakeOrder) -> None:
         backward.consider_earlier(draft, key)
         return
     has_happened = order.outcome is OutcomeKind.SUCCEEDED
+    probing.call_off(draft, key)
     draft.emit(
         m.StepSettled(
             step=key.step,
@@ -150,7 +171,7 @@ def settle(draft: Draft, order: m.TakeOrder) -> None:
 
 def give_up_refusal(definition: Definition, state: RunState, order: m.TakeOrder) -> str | None:
     """Return why nothing can be given up."""
-    if why := unknown_step(definition, order.step):
+    if why := items.misnamed(definition, state, order.step):
         return why
     if not _failed_compensations(state, order.step):
         about = f" of {order.step}" if order.step else ""

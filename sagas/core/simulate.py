@@ -25,6 +25,7 @@ from sagas.core.simulation import Note, SimulatedStatus, Simulation
 from sagas.core.state import RunState
 from sagas.core.supposed import suppose
 from sagas.core.vocabulary import (
+    NO_ITEM,
     AttemptKey,
     Direction,
     Json,
@@ -78,6 +79,12 @@ def simulate(
     if problems := check_input(definition, input):
         raise SimulationInvalidError([_within("/input", problem) for problem in problems])
     return _Simulator(definition, input, parts, ordered, is_slow=is_slow, is_over=is_over).run()
+
+
+def _order_of_ending(report: tuple[datetime, StepKey, Phase]) -> tuple[datetime, str, int]:
+    """Of attempts that end at one moment the items of a list end as they started: undone from the last one on."""
+    at, key, phase = report
+    return at, key.step, -key.item if phase is Phase.COMPENSATION else key.item
 
 
 def _within(pointer: str, problem: Problem) -> Problem:
@@ -167,11 +174,18 @@ class _Simulator:
 
     def _note_what_was_not_reached(self) -> None:
         for step, phase in self.parts:
-            if self.state.step(StepKey(step)).half(phase).started_at is None:
+            if not any(self.state.step(key).half(phase).started_at is not None for key in self._runs_of(step)):
                 what = f"The compensation of `{step}`" if phase is Phase.COMPENSATION else f"`{step}`"
                 self.note(Note("not_reached", f"{what} was never tried, so its script changed nothing.", step, phase))
         for order in self.orders:
             self.note(Note("not_reached", f"The order {order.verb} was never given: its moment did not come."))
+
+    def _runs_of(self, name: str) -> list[StepKey]:
+        """Return the step runs that a script calls `name`: of a list, its items."""
+        key = StepKey.parse(name) or StepKey(name)
+        if not self.state.is_list(key):
+            return [key]
+        return [StepKey(key.step, number) for number in range(self.state.lists[key.step].total)]
 
     def _start(self, facts: Facts) -> None:
         deadline_s = self.told.deadline_s
@@ -206,7 +220,7 @@ class _Simulator:
         if self.state.status.is_final:
             return None
         reports = [(self._ends_at(key, phase), key, phase) for key, phase in self.state.awaiting]
-        report = min(reports, default=None)
+        report = min(reports, key=_order_of_ending, default=None)
         arrival = min(self._arrivals(), default=None)
         look_at = self._look_at()
         order = self.orders[0] if self.orders else None
@@ -221,7 +235,7 @@ class _Simulator:
             return partial(self._arrive, *arrival)
         if report is not None and (look_at is None or report[0] <= look_at):
             at, key, phase = report
-            if order is not None and order.during == (key.step, phase):
+            if order is not None and order.during in {(key.step, phase), (str(key), phase)}:
                 return lambda: self._order(at)
             return lambda: self._report(key, phase, at)
         if look_at is not None and not (report is None and self._retries_for_ever()):
@@ -231,7 +245,11 @@ class _Simulator:
         return None
 
     def _waits(self, step: str, phase: Phase) -> bool:
-        return self.state.step(StepKey(step)).half(phase).waits_for is not None
+        return any(
+            self.state.step(key).half(phase).waits_for is not None
+            for key, _ in self.state.open
+            if step in {key.step, str(key)}
+        )
 
     def _arrivals(self) -> Iterator[tuple[datetime, StepKey]]:
         """Yield the waits that by the script are ended by somebody, with the moment: at once, or just in time."""
@@ -259,7 +277,7 @@ class _Simulator:
                 by=BY,
                 now=at,
                 reason="" if is_signal else "By the script.",
-                step=None if is_signal else key.step,
+                step=None if is_signal else str(key),
                 signal=half.input["signal"] if is_signal else "",
                 arguments=answer.output if answer.has_output else {},
                 outcome=OutcomeKind.REJECTED if answer.ending is Ending.REJECTED else OutcomeKind.SUCCEEDED,
@@ -339,7 +357,7 @@ class _Simulator:
         return LONGEST if self.is_slow else 0.5
 
     def _part(self, key: StepKey, phase: Phase) -> Part:
-        return self.parts.get((key.step, phase), PLAIN)
+        return self.parts.get((str(key), phase)) or self.parts.get((key.step, phase), PLAIN)
 
     def _ends_at(self, key: StepKey, phase: Phase) -> datetime:
         half = self.state.step(key).half(phase)
@@ -354,7 +372,8 @@ class _Simulator:
         answer = self._part(key, phase).answer(half.number)
         match answer.ending:
             case Ending.SUCCEEDED if phase is Phase.COMPENSATION or answer.has_output:
-                self.made_up.discard(key.step) if phase is Phase.ACTION else None
+                if phase is Phase.ACTION and key.item == NO_ITEM:  # other items of a list may lack theirs
+                    self.made_up.discard(key.step)
                 return Succeeded(answer.output)
             case Ending.SUCCEEDED:
                 self.made_up.add(key.step)
@@ -369,8 +388,8 @@ class _Simulator:
             message = "An atomic action that does not answer is rolled back: it certainly did not happen."
             self.note(Note("atomic", message, key.step, phase))
             return Failed(Error(code, message), is_counted=is_counted)
-        known = self.has_happened.get((key.step, phase), False)
+        known = self.has_happened.get((str(key), phase), False)
         truly = True if known or answer.has_happened else known if answer.has_happened is False else None
-        self.has_happened[key.step, phase] = truly
+        self.has_happened[str(key), phase] = truly
         what = "The worker was lost" if answer.ending is Ending.WORKER_LOST else "No answer came in time"
         return Unknown(Error(code, f"{what}; nobody knows whether it happened."), is_counted=is_counted)

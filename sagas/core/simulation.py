@@ -97,13 +97,13 @@ class Simulation:
     @property
     def attention(self) -> list[str]:
         """Halves that wait for a person: `ship`, `pay.compensation`."""
-        return [_half_name(one.step, one.phase) for one in self.state.attention]
+        return [_half_name(str(one.key), one.phase) for one in self.state.attention]
 
     @property
     def undone(self) -> list[str]:
-        """Steps whose compensation succeeded or was settled, in that order."""
+        """Steps whose compensation succeeded or was settled, in that order; of a list each item (`pack[3]`)."""
         return [
-            event.step
+            str(StepKey(event.step, event.item))
             for event, _ in self.journal
             if isinstance(event, m.CompensationSettled)
             or (
@@ -118,23 +118,29 @@ class Simulation:
         """What stays behind, in the order of the steps; nothing when the run completed, as it was meant to."""
         if self.state.status is RunStatus.COMPLETED:
             return []
-        found = (self._leftover(step) for step in self.definition.steps if step.writes)
+        found = (self._leftover(key) for step in self.definition.steps if step.writes for key in self._runs_of(step))
         return [one for one in found if one is not None]
 
-    def _leftover(self, step: Step) -> Leftover | None:
-        state = self.state.step(StepKey(step.name))
+    def _runs_of(self, step: Step) -> list[StepKey]:
+        known = self.state.lists.get(step.name)
+        if known is None:
+            return [StepKey(step.name)]
+        return [StepKey(step.name, number) for number in range(known.total)]
+
+    def _leftover(self, key: StepKey) -> Leftover | None:
+        state = self.state.step(key)
         is_open_question = state.status is StepStatus.IN_DOUBT or (
             state.status is not StepStatus.SUCCEEDED and state.action.is_unsettled
         )
         if state.compensation_status in DONE_UNDOING or not (state.status is StepStatus.SUCCEEDED or is_open_question):
             return None
-        happened = self.has_happened.get((step.name, Phase.ACTION)) if is_open_question else True
+        happened = self.has_happened.get((str(key), Phase.ACTION)) if is_open_question else True
         is_undone: bool | None = False
         if state.compensation.is_unsettled:
-            is_undone = self.has_happened.get((step.name, Phase.COMPENSATION), False)
+            is_undone = self.has_happened.get((str(key), Phase.COMPENSATION), False)
         if happened is False or is_undone is True:
             return None
-        return Leftover(step.name, self._why(state.compensation_status), happened is True and is_undone is False)
+        return Leftover(str(key), self._why(state.compensation_status), happened is True and is_undone is False)
 
     def _why(self, status: CompensationStatus) -> Why:
         match status:
@@ -174,7 +180,7 @@ class Simulation:
             if "deadline_at" in line and isinstance(event, m.RunStarted) and event.deadline_at is not None:
                 line["deadline_s"] = self._seconds(event.deadline_at)
                 del line["deadline_at"]
-            for name in ("input", "output", "payload"):
+            for name in ("input", "output", "payload", "items"):
                 if line.get(name) is None:
                     continue
                 left -= len(json.dumps(line[name]))
@@ -188,19 +194,23 @@ class Simulation:
 
     @property
     def steps(self) -> list[dict[str, Json]]:
-        """Each step with both statuses and the number of attempts of both halves."""
+        """Each step with both statuses and the number of attempts of both halves; of a list, those of all items."""
         return [self._step(step) for step in self.definition.steps]
 
     def _step(self, step: Step) -> dict[str, Json]:
         state = self.state.step(StepKey(step.name, NO_ITEM))
+        known = self.state.lists.get(step.name)
+        runs = [self.state.step(key) for key in self._runs_of(step)]
         return {
             "step": step.name,
             "title": step.title,
             "status": state.status.value,
             "compensation_status": state.compensation_status.value,
             "is_pivot": step.is_pivot,
-            "attempts_made": state.action.number,
-            "compensation_attempts_made": state.compensation.number,
+            "items_total": None if known is None else known.total,
+            "items_done": None if known is None else known.done,
+            "attempts_made": sum(run.action.number for run in runs),
+            "compensation_attempts_made": sum(run.compensation.number for run in runs),
             "error": state.error,
         }
 

@@ -24,6 +24,7 @@ _INT = re.compile(r"[-+]?[0-9]{1,40}", re.ASCII)
 _OTHER_INT = re.compile(r"0o[0-7]{1,40}|0x[0-9a-fA-F]{1,40}", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,4})?", re.ASCII)
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_NUMBERS = (_INT, _OTHER_INT, _NOT_FINITE, _FLOAT)
 _EXACT = 2**53  # whole numbers below are exact as doubles
 _WORDS: dict[str, Json] = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None,
@@ -78,6 +79,11 @@ def _read_yaml(text: str, reader: _Reader) -> None:
         report.error((), "syntax", f"This is not YAML: {error.problem or error.context}.")
     except (YAMLError, ValueError) as error:
         report.error((), "syntax", f"This is not YAML: {' '.join(str(error).split())[:200]}.")
+
+
+def is_plain_text(text: str) -> bool:
+    """Whether `text`, without quotes, is text: no word such as `true`, and no number."""
+    return text not in _WORDS and not any(number.fullmatch(text) for number in _NUMBERS)
 
 
 def _json(text: str) -> tuple[bool, Json]:
@@ -200,7 +206,7 @@ class _Reader:
     def _resolved(self, event: Any) -> Json:
         """Return what a scalar means in the core schema of YAML 1.2; times stay text."""
         text = event.value
-        if not event.implicit[0]:  # quoted or block text
+        if not event.implicit[0] or is_plain_text(text):  # quoted or block text, or no word and no number
             return text
         if text in _WORDS:
             return _WORDS[text]
@@ -210,9 +216,7 @@ class _Reader:
             return int(text, 0)
         if _NOT_FINITE.fullmatch(text):
             self._stop(event, "not_finite", f"Numbers must be finite; found `{text}`.")
-        if _FLOAT.fullmatch(text):
-            return _number(text)
-        return text
+        return _number(text)
 
     def _stop(self, event: Any, code: str, message: str) -> None:
         self.report.places[()] = _place(event)

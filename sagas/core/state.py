@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 
+from sagas.core.list_state import ListState
 from sagas.core.vocabulary import (
     NO_ITEM,
     CompensationStatus,
@@ -24,21 +25,33 @@ from sagas.core.vocabulary import (
 
 @dataclass(frozen=True, slots=True)
 class HalfState:
-    """What the engine remembers of one half (action or compensation) of a step run."""
+    """What the engine remembers of one half of a step run: its action, its compensation, or its probe."""
 
     number: int = 0  # of the last attempt started; 0: none yet
     edition: int = 1
-    counted: int = 0  # attempts that used up the policy's budget, since the edition or the last retry order
+    counted: int = 0  # attempts that used up the budget, since the edition or the last retry order (or: question)
     lost_in_a_row: int = 0  # attempts in a row that ended with their worker
     is_awaiting: bool = False  # an attempt is in flight
     is_atomic: bool = False  # ... and it ends in the same transaction as its entry
     is_unsettled: bool = False  # an attempt under this key ended unknown
     due_at: datetime | None = None  # of the next attempt, while retrying; of the end of a wait
     waits_for: WaitingFor | None = None  # while the step waits: what ends it, beside the time
+    accepted_by: str = ""  # who has the attempt in hand, or had it: the run of a sub-saga
     started_at: datetime | None = None  # of the last attempt
     timeout_s: float = 0.0  # of the last attempt, seconds
     has_input: bool = False
-    input: Json = None  # as rendered at the first attempt of this edition; what a wait is about
+    input: Json = None  # as rendered at the first attempt of this edition; what a wait is about; a list's items
+    items_total: int | None = None  # how many items that list has; None: this is no list
+
+    @property
+    def is_wait(self) -> bool:
+        """Whether it waits without having called anybody."""
+        return self.waits_for is not None and self.waits_for is not WaitingFor.CHILD
+
+    @property
+    def is_out(self) -> bool:
+        """Whether an attempt has neither ended nor been written off: in flight, or in other hands."""
+        return self.is_awaiting or self.waits_for is WaitingFor.CHILD
 
     @property
     def is_fresh(self) -> bool:
@@ -51,12 +64,13 @@ UNTRIED = HalfState()
 
 @dataclass(frozen=True, slots=True)
 class StepState:
-    """One step run: both statuses and both halves."""
+    """One step run: both statuses, both halves, and the probe that may be asked about the action."""
 
     status: StepStatus = StepStatus.PENDING
     compensation_status: CompensationStatus = CompensationStatus.NONE
     action: HalfState = UNTRIED
     compensation: HalfState = UNTRIED
+    probe: HalfState = UNTRIED
     output: Json = None
     error: Json = None  # {code, message, details?} of the last attempt that did not succeed
     started_at: datetime | None = None
@@ -64,10 +78,24 @@ class StepState:
 
     def half(self, phase: Phase) -> HalfState:
         """The half that `phase` is about."""
-        return self.compensation if phase is Phase.COMPENSATION else self.action
+        if phase is Phase.ACTION:
+            return self.action
+        return self.compensation if phase is Phase.COMPENSATION else self.probe
+
+    @property
+    def is_probing(self) -> bool:
+        """Whether the probe is being asked about the action, or is to be asked again."""
+        return self.probe.is_awaiting or self.probe.due_at is not None
+
+    @property
+    def losses(self) -> int:
+        """How often in a row the step, by its action or its probe, ended its worker."""
+        return self.action.lost_in_a_row + self.probe.lost_in_a_row
 
 
 UNTOUCHED = StepState()
+
+VERSION_UNREADABLE = "version_unreadable"  # the code of an attention about the run as a whole: no step is named
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +106,7 @@ class Attention:
     phase: Phase
     code: str
     item: int = NO_ITEM
+    message: str = ""  # what its step does not say
 
     @property
     def key(self) -> StepKey:
@@ -113,9 +142,13 @@ class RunState:
     labels: Json = None
     amount: int | None = None
     created_by: str = ""
+    parent: str = ""  # the run it belongs to, when it is a sub-saga
+    parent_step: str = ""
+    depth: int = 0
     reason: Json = None
     steps: dict[StepKey, StepState] = field(default_factory=dict)
-    open: frozenset[tuple[StepKey, Phase]] = frozenset()  # halves that are running, waiting or retrying
+    open: frozenset[tuple[StepKey, Phase]] = frozenset()  # running, waiting or retrying; a probe in its action's place
+    lists: dict[str, ListState] = field(default_factory=dict)  # by step, once its list is known
     attention: tuple[Attention, ...] = ()
     signals: tuple[Signal, ...] = ()  # not taken yet, oldest first
     steps_total: int = 0
@@ -134,13 +167,23 @@ class RunState:
         """The state of one step run."""
         return self.steps.get(key, UNTOUCHED)
 
+    def is_list(self, key: StepKey) -> bool:
+        """Whether `key` is a step under `for_each` as a whole, whose items are known."""
+        return key.item == NO_ITEM and key.step in self.lists
+
     def copy(self) -> RunState:
         """Return a state of its own; the parts are immutable and shared."""
         twin = object.__new__(RunState)
         for name in _RUN_FIELDS:
             setattr(twin, name, getattr(self, name))
         twin.steps = dict(self.steps)
+        twin.lists = {name: one.copy() for name, one in self.lists.items()}
         return twin
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether the run rests because nobody who had it in hand could read its version."""
+        return any(one.code == VERSION_UNREADABLE for one in self.attention)
 
     @property
     def awaiting(self) -> list[tuple[StepKey, Phase]]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sagas.core import dag
-from sagas.core.definition import ActionFacts, Half, PythonAction, RetryPolicy, Step
+from sagas.core.definition import ActionFacts, Half, PythonAction, RetryPolicy, Step, SubSaga
 from sagas.core.expressions import CompiledTemplate, compile_template
 from sagas.core.fields import Fields
-from sagas.core.limits import ACTION_NAME_LENGTH_MAX, NAME_LENGTH_MAX, STEPS_MAX, TITLE_LENGTH_MAX
+from sagas.core.limits import ACTION_NAME_LENGTH_MAX, NAME_LENGTH_MAX, PROBE_TRIES_MAX, STEPS_MAX, TITLE_LENGTH_MAX
+from sagas.core.list_form import LISTS, item_names, read_list
 from sagas.core.names import Names
 from sagas.core.problem import Path, Report, found_text, hint
 from sagas.core.wait_form import NOT_OF_WAITS, WAITS, read_wait
@@ -22,17 +23,27 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 30.0
 RETRY = RetryPolicy()
+ONCE = RetryPolicy(attempts=1)  # of a sub-saga: it does its own retrying
 COMPENSATION_RETRY = RetryPolicy(attempts=10, wait_s_max=300.0)
+PROBE_RETRY = RetryPolicy(attempts=PROBE_TRIES_MAX, wait_s_max=10.0)
 
-KINDS = ("action", *WAITS)  # what a step does: exactly one of these
-STEP_KEYS = ("name", "title", *KINDS, "with", "after", "when", "compensation", "pivot", "timeout", "retry")
-STEP_KEYS_LATER = (
-    "for_each", "max_parallel", "run", "probe", "redact",
+KINDS = ("action", "run", *WAITS)  # what a step does: exactly one of these
+STEP_KEYS = (
+    "name", "title", *KINDS, "with", "after", "when", *LISTS, "compensation", "pivot", "timeout", "retry", "probe",
 )  # fmt: skip
+STEP_KEYS_LATER = ("redact",)
+NOT_OF_RUN = ("timeout", "retry")  # keys that only a call of an action has
+DEFAULTS_KEYS = ("timeout", "retry", "compensation_retry")
+COMPENSATION_KEYS = ("action", "with", "timeout", "retry")
+ACTION_KEYS = ("python",)
+ACTION_KEYS_LATER = ("http", "command")
+PROBE_KEYS = ("python",)
+PROBE_KEYS_LATER = ("http",)
 
+SAGA_NAME = re.compile(rf"(?=.{{1,{NAME_LENGTH_MAX}}}$)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 STEP_NAME = re.compile(rf"[a-z][a-z0-9_]{{0,{NAME_LENGTH_MAX - 1}}}", re.ASCII)
-_ACTION_NAME = re.compile(rf"(?=.{{1,{ACTION_NAME_LENGTH_MAX}}}$)[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
-_RESERVED = frozenset((  # words of the expression language: `steps.in.output` could not be said
+ACTION_NAME = re.compile(rf"(?=.{{1,{ACTION_NAME_LENGTH_MAX}}}$)[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
+STEP_RESERVED = frozenset((  # words of the expression language: `steps.in.output` could not be said
     "as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let", "loop",
     "namespace", "null", "package", "return", "true", "var", "void", "while",
 ))  # fmt: skip
@@ -51,8 +62,7 @@ class _Defaults:
     def read(cls, fields: Fields) -> _Defaults:
         if "defaults" not in fields:
             return cls(TIMEOUT_S, RETRY, COMPENSATION_RETRY)
-        known = ("timeout", "retry", "compensation_retry")
-        said = Fields(fields.raw("defaults"), ("defaults",), fields.report, what="`defaults`", known=known)
+        said = Fields(fields.raw("defaults"), ("defaults",), fields.report, what="`defaults`", known=DEFAULTS_KEYS)
         return cls(
             said.timeout_s(TIMEOUT_S),
             said.retry("retry", RETRY),
@@ -62,7 +72,7 @@ class _Defaults:
 
 def readable(base: Names, before: list[str], later: tuple[str, ...]) -> Names:
     """Return `base` and the outputs of the steps in `before`; those in `later` exist but may not be read here."""
-    usable = tuple(name for name in before if STEP_NAME.fullmatch(name) and name not in _RESERVED)
+    usable = tuple(name for name in before if STEP_NAME.fullmatch(name) and name not in STEP_RESERVED)
     return Names(values=base.values, texts=base.texts, steps=usable, later_steps=frozenset(later))
 
 
@@ -80,12 +90,18 @@ def read_steps(fields: Fields, actions: Mapping[str, ActionFacts]) -> tuple[Step
     if len(value) > STEPS_MAX:
         fields.error("steps", "too_many", f"a saga has at most {STEPS_MAX} steps; found {len(value)}.")
         return ()
-    names = [str(each.get("name", "")) if isinstance(each, dict) else "" for each in value]
+    names = [_name_of(each) for each in value]
     order = _Order(value, names, fields.report)
     return tuple(
         _StepReader(each, position, order, defaults, actions, fields.report).read()
         for position, each in enumerate(value)
     )
+
+
+def _name_of(step: Json) -> str:
+    """Return what a step says it is called; empty where it says nothing, or no text."""
+    name = step.get("name") if isinstance(step, dict) else None
+    return name if isinstance(name, str) else ""
 
 
 class _Order:
@@ -151,36 +167,53 @@ class _StepReader:
         self.actions = actions
         self.report = report
         self.scope = order.readable(position)
+        self.item_scope = item_names(self.fields, self.scope)
 
     def read(self) -> Step:
         fields = self.fields
         name = self._name() if fields.is_mapping else ""
         title = fields.text("title", name.replace("_", " ").capitalize(), length_max=TITLE_LENGTH_MAX)
         self._check_kind()
-        wait = read_wait(fields, title, self.scope)
-        action, facts = (None, ActionFacts(reads_only=True)) if wait is not None else self._action(fields)
+        for_each, max_parallel = read_list(fields, self.scope)
+        wait = read_wait(fields, title, self.item_scope)
         timeout_s = fields.timeout_s(self.defaults.timeout_s)
-        half = None
-        if action is not None:
-            half = Half(
-                action=action,
-                arguments=self._arguments(fields, self.scope),
-                timeout_s=timeout_s,
-                retry=fields.retry("retry", self.defaults.retry),
-                is_atomic=facts.is_atomic,
-            )
+        half, writes = (None, False) if wait is not None else self._half(timeout_s)
+        compensation = self._compensation(timeout_s)
+        is_pivot = fields.flag("pivot")
+        if half is not None and isinstance(half.action, SubSaga) and not is_pivot and "compensation" not in fields:
+            compensation = Half(half.action, _NO_ARGUMENTS, 0.0, ONCE)
         return Step(
             name=name,
             title=title,
             position=self.position,
             action=half,
-            compensation=self._compensation(timeout_s),
-            writes=not facts.reads_only,
+            compensation=compensation,
+            writes=writes,
             after=self.after,
             when=self._when(),
-            is_pivot=fields.flag("pivot"),
+            is_pivot=is_pivot,
             wait=wait,
+            for_each=for_each,
+            max_parallel=max_parallel,
+            probe=None if half is None or isinstance(half.action, SubSaga) else self._probe(half),
         )
+
+    def _half(self, timeout_s: float) -> tuple[Half, bool]:
+        """Read what the step calls, and whether that changes something."""
+        arguments = self._arguments(self.fields, self.item_scope)
+        if "run" in self.fields:
+            return Half(self._sub_saga(), arguments, 0.0, ONCE), True
+        action, facts = self._action(self.fields)
+        retry = self.fields.retry("retry", self.defaults.retry)
+        return Half(action, arguments, timeout_s, retry, facts.is_atomic), not facts.reads_only
+
+    def _sub_saga(self) -> SubSaga:
+        value = self.fields.raw("run")
+        if not isinstance(value, str) or not SAGA_NAME.fullmatch(value):
+            message = "`run` must be the name of a saga, such as ship-order; "
+            self.fields.error("run", "wrong_value", message + f"found {found_text(value)}.")
+            return SubSaga("")
+        return SubSaga(value)
 
     def _check_kind(self) -> None:
         """Report a step that does two things, and keys that its kind does not have."""
@@ -188,11 +221,14 @@ class _StepReader:
         for key in kinds[1:]:
             message = f"a step does one thing: it has `{kinds[0]}` already. Make `{key}` a step of its own."
             self.fields.error(key, "two_kinds", message, at_key=True)
-        if kinds and kinds[0] in WAITS:
-            for key in NOT_OF_WAITS:
-                if key in self.fields:
-                    message = f"a step that waits has no `{key}`: it calls nobody."
-                    self.fields.error(key, "not_of_waits", message, at_key=True)
+        kind = kinds[0] if kinds else ""
+        for key in NOT_OF_WAITS:
+            if key in self.fields and kind in WAITS:
+                message = f"a step that waits has no `{key}`: it calls nobody."
+                self.fields.error(key, "not_of_waits", message, at_key=True)
+            elif key in self.fields and kind == "run" and key in NOT_OF_RUN:
+                message = f"a step that runs another saga has no `{key}`: that saga's steps have theirs."
+                self.fields.error(key, "not_of_run", message, at_key=True)
 
     def _when(self) -> CompiledTemplate | None:
         value = self.fields.raw("when")
@@ -207,7 +243,7 @@ class _StepReader:
             "name", STEP_NAME, f"small letters, digits and underscores, a letter first, at most {NAME_LENGTH_MAX}",
             "expressions call a step by its name, such as process_payment.",
         )  # fmt: skip
-        if name in _RESERVED:
+        if name in STEP_RESERVED:
             self.fields.error("name", "reserved", f"`{name}` is a word of the expression language.")
         elif name and name in self.names[: self.position]:
             first = self.names.index(name) + 1
@@ -221,23 +257,44 @@ class _StepReader:
                 fields.missing("action", "a step says what to call, such as shop.process_payment.")
             return PythonAction(""), ActionFacts()
         if isinstance(value, dict):
-            later = ("http", "command")
-            form = Fields(value, fields.at("action"), self.report, what="an action", known=("python",), later=later)
+            form = Fields(
+                value, fields.at("action"), self.report,
+                what="an action", known=ACTION_KEYS, later=ACTION_KEYS_LATER,
+            )  # fmt: skip
             if "python" not in form:
-                if not any(key in form for key in later):
+                if not any(key in form for key in ACTION_KEYS_LATER):
                     form.missing("python", "an action is a name, or {python: name}.")
                 return PythonAction(""), ActionFacts()
-            fields, key, value = form, "python", form.raw("python")
-        else:
-            key = "action"
-        if not isinstance(value, str) or not _ACTION_NAME.fullmatch(value):
-            message = f"`{key}` must be the dotted name of an action, such as shop.process_payment; "
+            return self._python(form, "python", form.raw("python"), "an action")
+        return self._python(fields, "action", value, "an action")
+
+    def _python(self, fields: Fields, key: str, value: Json, what: str) -> tuple[PythonAction, ActionFacts]:
+        if not isinstance(value, str) or not ACTION_NAME.fullmatch(value):
+            message = f"`{key}` must be the dotted name of {what}, such as shop.process_payment; "
             fields.error(key, "wrong_value", message + f"found {found_text(value)}.")
             return PythonAction(""), ActionFacts()
         if value not in self.actions:
             message = f"no action called `{value}` is registered here.{hint(value, self.actions)}"
             self.report.warning(fields.at(key), "action_unknown", message)
         return PythonAction(value), self.actions.get(value, ActionFacts())
+
+    def _probe(self, action: Half) -> Half | None:
+        value = self.fields.raw("probe")
+        if "probe" not in self.fields:
+            return None
+        if not isinstance(value, dict):
+            message = f"`probe` must be a mapping, such as {{python: shop.payment_state}}; found {found_text(value)}."
+            self.fields.error("probe", "wrong_type", message)
+            return None
+        form = Fields(
+            value, self.fields.at("probe"), self.report, what="a probe", known=PROBE_KEYS, later=PROBE_KEYS_LATER
+        )
+        if "python" not in form:
+            if "http" not in form:
+                form.missing("python", "the name of what says whether the action happened, such as shop.payment_state.")
+            return None
+        probe, _ = self._python(form, "python", form.raw("python"), "a probe")
+        return Half(probe, action.arguments, action.timeout_s, PROBE_RETRY)
 
     def _arguments(self, fields: Fields, names: Names) -> CompiledTemplate:
         value = fields.raw("with")
@@ -256,20 +313,19 @@ class _StepReader:
             message = f"`compensation` must be a mapping with an action, or `none`; found {found_text(value)}."
             self.report.error(path, "wrong_type", message)
             return None
-        known = ("action", "with", "timeout", "retry")
         fields = Fields(
             {key: part for key, part in value.items() if key != "when"},
-            path, self.report, what="a compensation", known=known,
+            path, self.report, what="a compensation", known=COMPENSATION_KEYS,
         )  # fmt: skip
         if "when" in value:
             message = "a compensation never has `when`: what was done is undone."
             self.report.error((*path, "when"), "unknown_key", message, at_key=True)
         action, facts = self._action(fields)
         names = Names(
-            values=(*self.scope.values, "step.output", "step.input", "reason"),
-            texts=(*self.scope.texts, "step.outcome"),
-            steps=self.scope.steps,
-            later_steps=self.scope.later_steps,
+            values=(*self.item_scope.values, "step.output", "step.input", "reason"),
+            texts=(*self.item_scope.texts, "step.outcome"),
+            steps=self.item_scope.steps,
+            later_steps=self.item_scope.later_steps,
         )
         return Half(
             action=action,

@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Protocol
 
 from sagas.core.definition import Approval, Timer
 from sagas.core.expressions import CompiledTemplate, ExpressionError
+from sagas.core.problem import found_text
 from sagas.core.simulation import Note
 from sagas.core.vocabulary import Json, Phase
 
 if TYPE_CHECKING:
-    from sagas.core.definition import Definition, Half, Template, Wait
+    from sagas.core.definition import Definition, Half, Step, Template
 
 SOME_MOMENT = "2026-01-01T00:00:00Z"  # for a timer whose moment the script does not give: it rings at once
 _STEP_OUTPUT = re.compile(r"\bsteps\s*\.\s*(\w+)\s*\.\s*output\b", re.ASCII)
+_ITEM = re.compile(r"(?<![\w.])item\b", re.ASCII)
+_ONE_ITEM: list[Json] = [{}]  # for a list that the script does not give
 _OWN_OUTPUT = re.compile(r"(?<![\w.])step\s*\.\s*output\b", re.ASCII)
 
 
@@ -76,11 +79,12 @@ class _Supposed:
     def render(self, scope: Mapping[str, Json]) -> Json:
         self.by.count(0)
         missing = sorted(self.reads & self.by.made_up)
-        error: object = "it is null"
+        error: object = ""
         try:
             value = self.template.render(_Ticking(scope, self.by))
-            if not missing or value is not None or self.otherwise is None:
+            if not missing or self.otherwise is None or _fits(value, self.otherwise):
                 return value
+            error = f"it is {found_text(value)}"
         except ExpressionError as broken:
             if not missing:
                 raise
@@ -92,36 +96,20 @@ class _Supposed:
         return self.otherwise
 
 
+def _fits(value: Json, otherwise: Json) -> bool:
+    """Whether a value may stand where `otherwise` would be supposed."""
+    return isinstance(value, list) if isinstance(otherwise, list) else value is not None
+
+
 def suppose(definition: Definition, by: Supposing) -> Definition:
     """Return the definition with expressions that bear outputs which are not in the script."""
-
-    def half(part: Half, step: str, phase: Phase) -> Half:
-        return replace(part, arguments=_supposed(part.arguments, step, phase, by))
-
-    def wait(part: Wait, step: str) -> Wait:
-        if isinstance(part, Timer) and part.until is not None:
-            return replace(part, until=_supposed(part.until, step, Phase.ACTION, by, otherwise=SOME_MOMENT))
-        if isinstance(part, Approval):
-            return replace(part, prompt=_supposed(part.prompt, step, Phase.ACTION, by, otherwise=""))
-        return part
-
-    steps = tuple(
-        replace(
-            step,
-            when=None if step.when is None else _supposed(step.when, step.name, Phase.ACTION, by, otherwise=True),
-            action=None if step.action is None else half(step.action, step.name, Phase.ACTION),
-            compensation=None if step.compensation is None else half(step.compensation, step.name, Phase.COMPENSATION),
-            wait=None if step.wait is None else wait(step.wait, step.name),
-        )
-        for step in definition.steps
-    )
 
     def whole(template: Template | None) -> Template | None:
         return None if template is None else _supposed(template, "", None, by)
 
     return replace(
         definition,
-        steps=steps,
+        steps=tuple(_step(step, by) for step in definition.steps),
         output=whole(definition.output),
         key=whole(definition.key),
         amount=whole(definition.amount),
@@ -129,10 +117,60 @@ def suppose(definition: Definition, by: Supposing) -> Definition:
     )
 
 
-def _supposed(template: Template, step: str, phase: Phase | None, by: Supposing, *, otherwise: Json = None) -> Template:
+def _step(step: Step, by: Supposing) -> Step:
+    listed = _reads(step.for_each)
+
+    def supposed(part: Template, phase: Phase, otherwise: Json = None) -> Template:
+        return _supposed(part, step.name, phase, by, otherwise=otherwise, listed=listed)
+
+    def half(part: Half | None, phase: Phase) -> Half | None:
+        return None if part is None else replace(part, arguments=supposed(part.arguments, phase))
+
+    wait = step.wait
+    if isinstance(wait, Timer) and wait.until is not None:
+        wait = replace(wait, until=supposed(wait.until, Phase.ACTION, SOME_MOMENT))
+    elif isinstance(wait, Approval):
+        wait = replace(wait, prompt=supposed(wait.prompt, Phase.ACTION, ""))
+    return replace(
+        step,
+        when=None if step.when is None else supposed(step.when, Phase.ACTION, True),
+        for_each=None if step.for_each is None else supposed(step.for_each, Phase.ACTION, _ONE_ITEM),
+        action=half(step.action, Phase.ACTION),
+        compensation=half(step.compensation, Phase.COMPENSATION),
+        wait=wait,
+    )
+
+
+def _reads(template: Template | None) -> frozenset[str]:
+    """Return the steps whose output a template reads."""
+    texts = template.expressions if isinstance(template, CompiledTemplate) else ()
+    return frozenset(name for text in texts for name in _STEP_OUTPUT.findall(text))
+
+
+def _supposed(
+    template: Template,
+    step: str,
+    phase: Phase | None,
+    by: Supposing,
+    *,
+    otherwise: Json = None,
+    listed: frozenset[str] = frozenset(),
+) -> Template:
+    """Return a template that bears missing outputs.
+
+    Args:
+        template: it.
+        step: whose it is; empty for those of the run.
+        phase: which half of the step.
+        by: who counts and takes notes.
+        otherwise: the value that is supposed.
+        listed: what the list of the step reads, and so each of its items.
+    """
     if not isinstance(template, CompiledTemplate) or not template.expressions:
         return template
-    reads = {name for text in template.expressions for name in _STEP_OUTPUT.findall(text)}
+    reads = set(_reads(template))
     if any(_OWN_OUTPUT.search(text) for text in template.expressions):
         reads.add(step)
+    if any(_ITEM.search(text) for text in template.expressions):
+        reads |= listed
     return _Supposed(template, frozenset(reads), step, phase, by, otherwise)

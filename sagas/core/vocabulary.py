@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeAlias
 
@@ -108,6 +109,11 @@ class Verb(StrEnum):
     TERMINATE = "terminate"
     SIGNAL = "signal"
     APPROVE = "approve"
+    REPORT = "report"  # of a sub-saga to its parent: how it ended
+    UNDO = "undo"  # of a parent to a sub-saga that is completed
+
+
+INTERNAL = frozenset({Verb.REPORT, Verb.UNDO})  # runs give these to each other; no face takes them
 
 
 class Role(StrEnum):
@@ -119,6 +125,9 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+_KEY = re.compile(r"(\w+)(?:\[(0|[1-9][0-9]{0,8})\])?", re.ASCII)
+
+
 class StepKey(NamedTuple):
     """One step run: the step's name, and its item number under `for_each`."""
 
@@ -127,6 +136,16 @@ class StepKey(NamedTuple):
 
     def __str__(self) -> str:
         return self.step if self.item == NO_ITEM else f"{self.step}[{self.item}]"
+
+    @classmethod
+    def parse(cls, text: str) -> StepKey | None:
+        """Return the step run that people call `pay`, or `pay[3]`; None when it is called neither way.
+
+        >>> StepKey.parse("pay[3]")
+        StepKey(step='pay', item=3)
+        """
+        found = _KEY.fullmatch(text)
+        return None if found is None else cls(found[1], NO_ITEM if found[2] is None else int(found[2]))
 
 
 class AttemptKey(NamedTuple):

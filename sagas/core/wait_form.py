@@ -12,12 +12,15 @@ from sagas.core.names import Names
 from sagas.core.problem import found_text
 
 WAITS = ("sleep", "sleep_until", "wait_for", "approval")
-NOT_OF_WAITS = ("with", "timeout", "retry")  # keys that only a call has
+NOT_OF_WAITS = ("with", "timeout", "retry", "probe")  # keys that only a call of an action has
+SIGNAL_KEYS = ("signal", "timeout", "on_timeout")
+APPROVAL_KEYS = ("group", "prompt", "timeout", "on_timeout")
+ON_TIMEOUT = ("fail", "continue")  # the first one is meant where nothing is said
 GROUP = "operator"  # who answers when the document does not say
 
 _WAIT_S_MIN = 0.001
-_SIGNAL_NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_.-]{{0,{NAME_LENGTH_MAX - 1}}}", re.ASCII)
-_GROUP_LENGTH_MAX = 150  # the width of the column of a group's name
+SIGNAL_NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_.-]{{0,{NAME_LENGTH_MAX - 1}}}", re.ASCII)
+GROUP_LENGTH_MAX = 150  # the width of the column of a group's name
 
 
 def read_wait(fields: Fields, title: str, names: Names) -> Wait | None:
@@ -42,12 +45,11 @@ def read_wait(fields: Fields, title: str, names: Names) -> Wait | None:
 
 
 def _read_signal_wait(step: Fields) -> SignalWait:
-    known = ("signal", "timeout", "on_timeout")
-    fields = Fields(step.raw("wait_for"), step.at("wait_for"), step.report, what="`wait_for`", known=known)
+    fields = Fields(step.raw("wait_for"), step.at("wait_for"), step.report, what="`wait_for`", known=SIGNAL_KEYS)
     signal = ""
     if fields.is_mapping:
         signal = fields.name(
-            "signal", _SIGNAL_NAME,
+            "signal", SIGNAL_NAME,
             f"letters, digits, underscores, dots and dashes, a letter first, at most {NAME_LENGTH_MAX}",
             "the name of the signal that ends the wait, such as payment_confirmed.",
         )  # fmt: skip
@@ -56,9 +58,8 @@ def _read_signal_wait(step: Fields) -> SignalWait:
 
 
 def _read_approval(step: Fields, title: str, names: Names) -> Approval:
-    known = ("group", "prompt", "timeout", "on_timeout")
-    fields = Fields(step.raw("approval"), step.at("approval"), step.report, what="`approval`", known=known)
-    group = fields.text("group", GROUP, length_max=_GROUP_LENGTH_MAX)
+    fields = Fields(step.raw("approval"), step.at("approval"), step.report, what="`approval`", known=APPROVAL_KEYS)
+    group = fields.text("group", GROUP, length_max=GROUP_LENGTH_MAX)
     if not group.strip():
         fields.error("group", "wrong_value", "`group` must name who may answer, such as operator.")
     fields.text("prompt", length_max=PROMPT_LENGTH_MAX)
@@ -69,7 +70,7 @@ def _read_approval(step: Fields, title: str, names: Names) -> Approval:
 
 def _read_timeout(fields: Fields) -> tuple[float | None, bool]:
     seconds = fields.duration_s("timeout", 0.0, _WAIT_S_MIN, DEADLINE_S_MAX)
-    goes_on = fields.choice("on_timeout", ("fail", "continue")) == "continue"
+    goes_on = fields.choice("on_timeout", ON_TIMEOUT) == "continue"
     if "on_timeout" in fields and "timeout" not in fields:
         fields.error("on_timeout", "needs_timeout", "`on_timeout` has no meaning without `timeout`.", at_key=True)
     return seconds or None, goes_on

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from sagas import access
-from sagas.core.vocabulary import OutcomeKind, Phase, Role, Verb
+from sagas.core.vocabulary import INTERNAL, OutcomeKind, Phase, Role, Verb
 from sagas.dashboard import confirm, order_form
 from sagas.dashboard.access import needs_role
 from sagas.dashboard.runs import get_detail
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sagas.dashboard.order_form import OrderForm
     from sagas.queries.run_detail import RunDetail, StepDetail
 
-_VERBS = {word: verb for verb, word in offers.ADDRESS_WORDS.items()}
+_VERBS = {word: verb for verb, word in offers.ADDRESS_WORDS.items() if verb not in INTERNAL}
 _OF_ONE_STEP = {Verb.SKIP, Verb.SETTLE, Verb.APPROVE}
 _ANSWERS = {
     OutcomeKind.SUCCEEDED.value: gettext_lazy("Approve “%(step)s”…"),
@@ -126,7 +126,7 @@ def _incomplete(form: OrderForm) -> str:
 
 
 def _show(request: HttpRequest, run_id: UUID, form: OrderForm, *, refusal: str = "", status: int = 200) -> HttpResponse:
-    detail = get_detail(run_id)
+    detail = get_detail(run_id, form.step)
     found = _targets(request, detail, form)
     is_allowed = form.verb in orders.allowed_orders(detail.run) and bool(found)
     step, phase = found[0] if len(found) == 1 else (None, Phase.ACTION)

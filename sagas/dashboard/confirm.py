@@ -9,14 +9,15 @@ from django.utils.translation import gettext as _
 
 from sagas.core.vocabulary import CompensationStatus, Direction, OutcomeKind, Phase, StepStatus, Verb
 from sagas.dashboard import confirm_answer
-from sagas.dashboard.confirmed import Confirm, name_of, what_is_undone
-from sagas.presentation import offers
+from sagas.dashboard.confirmed import Confirm, name_of, what_is_undone, what_stops_waiting
+from sagas.presentation import missing_code, offers
+from sagas.presentation.lists import named
 from sagas.presentation.sentence import listed
 from sagas.presentation.status import Tone
 from sagas.queries.plan import Undo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from sagas.queries.run_detail import RunDetail, StepDetail
 
@@ -76,8 +77,10 @@ def _cancel(detail: RunDetail) -> Confirm:
 
 
 def _retry(detail: RunDetail, chosen: StepDetail | None) -> Confirm:
+    if missing_code.is_of_version(detail):
+        return _retry_code(detail)
     titles: list[str] = []
-    for step in [chosen] if chosen else detail.steps:
+    for step in [chosen] if chosen else detail.runs:
         if offers.applies(detail, step, Verb.RETRY, Phase.COMPENSATION):
             titles.append(step.undo_title)
         elif offers.applies(detail, step, Verb.RETRY):
@@ -92,6 +95,20 @@ def _retry(detail: RunDetail, chosen: StepDetail | None) -> Confirm:
         will_not=(
             _("Repeat a step that has succeeded."),
             _("Change its input."),
+        ),
+        taken_back=_("It cannot be taken back."),
+    )
+
+
+def _retry_code(detail: RunDetail) -> Confirm:
+    return Confirm(
+        heading=_("Retry “%(run)s” with the code that is here now?") % {"run": name_of(detail)},
+        button=_("Retry now"),
+        keep=_("Keep waiting"),
+        will=(_("Go on from where the run stands, as soon as a worker can read its version."),),
+        will_not=(
+            _("Repeat a step that has succeeded."),
+            _("Move the run while no worker can: then it asks for a person again."),
         ),
         taken_back=_("It cannot be taken back."),
     )
@@ -185,14 +202,14 @@ def _settle_undo(detail: RunDetail, step: StepDetail) -> Confirm:
 
 def _give_up(detail: RunDetail, chosen: StepDetail | None) -> Confirm:
     given_up = [step for step in [chosen] if step] or [
-        step for step in detail.steps if step.compensation_status == _FAILED_UNDO
+        step for step in detail.runs if step.compensation_status == _FAILED_UNDO
     ]
     heading = (
         _("Give up undoing “%(step)s”?") % {"step": chosen.plan.title}
         if chosen
         else _("Give up what could not be undone of “%(run)s”?") % {"run": name_of(detail)}
     )
-    stays = [step for step in detail.steps if step.compensation_status == CompensationStatus.GIVEN_UP.value]
+    stays = [step for step in detail.runs if step.compensation_status == CompensationStatus.GIVEN_UP.value]
     return Confirm(
         heading=heading,
         button=_("Give up and let it stay"),
@@ -206,7 +223,7 @@ def _give_up(detail: RunDetail, chosen: StepDetail | None) -> Confirm:
         ),
         taken_back=_("It cannot be taken back: the run can never end as compensated after this."),
         tone=Tone.FAILURE,
-        stays=tuple(step.plan.title for step in detail.steps if step in given_up or step in stays or _is_kept(step)),
+        stays=tuple(step.plan.title for step in detail.runs if step in given_up or step in stays or _is_kept(step)),
         stays_words=_("This stays behind"),
     )
 
@@ -235,7 +252,7 @@ def _resume(detail: RunDetail) -> Confirm:
     will = [
         _("Go on undoing, from where it was paused.") if _goes_back(detail) else _("Go on from where it was paused.")
     ]
-    for step in detail.steps:
+    for step in detail.runs:
         if step.compensation_status == CompensationStatus.RETRYING.value:
             will.append(_("Try “%(what)s” again when its time has come.") % {"what": step.undo_title})
         elif step.status == StepStatus.RETRYING.value and not _goes_back(detail):
@@ -255,8 +272,8 @@ def _resume(detail: RunDetail) -> Confirm:
 
 def _terminate(detail: RunDetail) -> Confirm:
     will = [_("End the run now, where it stands.")]
-    will += [_("Stop waiting for “%(step)s”.") % {"step": step.plan.title} for step in detail.steps if step.wait]
-    for step in detail.steps:
+    will += what_stops_waiting(detail)
+    for step in detail.runs:
         attempt = step.in_flight()
         if attempt is not None and attempt.is_atomic:
             will.append(_("Drop “%(what)s”, which is in flight: it leaves no trace.") % {"what": _flying_title(step)})
@@ -265,12 +282,6 @@ def _terminate(detail: RunDetail) -> Confirm:
                 _("Write off “%(what)s” as unknown: nobody will say whether it happened.")
                 % {"what": _flying_title(step)}
             )
-    stays = [
-        step
-        for step in detail.steps
-        if (step.status in _HAPPENED and step.compensation_status not in _UNDONE and step.plan.wait is None)
-        or _may_have_happened(step)
-    ]
     return Confirm(
         heading=_("Terminate “%(run)s” and undo nothing?") % {"run": name_of(detail)},
         button=_("Terminate, undo nothing"),
@@ -281,12 +292,7 @@ def _terminate(detail: RunDetail) -> Confirm:
         ),
         taken_back=_("It cannot be taken back: a terminated run never moves again."),
         tone=Tone.FAILURE,
-        stays=tuple(
-            _("%(step)s (perhaps: nobody knows whether it happened)") % {"step": step.plan.title}
-            if step.status != StepStatus.SUCCEEDED.value
-            else step.plan.title
-            for step in stays
-        ),
+        stays=tuple(title for step in detail.wholes if step.plan.wait is None for title in _left_by(detail, step)),
         stays_words=_("This stays behind"),
     )
 
@@ -294,8 +300,24 @@ def _terminate(detail: RunDetail) -> Confirm:
 # ---- parts ------------------------------------------------------------------
 
 
+def _left_by(detail: RunDetail, whole: StepDetail) -> Iterator[str]:
+    """Yield what of a step stays in place when nothing is undone: what happened, and what may have."""
+    is_left = {StepStatus.SUCCEEDED.value: 0, StepStatus.IN_DOUBT.value: 0}
+    for status in is_left:
+        is_left[status] = whole.count(lambda now, undo, status=status: now == status and undo not in _UNDONE)
+    certain, perhaps = is_left.values()
+    runs = [step for step in detail.runs if step.plan.name == whole.plan.name]
+    perhaps += sum(_may_have_happened(step) for step in runs if step.status not in is_left)
+    title = whole.plan.title
+    if certain:
+        yield title if whole.tally is None else named(title, certain)
+    if perhaps:
+        unsure = title if whole.tally is None else named(title, perhaps)
+        yield _("%(step)s (perhaps: nobody knows whether it happened)") % {"step": unsure}
+
+
 def _flying(detail: RunDetail) -> list[StepDetail]:
-    return [step for step in detail.steps if step.in_flight() is not None]
+    return [step for step in detail.runs if step.in_flight() is not None]
 
 
 def _flying_title(step: StepDetail) -> str:
@@ -329,9 +351,11 @@ def _goes_back(detail: RunDetail) -> bool:
 
 def _rest_of_undo(detail: RunDetail, settled: Iterable[StepDetail], *, end: str) -> list[str]:
     """Say what is undone next once `settled` holds nothing up any more, or how the run ends."""
-    left = [step for step in detail.steps if step not in settled]
-    waiting = [step for step in reversed(left) if step.compensation_status == CompensationStatus.PENDING.value]
-    failed = [step for step in left if step.compensation_status == _FAILED_UNDO]
-    said = [_("Go on and run “%(undo)s”.") % {"undo": step.undo_title} for step in waiting]
+    failed = [step for step in detail.runs if step not in settled and step.compensation_status == _FAILED_UNDO]
+    said = []
+    for step in reversed([step for step in detail.wholes if step not in settled]):
+        if waiting := step.count(lambda _status, undo: undo == CompensationStatus.PENDING.value):
+            undo = step.undo_title if step.tally is None else named(step.undo_title, waiting)
+            said.append(_("Go on and run “%(undo)s”.") % {"undo": undo})
     said += [_("Wait for somebody to decide about “%(undo)s” too.") % {"undo": step.undo_title} for step in failed]
     return said or [end]

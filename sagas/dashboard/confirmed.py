@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
 
+from sagas.core.vocabulary import StepStatus
 from sagas.engine import orders
+from sagas.presentation.lists import named, titles_of_keys
 from sagas.presentation.status import Tone
 
 if TYPE_CHECKING:
@@ -50,17 +52,27 @@ def name_of(detail: RunDetail) -> str:
 def what_is_undone(detail: RunDetail, answered: StepDetail | None = None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Say what a turn now would do, and what it would not; `answered` is the step whose answer brings it about."""
     plan = orders.foresee_cancel(detail.run)
-    by_key = {step.key: step for step in detail.steps}
-    flying = [by_key[str(key)] for key in plan.in_flight]
-    certain = [by_key[str(one.key)] for one in plan.undo if one.is_certain]
-    perhaps = [by_key[str(one.key)] for one in plan.undo if not one.is_certain]
-    stays = [step for key in plan.stays if (step := by_key[str(key)]).plan.wait is None]
-    will = [_("Let “%(step)s” end, which is in flight.") % {"step": step.plan.title} for step in flying]
-    waiting = [step for step in detail.steps if step.wait is not None and step is not answered]
-    will += [_("Run “%(undo)s”.") % {"undo": step.undo_title} for step in certain]
-    will += [_("Run “%(undo)s” if it turns out to have happened.") % {"undo": step.undo_title} for step in perhaps]
+    flying = titles_of_keys(detail.wholes, plan.in_flight)
+    certain = titles_of_keys(detail.wholes, [one.key for one in plan.undo if one.is_certain], is_undo=True)
+    perhaps = titles_of_keys(detail.wholes, [one.key for one in plan.undo if not one.is_certain], is_undo=True)
+    waits = {step.plan.name for step in detail.wholes if step.plan.wait is not None}  # they leave nothing behind
+    stays = titles_of_keys(detail.wholes, [key for key in plan.stays if key.step not in waits])
+    will = [_("Let “%(step)s” end, which is in flight.") % {"step": title} for title in flying]
+    will += [_("Run “%(undo)s”.") % {"undo": title} for title in certain]
+    will += [_("Run “%(undo)s” if it turns out to have happened.") % {"undo": title} for title in perhaps]
     will_not = [_("Start any further step.")]
-    will_not += [_("Undo “%(step)s”: it has no compensation.") % {"step": step.plan.title} for step in stays]
+    will_not += [_("Undo “%(step)s”: it has no compensation.") % {"step": title} for title in stays]
     will = will or [_("End the run: nothing has been done yet, so nothing is undone.")]
-    stop = [_("Stop waiting for “%(step)s”.") % {"step": step.plan.title} for step in waiting]
-    return (*stop, *will), tuple(will_not)
+    return (*what_stops_waiting(detail, answered), *will), tuple(will_not)
+
+
+def what_stops_waiting(detail: RunDetail, answered: StepDetail | None = None) -> list[str]:
+    """Say which waits end with the run's turn or end; `answered` is a step whose wait ends anyhow."""
+    said = []
+    for whole in detail.wholes:
+        count = whole.count(lambda status, _undo: status == StepStatus.WAITING.value) if whole.plan.wait else 0
+        count -= answered is not None and answered.plan.name == whole.plan.name
+        if count > 0:
+            title = whole.plan.title if whole.tally is None else named(whole.plan.title, count)
+            said.append(_("Stop waiting for “%(step)s”.") % {"step": title})
+    return said

@@ -13,14 +13,16 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from sagas.access import includes, standing_of
+from sagas.core.limits import ITEMS_MAX
 from sagas.core.vocabulary import Role
 from sagas.dashboard.access import needs_role
 from sagas.dashboard.run_filter import SINCE, read_filter, read_place
 from sagas.live import addresses
 from sagas.models import Saga
-from sagas.presentation import fragments, offers, questions, steps, strip, tiles, waits
+from sagas.presentation import fragments, item_page, offers, questions, steps, strip, tiles, waits
 from sagas.presentation.status import RUN_LOOKS, compensation_look, step_look
 from sagas.queries import counts
+from sagas.queries.items import rows_from
 from sagas.queries.run_detail import RunDetail, StepDetail, find_run_detail
 from sagas.queries.runs import RunFilter, RunPage, list_runs
 
@@ -85,7 +87,7 @@ def run_detail(request: HttpRequest, run_id: UUID) -> HttpResponse:
 @needs_role(Role.VIEWER)
 def step_detail(request: HttpRequest, run_id: UUID, step: str) -> HttpResponse:
     """One step: every try of both halves, with what went in and what came out."""
-    detail = get_detail(run_id)
+    detail = get_detail(run_id, step)
     found = detail.find_step(step)
     if found is None:
         raise Http404(_("This run has no step of that name."))
@@ -107,6 +109,7 @@ def step_detail(request: HttpRequest, run_id: UUID, step: str) -> HttpResponse:
             steps.policy_words(plan.compensation_attempts_max, plan.compensation_timeout_s) if plan.compensation else ""
         ),
         "offers": _offers(request, detail, found),
+        "items": _items(detail, found, request.GET.get("from", "")),
     }
     return render(request, "sagas/runs/step.html", context)
 
@@ -121,9 +124,18 @@ def _offers(request: HttpRequest, detail: RunDetail, step: StepDetail) -> tuple[
     )
 
 
-def get_detail(run_id: UUID) -> RunDetail:
-    """Return one run or show the page that says there is none."""
-    detail = find_run_detail(run_id)
+def _items(detail: RunDetail, step: StepDetail, first: str) -> item_page.ItemPage | None:
+    """Return a page of the items of a list, from the one that the address names; None for anything else."""
+    if step.tally is None:
+        return None
+    number = int(first) if first.isascii() and first.isdecimal() and len(first) <= len(str(ITEMS_MAX)) else 0
+    number = max(min(number, step.tally.total - 1), 0)
+    return item_page.page(step, rows_from(detail.run, step.plan.name, number), number)
+
+
+def get_detail(run_id: UUID, step: str = "") -> RunDetail:
+    """Return one run, with the item that `step` names, or show the page that says there is none."""
+    detail = find_run_detail(run_id, step)
     if detail is None:
         raise Http404(_("There is no run %(id)s here. It may be on another installation.") % {"id": run_id})
     return detail

@@ -173,7 +173,7 @@ def saga_start(request: HttpRequest, name: str) -> HttpResponse:
     if saga.latest is None:
         message = f"{name} has no published version."
         raise Http404(message)
-    typed = start_form.make_fields(saga.latest.document.get("input"), request.POST.dict())
+    typed = start_form.make_fields(start_form.schema_of(saga.latest), request.POST.dict())
     value, fields = start_form.read_fields(typed)
     refusals: tuple[str, ...] = ()
     if not any(field.errors for field in fields):
@@ -192,6 +192,8 @@ def saga_start(request: HttpRequest, name: str) -> HttpResponse:
             return _show(request, saga, start=context, status=409)
         except engine_errors.SagaArchivedError:
             refusals = (_("This saga is archived: no run of it can be started."),)
+        except engine_errors.SagaUnreadableError as error:
+            refusals = (_("No run can be started: %(why)s") % {"why": error},)
         else:
             if not started.is_new:
                 messages.info(request, _("This run was started before, with the same input. No other was made."))
@@ -238,7 +240,7 @@ def _show(
     if editor is None:
         editor = Editor(latest.source if latest else STARTER, latest.number if latest else 0)
     if start is None and latest is not None:
-        start = {"fields": start_form.make_fields(latest.document.get("input"))}
+        start = {"fields": start_form.make_fields(start_form.schema_of(latest))}
     shown = editor.document or (latest.document if latest else None)
     context = {
         "saga": saga,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from sagas.core.problem import Problem
     from sagas.core.vocabulary import Json
+    from sagas.models import SagaVersion
 
 WHOLE = "whole"  # kind of the one box of a schema that is not an object with properties
 PREFIX = "field-"  # so that no property is mistaken for a field of ours
@@ -62,6 +63,12 @@ class Field:
         return min(12, max(3, self.typed.count("\n") + 1))
 
 
+def schema_of(version: SagaVersion) -> Json:
+    """Return what a start must fit; None when the version says nothing, or is of a form that is not ours."""
+    document = version.document
+    return document.get("input") if isinstance(document, dict) else None
+
+
 def make_fields(schema: Json, typed: Mapping[str, str] | None = None) -> tuple[Field, ...]:
     """Return the fields for a schema: with its defaults, or with what was typed."""
     if not isinstance(schema, dict) or not _properties(schema):
@@ -71,6 +78,17 @@ def make_fields(schema: Json, typed: Mapping[str, str] | None = None) -> tuple[F
     return tuple(
         _with_typed(_make_field(name, part, is_required=name in required), typed)
         for name, part in _properties(schema).items()
+    )
+
+
+def filled_fields(schema: Json, value: Json) -> tuple[Field, ...]:
+    """Return the fields for a schema with an input in them, as a person would have typed it."""
+    fields = make_fields(schema)
+    if any(field.kind == WHOLE for field in fields):
+        return tuple(replace(field, typed=_written(value, "json")) for field in fields)
+    value = value if isinstance(value, dict) else {}
+    return tuple(
+        replace(field, typed=_written(value[field.name], field.kind) if field.name in value else "") for field in fields
     )
 
 

@@ -78,4 +78,7 @@ def demo_start(request: HttpRequest) -> HttpResponse:
     except (errors.SagaUnknownError, errors.SagaArchivedError):
         messages.error(request, _("The demo shop is not loaded. Start Sagaweb with --demo to have it."))
         return redirect("sagas:welcome")
+    except errors.SagaUnreadableError as error:
+        messages.error(request, _("No run can be started: %(why)s") % {"why": error})
+        return redirect("sagas:welcome")
     return redirect("sagas:run-detail", started.run_id)

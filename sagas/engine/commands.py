@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from django.db import IntegrityError, transaction
 
 from sagas import wakeups
+from sagas.catalog.errors import VersionUnreadableError
 from sagas.catalog.load import load_version
 from sagas.core import messages as m
 from sagas.core.codec import encode
@@ -23,18 +24,29 @@ from sagas.engine.errors import (
     KeyReusedError,
     SagaArchivedError,
     SagaUnknownError,
+    SagaUnreadableError,
 )
 from sagas.models import JournalEntry, Saga, SagaRun, SagaVersion
 from sagas.models.identity import uuid7
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
     from uuid import UUID
 
     from sagas.core.definition import Definition
 
 _clock = Clock()
 _INTEGER_MAX = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """Where a sub-saga belongs: the run, its step, and how many runs the child stands within."""
+
+    run_id: UUID
+    step: str
+    depth: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +65,7 @@ def start_run(
     key: str | None = None,
     labels: Mapping[str, str] | None = None,
     version: int | None = None,
+    within: Within | None = None,
 ) -> Started:
     """Start a run, or return the one that this key already started with the same input.
 
@@ -65,12 +78,13 @@ def start_run(
         key: the business key, unique per saga; the definition's `key` expression when None.
         labels: up to ten searchable attributes, added to the definition's.
         version: a published version's number; the latest when None.
+        within: the run that this one is a sub-saga of.
 
     Raises:
-        SagaUnknownError, SagaArchivedError, InputInvalidError, KeyReusedError.
+        SagaUnknownError, SagaArchivedError, SagaUnreadableError, InputInvalidError, KeyReusedError.
     """
-    row = _find_version(saga, version)
-    definition = load_version(row.id)
+    row = find_version(saga, version)
+    definition = read_definition(row)
     problems = check_input(definition, input)
     if problems:
         raise InputInvalidError(tuple(problems), within="/input")
@@ -78,12 +92,12 @@ def start_run(
     facts = facts_of(definition, str(run_id), input, key=key, labels=labels)
     if facts.problems:
         raise InputInvalidError(facts.problems)
-    digest = hashlib.sha256(json.dumps(input, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    digest = input_hash(input)
     if facts.key and (known := _find_started(row.saga_id, facts.key)) is not None:
         return _same(known, facts.key, digest)
     try:
         with transaction.atomic():
-            run = _insert(row, definition, run_id, input, digest, facts, by)
+            run = insert_run(row, definition, run_id, input, facts, by, within=within)
             wakeups.ring()
     except IntegrityError:
         known = _find_started(row.saga_id, facts.key)
@@ -93,7 +107,24 @@ def start_run(
     return Started(run, is_new=True)
 
 
-def _find_version(saga: str, number: int | None) -> SagaVersion:
+def read_definition(version: SagaVersion) -> Definition:
+    """Return what a version says.
+
+    Raises:
+        SagaUnreadableError: the code that is here cannot read it.
+    """
+    try:
+        return load_version(version.id)
+    except VersionUnreadableError as error:
+        raise SagaUnreadableError(str(error)) from error
+
+
+def find_version(saga: str, number: int | None) -> SagaVersion:
+    """Return a published version with its saga: the latest when `number` is None.
+
+    Raises:
+        SagaUnknownError, SagaArchivedError.
+    """
     found = Saga.objects.filter(name=saga).select_related("latest").first() if "\0" not in saga else None
     if found is None or found.latest is None:
         raise SagaUnknownError(f"There is no published saga named {saga!r}.")
@@ -119,11 +150,31 @@ def _same(run: SagaRun, key: str, digest: str) -> Started:
     return Started(run, is_new=False)
 
 
-def _insert(
-    version: SagaVersion, definition: Definition, run_id: UUID, value: Json, digest: str, facts: Facts, by: str
+def input_hash(value: Json) -> str:
+    """Return the SHA-256 of the canonical form of an input, in hex."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def insert_run(
+    version: SagaVersion,
+    definition: Definition,
+    run_id: UUID,
+    value: Json,
+    facts: Facts,
+    by: str,
+    *,
+    within: Within | None = None,
+    rerun_of: UUID | None = None,
+    start_key: str | None = None,
 ) -> SagaRun:
+    """Write a new run and the first line of its journal; all that is given was checked before.
+
+    `start_key` is what makes the start idempotent; the business key when None.
+
+    Raises:
+        IntegrityError: there is a run of this saga under that start key.
+    """
     now = _clock.now()
-    deadline = None if definition.deadline_s is None else now + timedelta(seconds=definition.deadline_s)
     started = m.RunStarted(
         run=str(run_id),
         saga=definition.saga,
@@ -133,27 +184,41 @@ def _insert(
         key=facts.key,
         labels=facts.labels,
         amount=facts.amount,
-        deadline_at=deadline,
+        deadline_at=None if definition.deadline_s is None else now + timedelta(seconds=definition.deadline_s),
         steps=len(definition.steps),
+        parent="" if within is None else str(within.run_id),
+        parent_step="" if within is None else within.step,
+        depth=0 if within is None else within.depth,
+        rerun_of="" if rerun_of is None else str(rerun_of),
     )
+    return _write_start(started, version, now, run_id, start_key or facts.key or None)
+
+
+def _write_start(
+    started: m.RunStarted, version: SagaVersion, now: datetime, run_id: UUID, start_key: str | None
+) -> SagaRun:
     run = SagaRun.objects.create(
         id=run_id,
         saga=version.saga,
         version=version,
-        key=facts.key,
-        start_key=facts.key or None,
-        labels=facts.labels,
-        amount=facts.amount,
-        input=value,
-        input_hash=digest,
-        created_by=by,
+        key=started.key,
+        start_key=start_key,
+        labels=started.labels,
+        amount=started.amount,
+        input=started.input,
+        input_hash=input_hash(started.input),
+        created_by=started.by,
+        parent_id=started.parent or None,
+        parent_step=started.parent_step,
+        depth=started.depth,
+        rerun_of_id=started.rerun_of or None,
         sequence=1,
         revision=1,
-        steps_total=len(definition.steps),
+        steps_total=started.steps,
         due_at=now,
         created_at=now,
         updated_at=now,
-        deadline_at=deadline,
+        deadline_at=started.deadline_at,
     )
     kind, data = encode(started)
     JournalEntry.objects.create(run=run, sequence=1, kind=kind, data=data, at=now)

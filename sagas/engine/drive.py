@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 
 from sagas.core import messages as m
 from sagas.core.decider import decide
+from sagas.core.definition import SubSaga
 from sagas.core.due import due_at
 from sagas.core.outcome import NOT_SENT, WORKER_LOST, Error, Failed, Outcome, Succeeded, Unknown
 from sagas.core.vocabulary import AttemptKey, Phase, StepKey, StepStatus, idempotency_key
-from sagas.engine import journal, stored
+from sagas.engine import children, journal, stored
+from sagas.engine.children import NotOursError
 from sagas.engine.group import Refused
 from sagas.engine.journal import Append
-from sagas.participants import registry
+from sagas.participants import probe, registry
 from sagas.participants.base import Call
 from sagas.participants.errors import CommitUncertainError, NotAwaitedError
 
@@ -93,8 +95,12 @@ class Driver:
         Perhaps it was what ended the worker, perhaps it only stood beside. One
         suspect at a time is tried in a pump, so the next death accuses one run alone.
         """
-        halves = (self.state.step(key).half(phase) for key, phase in self.state.open)
-        return any(half.lost_in_a_row + half.is_awaiting >= SUSPECT_AFTER and half.lost_in_a_row for half in halves)
+        for key, phase in self.state.open:
+            step = self.state.step(key)
+            losses = step.compensation.lost_in_a_row if phase is Phase.COMPENSATION else step.losses
+            if losses and losses + step.half(phase).is_awaiting >= SUSPECT_AFTER:
+                return True
+        return False
 
     def _lost(self, key: StepKey, phase: Phase, now: datetime) -> m.ReportOutcome:
         """An attempt that was in flight when its worker lost the run."""
@@ -104,6 +110,8 @@ class Driver:
             outcome = Failed(Error(WORKER_LOST, "The worker was lost; rolled back."), is_counted=False)
         else:
             message = "The worker was lost; nobody knows whether it happened."
+            if phase is Phase.PROBE:
+                message = "The worker was lost before the probe answered."
             outcome = Unknown(Error(WORKER_LOST, message), is_counted=False)
         return m.ReportOutcome(AttemptKey(key.step, key.item, phase, half.number), outcome, now, _dice())
 
@@ -183,15 +191,24 @@ class Driver:
     async def _attempt(self, key: AttemptKey) -> None:
         """Carry out one attempt that is written down, and put what it came to into the run's turn."""
         step = self.definition.by_name[key.step]
-        half = step.compensation if key.phase is Phase.COMPENSATION else step.action
+        half = {Phase.ACTION: step.action, Phase.COMPENSATION: step.compensation, Phase.PROBE: step.probe}[key.phase]
         if half is None:
             raise AssertionError(f"{key} has nothing to call")
         name = half.action.name
+        outcome: Outcome | None
         try:
-            if self.state.step(key.step_key).half(key.phase).is_atomic:
+            if isinstance(half.action, SubSaga):
+                await self._sub_saga(name, key)
+                return
+            if key.phase is Phase.PROBE:
+                outcome = await self._ask(name, key)
+            elif self.state.step(key.step_key).half(key.phase).is_atomic:
                 outcome = await self._atomic(name, key)
             else:
                 outcome = await self._plain(name, key)
+        except NotOursError:
+            self.pump.drop(self)
+            return
         except CommitUncertainError:
             logger.warning("The commit of an atomic action of run %s broke; the run is claimed anew", self.run_id)
             self.pump.drop(self)
@@ -203,14 +220,38 @@ class Driver:
         if outcome is not None:
             self._inbox.put_nowait(m.ReportOutcome(key, outcome, self.pump.clock.carried(), _dice()))
 
+    async def _sub_saga(self, saga: str, key: AttemptKey) -> None:
+        """Start the run that the step asks for, or have it undone; its end comes by the inbox."""
+        action = self.state.step(key.step_key).action
+        action_key = idempotency_key(str(self.run_id), key.step_key, Phase.ACTION, action.edition)
+        self._is_unsent.discard(key)
+        if key.phase is Phase.COMPENSATION:
+            work = partial(children.undo, self.run_id, self.token, key=action_key, now=self.pump.clock.carried())
+        else:
+            work = partial(
+                children.start, self.run_id, self.token, saga, action.input,
+                key=action_key, step=str(key.step_key), depth=self.state.depth,
+            )  # fmt: skip
+        found = await self.pump.in_journal_thread(work)
+        now = self.pump.clock.carried()
+        if isinstance(found, str):
+            self._inbox.put_nowait(m.AcceptAttempt(key, found, now, _dice()))
+        else:
+            self._inbox.put_nowait(m.ReportOutcome(key, found, now, _dice()))
+
     async def _plain(self, name: str, key: AttemptKey) -> Outcome:
         return await self.pump.performer.perform(name, self._call(key), lambda: self._is_unsent.discard(key))
+
+    async def _ask(self, name: str, key: AttemptKey) -> Outcome:
+        return probe.refusal(registry.find(name)) or probe.as_answer(await self._plain(name, key))
 
     def _call(self, key: AttemptKey) -> Call:
         step = self.state.step(key.step_key)
         half = step.half(key.phase)
-        is_undo = key.phase is Phase.COMPENSATION
+        is_undo, is_probe = key.phase is Phase.COMPENSATION, key.phase is Phase.PROBE
         run = str(self.run_id)
+        action_key = idempotency_key(run, key.step_key, Phase.ACTION, step.action.edition)
+        own_key = action_key if is_probe else idempotency_key(run, key.step_key, key.phase, half.edition)
         outcome = "unknown" if step.status is StepStatus.IN_DOUBT else str(step.status)
         return Call(
             run_id=run,
@@ -219,10 +260,10 @@ class Driver:
             item=key.item,
             phase=key.phase,
             attempt=key.number,
-            idempotency_key=idempotency_key(run, key.step_key, key.phase, half.edition),
-            action_key=idempotency_key(run, key.step_key, Phase.ACTION, step.action.edition) if is_undo else "",
+            idempotency_key=own_key,
+            action_key=action_key if is_undo or is_probe else "",
             outcome=outcome if is_undo else "",
-            arguments=half.input,
+            arguments=step.action.input if is_probe else half.input,
             timeout_s=half.timeout_s,
             deadline_at=self.state.deadline_at,
         )

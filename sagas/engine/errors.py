@@ -1,7 +1,7 @@
 """What an order or a start may come back with, when it is refused.
 
 EngineError
-├── SagaUnknownError, SagaArchivedError
+├── SagaUnknownError, SagaArchivedError, SagaUnreadableError
 ├── InputInvalidError
 ├── KeyReusedError
 ├── RequestKeyReusedError, RequestKeyBusyError
@@ -31,6 +31,10 @@ class SagaUnknownError(EngineError):
 
 class SagaArchivedError(EngineError):
     """The saga takes no new runs."""
+
+
+class SagaUnreadableError(EngineError):
+    """The version that would be started does not compile with the code that is here."""
 
 
 class InputInvalidError(EngineError):

@@ -18,6 +18,7 @@ from django.db import DataError, IntegrityError, connection, transaction
 
 from sagas.core.codec import encode
 from sagas.core.due import due_at
+from sagas.engine import relatives
 from sagas.engine.stored import run_columns, step_columns, touched_steps
 from sagas.models import JournalEntry, SagaRun, StepRun
 
@@ -31,7 +32,8 @@ class Append:
     """One run's transition, to be written or refused as a whole.
 
     `keeps_lease` is false when the writer lets the run go: the lease ends and
-    the next look is at `due_at(after)`, or now when an order has come meanwhile:
+    the next look is at `due_at(after)`, or now when an order has come meanwhile
+    (after the one numbered `inbox_seen`, for a writer that leaves orders where they are):
     also when the run has ended, since whoever gave the order is told that it came too late.
     """
 
@@ -42,6 +44,7 @@ class Append:
     events: tuple[tuple[Event, datetime], ...]  # each with its time
     at: datetime
     keeps_lease: bool
+    inbox_seen: int = 0
 
 
 class RunDataError(Exception):
@@ -84,14 +87,17 @@ def write(batch: Sequence[Append]) -> set[UUID]:
     with connection.cursor() as cursor:
         if is_postgresql:
             cursor.execute(_WRITE_ALL, [runs, _entry_rows(batch), _step_rows(batch)])
-            return {row[0] for row in cursor.fetchall()}
-        cursor.execute(_SQLITE_RUNS, [runs])
-        written = {UUID(row[0]) for row in cursor.fetchall()}
-        kept = [one for one in batch if one.run_id in written]
-        if any(one.events for one in kept):
-            cursor.execute(_SQLITE_ENTRIES, [_entry_rows(kept)])
-            cursor.execute(_SQLITE_STEPS, [_step_rows(kept)])
-        return written
+            written = {row[0] for row in cursor.fetchall()}
+            kept = [one for one in batch if one.run_id in written]
+        else:
+            cursor.execute(_SQLITE_RUNS, [runs])
+            written = {UUID(row[0]) for row in cursor.fetchall()}
+            kept = [one for one in batch if one.run_id in written]
+            if any(one.events for one in kept):
+                cursor.execute(_SQLITE_ENTRIES, [_entry_rows(kept)])
+                cursor.execute(_SQLITE_STEPS, [_step_rows(kept)])
+    relatives.tell(kept)
+    return written
 
 
 def _run_row(one: Append) -> dict[str, Any]:
@@ -101,6 +107,7 @@ def _run_row(one: Append) -> dict[str, Any]:
         "token": one.token,
         "updated_at": one.at,
         "keeps_lease": one.keeps_lease,
+        "inbox_seen": max(one.inbox_seen, one.after.inbox_done),
         "is_final": is_final,
         "due_at": None if is_final else due_at(one.after),
     }
@@ -120,7 +127,7 @@ def _step_rows(batch: Iterable[Append]) -> str:
     rows = []
     for one in batch:
         run = one.run_id.hex
-        keys = touched_steps(event for event, _ in one.events)
+        keys = touched_steps((event for event, _ in one.events), one.before, one.after)
         rows += [{"run_id": run, **step_columns(key, one.after.step(key))} for key in keys]
     return _text(rows)
 
@@ -172,6 +179,7 @@ _RUN_GUARDS = {
     "was": "integer",
     "revised": "integer",
     "keeps_lease": "boolean",
+    "inbox_seen": "integer",
     "is_final": "boolean",
     "due_at": "timestamp",
 }
@@ -212,9 +220,9 @@ def _update(now: str, due: str, assignments: str, source: str) -> str:
     return f"""
         UPDATE {_RUN} SET {assignments},
             revision = {_RUN}.revision + d.revised,
-            lease_until = CASE WHEN d.keeps_lease THEN {_RUN}.lease_until END,
+            lease_until = CASE WHEN d.keeps_lease THEN COALESCE({_RUN}.lease_until, {_RUN}.due_at) END,
             due_at = CASE WHEN d.keeps_lease THEN {_RUN}.due_at
-                          WHEN {_RUN}.inbox_last > d.inbox_done THEN {now}
+                          WHEN {_RUN}.inbox_last > d.inbox_seen THEN {now}
                           WHEN d.is_final THEN NULL
                           ELSE {due} END
         FROM {source} AS d

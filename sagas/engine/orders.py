@@ -6,28 +6,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.db import transaction
-from django.db.models import F
 
-from sagas import wakeups
-from sagas.catalog.load import load_version
 from sagas.core import messages as m
-from sagas.core.decider import decide
 from sagas.core.definition import Approval, Definition
 from sagas.core.evolve import replay
-from sagas.core.orders import refusal
 from sagas.core.preview import CancelPlan, plan_cancel
 from sagas.core.problem import Problem, check_payload, found_text, nearest
-from sagas.core.vocabulary import Json, OutcomeKind, Phase, Verb
-from sagas.engine import journal, stored
+from sagas.core.vocabulary import INTERNAL, Json, OutcomeKind, Phase, Verb
+from sagas.engine import inbox, journal, stored
 from sagas.engine.clock import Clock
 from sagas.engine.errors import InputInvalidError, OrderRefusedError, RevisionStaleError, RunUnknownError
-from sagas.models import Order, SagaRun
+from sagas.engine.law import Law, law_of
+from sagas.models import SagaRun
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
     from sagas.core.state import RunState
+    from sagas.models import Order
 
 NEEDS_REASON = frozenset({Verb.SKIP, Verb.SETTLE, Verb.GIVE_UP, Verb.TERMINATE})
 NEEDS_STEP = frozenset({Verb.SKIP, Verb.SETTLE, Verb.APPROVE})
@@ -84,13 +81,15 @@ def give_order(run_id: UUID, verb: Verb, *, by: str, ask: Ask = NOTHING_MORE, re
     Raises:
         RunUnknownError, RevisionStaleError, OrderRefusedError, InputInvalidError.
     """
+    if verb in INTERNAL:
+        raise ValueError(f"Runs give the order {verb} to each other; nobody else does")
     if problems := _problems(verb, ask):
         raise InputInvalidError(problems)
     with transaction.atomic():
         run = _lock(run_id)
         if revision is not None and revision != run.revision:
             raise RevisionStaleError(revision, run.revision)
-        definition, waiting = load_version(run.version_id), _waiting(run)
+        law, waiting = law_of(run.version_id), _waiting(run)
         now = _clock.now()
         order = m.TakeOrder(
             number=run.inbox_last + 1,
@@ -107,17 +106,15 @@ def give_order(run_id: UUID, verb: Verb, *, by: str, ask: Ask = NOTHING_MORE, re
             reference=ask.reference,
             signal=ask.signal,
         )
-        if verb is Verb.SIGNAL and ask.signal not in definition.signals:
-            raise InputInvalidError((_unknown_signal(definition, ask.signal),))
-        state = _foreseen(run, definition, waiting)
-        why = refusal(definition, state, order)
+        if verb is Verb.SIGNAL and law.definition is not None and ask.signal not in law.definition.signals:
+            raise InputInvalidError((_unknown_signal(law.definition, ask.signal),))
+        state = _foreseen(run, law, waiting)
+        why = law.refusal(state, order)
         if why is not None:
-            raise OrderRefusedError(why, status=run.status, allowed=_allowed(definition, state, now))
-        _store(run, order, now)
+            raise OrderRefusedError(why, status=run.status, allowed=_allowed(law, state, now))
+        inbox.put(run, order, now)
         if verb is Verb.TERMINATE:
-            _end_here(run, definition, order, waiting)
-        else:
-            wakeups.ring()
+            _end_here(run, law, order, waiting)
     return run
 
 
@@ -159,34 +156,7 @@ def _unknown_signal(definition: Definition, name: str) -> Problem:
     return Problem(message, pointer="/name", code="signal_unknown")
 
 
-def _store(run: SagaRun, order: m.TakeOrder, now: datetime) -> None:
-    details: dict[str, Json] = {}
-    if order.step is not None:
-        details["step"] = order.step
-    if order.has_arguments:
-        details["with"] = order.arguments
-    if order.verb is Verb.SETTLE:
-        details |= {"phase": str(order.phase), "outcome": str(order.outcome), "reference": order.reference}
-    if order.verb is Verb.APPROVE:
-        details["outcome"] = str(order.outcome)
-    if order.verb is Verb.SIGNAL:
-        details |= {"signal": order.signal, "with": order.arguments}
-    if order.verb in {Verb.SETTLE, Verb.SKIP} and order.output is not None:
-        details["output"] = order.output
-    Order.objects.create(
-        run=run, number=order.number, verb=order.verb, details=details, by=order.by, reason=order.reason, at=now
-    )
-    has_live_lease = run.lease_until is not None and run.lease_until > now
-    run.inbox_last = order.number
-    run.revision += 1
-    run.updated_at = now
-    changes = {"inbox_last": F("inbox_last") + 1, "revision": F("revision") + 1, "updated_at": now}
-    if not has_live_lease:
-        changes["due_at"] = run.due_at = now
-    SagaRun.objects.filter(id=run.id).update(**changes)
-
-
-def _end_here(run: SagaRun, definition: Definition, order: m.TakeOrder, waiting: list[Order]) -> None:
+def _end_here(run: SagaRun, law: Law, order: m.TakeOrder, waiting: list[Order]) -> None:
     """Terminate: take the run from whoever drives it, and write its end."""
     before = stored.load_one(run)
     refused: list[m.Event] = [
@@ -200,7 +170,7 @@ def _end_here(run: SagaRun, definition: Definition, order: m.TakeOrder, waiting:
         )
         for one in waiting
     ]
-    decision = decide(definition, replay(((event, order.now) for event in refused), before), order)
+    decision = law.end(replay(((event, order.now) for event in refused), before), order)
     token = run.token + 1
     SagaRun.objects.filter(id=run.id).update(token=token)
     written = journal.write(
@@ -225,42 +195,52 @@ def find_group(run_id: UUID, step: str) -> str | None:
     """Return whom an approval asks, a role or a group; None when no step of that name asks for one.
 
     Raises:
-        RunUnknownError.
+        RunUnknownError, OrderRefusedError: the version cannot be read here, so nobody can say whom it asks.
     """
-    version_id = SagaRun.objects.filter(id=run_id).values_list("version_id", flat=True).first()
-    if version_id is None:
+    run = SagaRun.objects.select_related("saga", "version").filter(id=run_id).first()
+    if run is None:
         raise RunUnknownError(f"There is no run {run_id}.")
-    found = load_version(version_id).by_name.get(step.partition("[")[0])
+    law = law_of(run.version_id)
+    if law.definition is None:
+        raise OrderRefusedError(law.why, status=run.status, allowed=allowed_orders(run))
+    found = law.definition.by_name.get(step.partition("[")[0])
     return found.wait.group if found is not None and isinstance(found.wait, Approval) else None
 
 
 def allowed_orders(run: SagaRun) -> tuple[Verb, ...]:
     """Return the orders that the run's stored state allows now, for some step. `run` needs `saga` and `version`."""
-    definition = load_version(run.version_id)
-    return _allowed(definition, _foreseen(run, definition, _waiting(run)), _clock.now())
+    law = law_of(run.version_id)
+    return _allowed(law, _foreseen(run, law, _waiting(run)), _clock.now())
 
 
 def find_refusal(run: SagaRun, verb: Verb) -> str | None:
     """Return why the run's stored state does not allow an order now; None when it does."""
-    definition = load_version(run.version_id)
+    law = law_of(run.version_id)
     order = m.TakeOrder(number=0, verb=verb, by="", now=_clock.now())
-    return refusal(definition, _foreseen(run, definition, _waiting(run)), order)
+    return law.refusal(_foreseen(run, law, _waiting(run)), order)
 
 
 def foresee_cancel(run: SagaRun) -> CancelPlan:
     """Return what a cancel would do now. `run` needs `saga` and `version`; nothing is changed."""
-    definition = load_version(run.version_id)
-    return plan_cancel(definition, _foreseen(run, definition, _waiting(run)), _clock.now())
+    law = law_of(run.version_id)
+    state, now = _foreseen(run, law, _waiting(run)), _clock.now()
+    if law.definition is None:
+        order = m.TakeOrder(number=0, verb=Verb.CANCEL, by="", now=now)
+        return CancelPlan(refusal=law.refusal(state, order) or "")
+    return plan_cancel(law.definition, state, now)
 
 
-def _allowed(definition: Definition, state: RunState, now: datetime) -> tuple[Verb, ...]:
-    return tuple(verb for verb in Verb if _is_allowed(definition, state, verb, now))
+def _allowed(law: Law, state: RunState, now: datetime) -> tuple[Verb, ...]:
+    return tuple(verb for verb in Verb if verb not in INTERNAL and _is_allowed(law, state, verb, now))
 
 
-def _is_allowed(definition: Definition, state: RunState, verb: Verb, now: datetime) -> bool:
+def _is_allowed(law: Law, state: RunState, verb: Verb, now: datetime) -> bool:
     """Whether the verb applies, to the run or to any one step of it."""
     asks = [m.TakeOrder(number=0, verb=verb, by="", now=now)]
-    if verb is Verb.SKIP:
+    definition = law.definition
+    if definition is None:
+        pass  # what is about one step is refused whatever the step
+    elif verb is Verb.SKIP:
         asks = [m.TakeOrder(number=0, verb=verb, by="", now=now, step=name) for name in definition.by_name]
     elif verb is Verb.SETTLE:
         asks = [
@@ -269,10 +249,10 @@ def _is_allowed(definition: Definition, state: RunState, verb: Verb, now: dateti
             for phase in (Phase.ACTION, Phase.COMPENSATION)
         ]
     elif verb is Verb.APPROVE:
-        asks = [m.TakeOrder(number=0, verb=verb, by="", now=now, step=name) for name in definition.by_name]
+        asks = [m.TakeOrder(number=0, verb=verb, by="", now=now, step=str(key)) for key, _ in state.open]
     elif verb is Verb.SIGNAL:
         asks = [m.TakeOrder(number=0, verb=verb, by="", now=now, signal=name) for name in definition.signals]
-    return any(refusal(definition, state, one) is None for one in asks)
+    return any(law.refusal(state, one) is None for one in asks)
 
 
 def _lock(run_id: UUID) -> SagaRun:
@@ -289,9 +269,6 @@ def _waiting(run: SagaRun) -> list[Order]:
     return stored.load_orders([run.id], {run.id: run.inbox_done})[run.id]
 
 
-def _foreseen(run: SagaRun, definition: Definition, waiting: list[Order]) -> RunState:
+def _foreseen(run: SagaRun, law: Law, waiting: list[Order]) -> RunState:
     """Return the state once the orders that wait in the inbox are applied."""
-    state = stored.load_one(run)
-    for order in waiting:
-        state = decide(definition, state, stored.as_command(order, order.at)).state
-    return state
+    return law.foresee(stored.load_one(run), [stored.as_command(order, order.at) for order in waiting])

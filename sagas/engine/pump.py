@@ -12,21 +12,23 @@ import asyncio
 import logging
 import threading
 import time
+from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from django.db import DatabaseError, InterfaceError, connection, connections
 
 from sagas import wakeups
-from sagas.catalog.load import load_version
 from sagas.core.due import due_at
-from sagas.engine import lease, slot, stored
+from sagas.engine import lease, slot, stored, unread
 from sagas.engine.clock import Clock
 from sagas.engine.drive import Driver
 from sagas.engine.group import GroupCommit
 from sagas.engine.journal_thread import JournalThread
+from sagas.engine.law import law_of
 from sagas.engine.perform import LATE_MAX, Performer
 from sagas.models import Order, SagaRun
+from sagas.participants import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,6 +50,7 @@ STOP_GRACE_S = 3.0
 LOOP_STILL_S_MAX = 20.0  # of an event loop; far more than a busy machine or a large claim takes
 DRAIN_S_MAX = 200.0  # after a shift, for the attempts still in flight; below the task's time-out
 
+Result = TypeVar("Result")
 Claimed = tuple["UUID", int, "Definition", "RunState", "list[Order]"]
 
 
@@ -69,10 +72,14 @@ def run_shift(
         hand_over: called in the journal's thread once the slot is free for the next
             shift, while attempts of this one may still be in flight. Not called on a stop.
 
+    Raises:
+        Exception: a module with actions cannot be imported; whatever it raised.
+
     Returns:
         How many threads are left behind in actions that have not come back. No
         thread can be stopped; the process is to end before there are too many.
     """
+    registry.discover()  # a worker whose participants cannot be imported takes no run
     clock = Clock()
     try:
         token = slot.take(group, number, clock.read())
@@ -173,6 +180,10 @@ class Pump:
         """Whether so many actions have not come back that others may wait for ever."""
         return self.performer.late >= LATE_MAX
 
+    async def in_journal_thread(self, work: Callable[[], Result]) -> Result:
+        """Return what `work` returns, done in the thread that writes."""
+        return await asyncio.get_running_loop().run_in_executor(self._database, work)
+
     # ---- claiming --------------------------------------------------------------
 
     async def _claim_once(self, should_stop: Callable[[], bool], ends_at: float) -> None:
@@ -223,12 +234,12 @@ class Pump:
         for run in runs:
             if run.id not in states:
                 continue
-            try:
-                definition = load_version(run.version_id)
-            except Exception:  # one run's trouble is not the others'; its lease ends, and it is looked at again
-                logger.exception("Version %s of run %s cannot be loaded here", run.version_id, run.id)
-                continue
-            claimed.append((run.id, tokens[run.id], definition, states[run.id], orders.get(run.id, [])))
+            token, state, asked = tokens[run.id], states[run.id], orders.get(run.id, [])
+            law = law_of(run.version_id)
+            if law.definition is None:
+                unread.leave(run, token, law.why, state, asked, now)
+            else:
+                claimed.append((run.id, token, law.definition, state, asked))
         return claimed
 
     def _take(self, driver: Driver, orders: list[Order]) -> None:
@@ -303,7 +314,8 @@ class Pump:
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
         def heard() -> None:
-            loop.call_soon_threadsafe(self._bell.set)
+            with suppress(RuntimeError):  # the shift is over, and its loop with it
+                loop.call_soon_threadsafe(self._bell.set)
 
         while not self._is_over.is_set():
             try:

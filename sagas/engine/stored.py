@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sagas.core import messages as m
 from sagas.core.codec import decode_half, encode_half
 from sagas.core.due import waiting_for
 from sagas.core.forward import OUTCOME_UNKNOWN
-from sagas.core.state import Attention, RunState, Signal, StepState
+from sagas.core.list_state import ListState
+from sagas.core.state import UNTRIED, Attention, RunState, Signal, StepState
 from sagas.core.vocabulary import (
+    NO_ITEM,
     CompensationStatus,
     Direction,
     OutcomeKind,
@@ -69,6 +72,7 @@ def _step_state(row: StepRun) -> StepState:
         compensation_status=CompensationStatus(row.compensation_status),
         action=decode_half(halves.get("action", {})),
         compensation=decode_half(halves.get("compensation", {})),
+        probe=decode_half(halves.get("probe", {})),
         output=row.output,
         error=row.error,
         started_at=row.started_at,
@@ -76,10 +80,27 @@ def _step_state(row: StepRun) -> StepState:
     )
 
 
+def _lists(steps: dict[StepKey, StepState]) -> dict[str, ListState]:
+    """Count the items of each list, and put the outputs of one that is done together: the rows hold each once."""
+    lists: dict[str, ListState] = {}
+    for key, whole in list(steps.items()):
+        if key.item != NO_ITEM or whole.action.items_total is None:
+            continue
+        lists[key.step] = ListState.of(key.step, whole.action.items_total, steps)
+        if whole.status is StepStatus.SUCCEEDED:
+            items = (steps.get(StepKey(key.step, number)) for number in range(whole.action.items_total))
+            steps[key] = replace(whole, output=[None if item is None else item.output for item in items])
+    return lists
+
+
 def _run_state(run: SagaRun, rows: Sequence[StepRun]) -> RunState:
     steps = {StepKey(row.step, row.item): _step_state(row) for row in rows}
-    is_open = {(key, Phase.ACTION) for key, step in steps.items() if step.status in _ACTIVE}
+    lists = _lists(steps)
+    is_open = {
+        (key, Phase.PROBE if step.is_probing else Phase.ACTION) for key, step in steps.items() if step.status in _ACTIVE
+    }
     is_open |= {(key, Phase.COMPENSATION) for key, step in steps.items() if step.compensation_status in _UNDOING}
+    is_open -= {(StepKey(name), phase) for name in lists for phase in (Phase.ACTION, Phase.COMPENSATION)}
     return RunState(
         run=str(run.id),
         saga=run.saga.name,
@@ -96,10 +117,17 @@ def _run_state(run: SagaRun, rows: Sequence[StepRun]) -> RunState:
         labels=run.labels,
         amount=run.amount,
         created_by=run.created_by,
+        parent="" if run.parent_id is None else str(run.parent_id),
+        parent_step=run.parent_step,
+        depth=run.depth,
         reason=run.reason,
         steps=steps,
         open=frozenset(is_open),
-        attention=tuple(Attention(one["step"], Phase(one["phase"]), one["code"], one["item"]) for one in run.attention),
+        lists=lists,
+        attention=tuple(
+            Attention(one["step"], Phase(one["phase"]), one["code"], one["item"], one.get("message", ""))
+            for one in run.attention
+        ),
         signals=tuple(Signal(**one) for one in run.signals),
         steps_total=run.steps_total,
         steps_done=run.steps_done,
@@ -140,8 +168,13 @@ def as_command(order: Order, now: datetime, dice: float = 0.5) -> m.TakeOrder:
         output=order.details.get("output"),
         reference=order.details.get("reference", ""),
         signal=order.details.get("signal", ""),
+        child=_child_end(order.details.get("child")),
         dice=dice,
     )
+
+
+def _child_end(said: dict[str, Any] | None) -> m.ChildEnd | None:
+    return None if said is None else m.ChildEnd(**{**said, "status": RunStatus(said["status"])})
 
 
 def run_columns(before: RunState, after: RunState) -> dict[str, Any]:
@@ -160,7 +193,9 @@ def run_columns(before: RunState, after: RunState) -> dict[str, Any]:
         "is_outcome_unknown": any(one.code == OUTCOME_UNKNOWN for one in after.attention),
         "waiting_for": str(waits) if waits else "",
         "attention": [
-            {"step": one.step, "item": one.item, "phase": str(one.phase), "code": one.code} for one in after.attention
+            {"step": one.step, "item": one.item, "phase": str(one.phase), "code": one.code}
+            | ({"message": one.message} if one.message else {})
+            for one in after.attention
         ],
         "signals": [{"name": one.name, "payload": one.payload, "by": one.by} for one in after.signals],
         "reason": after.reason,
@@ -185,9 +220,10 @@ def _current_step(state: RunState) -> str:
 
 
 def step_columns(key: StepKey, step: StepState) -> dict[str, Any]:
-    """Return the whole row of one step run, but for its run."""
-    action, compensation = encode_half(step.action), encode_half(step.compensation)
-    halves = {name: half for name, half in (("action", action), ("compensation", compensation)) if half}
+    """Return the whole row of one step run, but for its run. The output of a list is in the rows of its items."""
+    is_in_items = step.action.items_total is not None and step.status is StepStatus.SUCCEEDED
+    known = {"action": step.action, "compensation": step.compensation, "probe": step.probe}
+    halves = {name: data for name, half in known.items() if half is not UNTRIED and (data := encode_half(half))}
     return {
         "step": key.step,
         "item": key.item,
@@ -196,24 +232,26 @@ def step_columns(key: StepKey, step: StepState) -> dict[str, Any]:
         "waits_for": str(step.action.waits_for or ""),
         "attempts": step.action.number,
         "compensation_attempts": step.compensation.number,
-        "output": step.output,
+        "output": None if is_in_items else step.output,
         "error": step.error,
         "halves": halves,
-        "next_attempt_at": step.action.due_at or step.compensation.due_at,
+        "next_attempt_at": step.action.due_at or step.compensation.due_at or step.probe.due_at,
         "started_at": step.started_at,
         "ended_at": step.ended_at,
     }
 
 
-def touched_steps(events: Iterable[m.Event]) -> set[StepKey]:
-    """Return the step runs that `events` changed."""
-    keys: set[StepKey] = set()
+def touched_steps(events: Iterable[m.Event], before: RunState, after: RunState) -> set[StepKey]:
+    """Return the step runs that `events` changed; of a list as a whole only when it is not what it was `before`."""
+    wholes = map(StepKey, after.lists)
+    keys: set[StepKey] = {key for key in wholes if after.step(key) is not before.step(key)}
     for event in events:
         match event:
             case m.TurnedRound():
                 keys.update(event.undo, event.not_needed)
             case (
                 m.AttemptStarted()
+                | m.AttemptAccepted()
                 | m.AttemptEnded()
                 | m.RetryScheduled()
                 | m.WaitStarted()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError
 
-from sagas.catalog.apply import check_file
+from sagas.catalog.apply import check_place
 from sagas.catalog.errors import DocumentInvalidError
 from sagas.core.document import compile_document
 from sagas.core.example import example_of
@@ -33,7 +33,7 @@ USAGE = 2  # the exit code of a command that was not called rightly
 
 def add_arguments(command: ArgumentParser) -> None:
     """Say what the command takes."""
-    command.add_argument("file", type=Path, metavar="FILE")
+    command.add_argument("file", metavar="FILE", help="or module:attribute, of a saga in Python")
     command.add_argument(
         "--input", metavar="FILE|JSON", help="the run's input (default: a small one made from the schema)"
     )
@@ -55,8 +55,7 @@ def run(options: Mapping[str, Any]) -> tuple[tuple[Problem, ...], Iterator[str]]
         CommandError: with exit code 2; the options do not fit each other, or input or faults cannot be used.
     """
     _check_options(options)
-    path: Path = options["file"]
-    checked = check_file(path)
+    checked = check_place(options["file"])
     if checked.document is None:
         raise DocumentInvalidError(checked.problems)
     definition = compile_document(checked.document, registry.facts())
@@ -76,7 +75,7 @@ def run(options: Mapping[str, Any]) -> tuple[tuple[Problem, ...], Iterator[str]]
 def _matrix(definition: Definition, value: Json, options: Mapping[str, Any]) -> Iterator[str]:
     rows = failure_matrix(definition, value)
     if options["pytest"]:
-        return iter([pytest_file(rows, options["file"].as_posix())])
+        return iter([pytest_file(rows, Path(options["file"]).as_posix())])
     if options["json"]:
         return iter([json.dumps([row.as_json() for row in rows], indent=2, ensure_ascii=False)])
     return table(rows)

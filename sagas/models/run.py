@@ -52,6 +52,10 @@ class SagaRun(models.Model):
     input_hash = models.CharField(max_length=64)
     output = models.JSONField(null=True)
     created_by = models.CharField(max_length=150)
+    parent = models.ForeignKey("self", null=True, on_delete=models.CASCADE, related_name="children")  # of a sub-saga
+    parent_step = models.CharField(max_length=80, blank=True, default="")  # `ship`, or `ship[3]`
+    depth = models.PositiveSmallIntegerField(default=0)  # how many runs it stands within
+    rerun_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="reruns")
 
     sequence = models.PositiveIntegerField(default=0)  # entries in the journal
     revision = models.PositiveIntegerField(default=1)  # grows with each status change and each accepted order

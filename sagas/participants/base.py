@@ -1,4 +1,4 @@
-"""What a participant is given (`Call`), and the two exceptions by which it says no."""
+"""What a participant is given (`Call`), and the exceptions by which it says no."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ class Call:
     participant which remembers it acts once; `attempt` counts from 1.
     `action_key` and `outcome` are there in a compensation: the key of the action
     to undo, and how that ended: `succeeded`, or `unknown` when nobody can say
-    whether it happened (a compensation must bear that it never did).
+    whether it happened (a compensation must bear that it never did). A probe has
+    no key of its own: both keys are those of the action it is asked about.
     """
 
     run_id: str
@@ -36,7 +37,7 @@ class Call:
     deadline_at: datetime | None = None
 
 
-class _Refusal(Exception):  # noqa: N818 - its two children have the short names that users write
+class _Refusal(Exception):  # noqa: N818 - its children have the short names that users write
     """Something a participant says about an attempt, in words that people read."""
 
     def __init__(self, message: str, *, code: str, details: Json = None) -> None:
@@ -56,4 +57,13 @@ class NoEffect(_Refusal):
     """Raise it to say that it did not work and certainly had no effect. Retried by the step's policy."""
 
     def __init__(self, message: str, *, code: str = "no_effect", details: Json = None) -> None:
+        super().__init__(message, code=code, details=details)
+
+
+class NotDone(_Refusal):
+    """Raise it in a probe to say that the action never happened. It is then tried again by the step's policy."""
+
+    def __init__(
+        self, message: str = "The action never happened.", *, code: str = "not_done", details: Json = None
+    ) -> None:
         super().__init__(message, code=code, details=details)

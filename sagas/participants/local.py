@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from django.db import DatabaseError, InterfaceError, OperationalError, connections, transaction
 
 from sagas.core.limits import JSON_DEPTH_MAX, PAYLOAD_BYTES_MAX
-from sagas.core.outcome import TIMED_OUT, Error, Failed, Outcome, Succeeded, Unknown
+from sagas.core.outcome import ACTION_NOT_REGISTERED, TIMED_OUT, Error, Failed, Outcome, Succeeded, Unknown
 from sagas.core.outcome import Rejected as RejectedOutcome
-from sagas.core.problem import check_payload
-from sagas.participants.base import NoEffect, Rejected
+from sagas.core.problem import check_payload, one_line
+from sagas.core.vocabulary import Phase
+from sagas.participants.base import NoEffect, NotDone, Rejected
 from sagas.participants.errors import CommitUncertainError, NotAwaitedError
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MESSAGE_CHARACTERS_MAX = 1_000  # an error is read on a page; a traceback belongs in the log
 CODE_CHARACTERS_MAX = 64
+
+CODE_AWAITED_S = 10.0  # until the next try: in a deployment, workers with the action come while those without it go
 
 EXCEPTION = "exception"
 BAD_ARGUMENTS = "bad_arguments"
@@ -36,7 +38,6 @@ BAD_OUTPUT = "bad_output"
 REPLY_TOO_LARGE = "reply_too_large"
 NOT_AWAITED = "not_awaited"
 TRANSACTION_LEFT_OPEN = "transaction_left_open"
-ACTION_NOT_REGISTERED = "action_not_registered"
 
 
 class _OutputError(Exception):
@@ -52,8 +53,9 @@ class _OpenTransactionError(Exception):
 
 
 def not_registered(name: str) -> Failed:
-    """Return the outcome of a call to an action this worker does not have (another one may)."""
-    return Failed(Error(ACTION_NOT_REGISTERED, f"No installed app registers the action {name!r}."))
+    """Return the outcome of a call to an action this worker does not have; another one may, so that is waited for."""
+    message = f"No installed app registers the action {name!r}."
+    return Failed(Error(ACTION_NOT_REGISTERED, message), retry_after_s=CODE_AWAITED_S)
 
 
 async def perform_async(action: Action, call: Call) -> Outcome:
@@ -188,7 +190,7 @@ def _bind(action: Action, call: Call) -> inspect.BoundArguments | Failed:
             return action.signature.bind(call, **call.arguments)
         return action.signature.bind(call, *(() if call.arguments is None else (call.arguments,)))
     except TypeError as error:
-        message = _clean(f"{action.name} cannot be called so: {error}.")
+        message = one_line(f"{action.name} cannot be called so: {error}.")
         return Failed(Error(BAD_ARGUMENTS, message), is_retriable=False)
 
 
@@ -199,26 +201,28 @@ def _outcome_of(action: Action, call: Call, error: BaseException) -> Outcome:
             return RejectedOutcome(_stated(error))
         case NoEffect():
             return Failed(_stated(error))
+        case NotDone() if call.phase is Phase.PROBE:
+            return Failed(_stated(error), settles=True)
         case NotAwaitedError():
             return Failed(Error(NOT_AWAITED, "Nobody awaits this attempt any more; rolled back."), is_counted=False)
     logger.warning("%s failed in %s attempt %d", action.name, call.idempotency_key, call.attempt, exc_info=error)
     match error:
         case _OutputError():
-            reason = Error(error.code, _clean(str(error)))
+            reason = Error(error.code, one_line(str(error)))
         case _OpenTransactionError():
             reason = Error(TRANSACTION_LEFT_OPEN, "The action left a transaction open; rolled back.")
         case _:
-            reason = Error(EXCEPTION, _clean(f"{type(error).__name__}: {_text(error)}"))
+            reason = Error(EXCEPTION, one_line(f"{type(error).__name__}: {_text(error)}"))
     return Failed(reason) if action.is_atomic or action.reads_only else Unknown(reason)
 
 
-def _stated(error: Rejected | NoEffect) -> Error:
+def _stated(error: Rejected | NoEffect | NotDone) -> Error:
     try:
         details = checked_output(error.details)
     except _OutputError:
         logger.warning("The details of %r are left out: not JSON, or too large", error)
         details = None
-    return Error(_clean(str(error.code))[:CODE_CHARACTERS_MAX], _clean(_text(error)), details)
+    return Error(one_line(str(error.code))[:CODE_CHARACTERS_MAX], one_line(_text(error)), details)
 
 
 def _text(error: BaseException) -> str:
@@ -226,11 +230,6 @@ def _text(error: BaseException) -> str:
         return str(error)
     except Exception:  # noqa: BLE001 - an exception that cannot say what it is
         return "(no message)"
-
-
-def _clean(text: str) -> str:
-    """Return text for a journal entry: bounded, one line, nothing that a database or a terminal refuses."""
-    return "".join(character if character.isprintable() else " " for character in text[:MESSAGE_CHARACTERS_MAX]).strip()
 
 
 @contextmanager

@@ -72,13 +72,13 @@ def action(
 
 def find(name: str) -> Action | None:
     """Return the action `name`, or None when no installed app registers it."""
-    _discover()
+    discover()
     return _actions.get(name)
 
 
 def facts() -> Mapping[str, ActionFacts]:
     """Return what a definition may be checked against: every action of this process."""
-    _discover()
+    discover()
     return {name: ActionFacts(known.is_atomic, known.reads_only) for name, known in _actions.items()}
 
 
@@ -87,8 +87,12 @@ def _place(function: Callable[..., Any]) -> str:
     return f"{function.__module__}.{getattr(function, '__qualname__', repr(function))}"
 
 
-def _discover() -> None:
-    """Import `participants.py` and `sagas.py` of every installed app, once."""
+def discover() -> None:
+    """Import `participants.py` and `sagas.py` of every installed app, once.
+
+    Raises:
+        Exception: what one of them raised; the next call tries again.
+    """
     global _is_discovered  # noqa: PLW0603 - one registry per process
     if _is_discovered:
         return

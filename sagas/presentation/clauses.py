@@ -10,10 +10,12 @@ from django.utils.translation import ngettext
 from sagas.core.arrivals import DECLINED
 from sagas.core.outcome import TIMED_OUT
 from sagas.core.vocabulary import CompensationStatus, StepStatus, Verb
+from sagas.presentation.lists import titles_of
 from sagas.presentation.sentence import Age, Left, Sentence, listed, message_in, say
+from sagas.queries.plan import Undo
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime
     from typing import Any
 
@@ -26,13 +28,15 @@ _DECIDED = _UNDONE | {CompensationStatus.GIVEN_UP.value}
 def cause(detail: RunDetail) -> Sentence:
     """Say why the run turned round."""
     reason = detail.run.reason if isinstance(detail.run.reason, dict) else {}
-    step = next((step for step in detail.steps if step.plan.name == reason.get("step")), None)
+    step = detail.turned_at
     title = step.plan.title if step else str(reason.get("step", ""))
     match reason.get("cause"):
         case "cancel":
             return say(_("Cancelled by %(by)s."), by=reason.get("by", "?"))
         case "deadline":
             return say(_("The deadline of the run passed."))
+        case "parent":
+            return say(_("Undone with %(by)s, which it belongs to."), by=reason.get("by", "?"))
         case "in_doubt":
             return say(_("Nobody could say whether “%(step)s” happened."), step=title)
         case "terminate":
@@ -70,10 +74,9 @@ def _wait_cause(step: StepDetail, reason: Mapping[str, Any]) -> Sentence:
 
 def undone(detail: RunDetail, *, says_nothing: bool = True) -> tuple[Sentence, ...]:
     """Say what was undone, in the order of undoing; that it was nothing, unless `says_nothing` is false."""
-    found = [step for step in detail.steps if step.compensation_status in _UNDONE]
-    found.sort(key=lambda step: step.compensations[-1].started_at if step.compensations else detail.run.created_at)
-    by_hand = [step.plan.title for step in found if step.compensation_status == CompensationStatus.SETTLED.value]
-    by_us = [step.plan.title for step in found if step.compensation_status == CompensationStatus.SUCCEEDED.value]
+    found = sorted(detail.wholes, key=lambda step: _undone_at(detail, step))
+    by_hand = titles_of(found, lambda _status, undo: undo == CompensationStatus.SETTLED.value)
+    by_us = titles_of(found, lambda _status, undo: undo == CompensationStatus.SUCCEEDED.value)
     sentences = []
     if by_us:
         template = ngettext("%(steps)s was undone.", "%(steps)s were undone.", len(by_us))
@@ -81,7 +84,7 @@ def undone(detail: RunDetail, *, says_nothing: bool = True) -> tuple[Sentence, .
     if by_hand:
         template = ngettext("%(steps)s was undone by hand.", "%(steps)s were undone by hand.", len(by_hand))
         sentences.append(say(template, steps=listed(by_hand)))
-    if not found and says_nothing:
+    if not by_hand and not by_us and says_nothing:
         sentences.append(say(_("Nothing had been done, so nothing was left to undo.")))
     return tuple(sentences)
 
@@ -89,10 +92,21 @@ def undone(detail: RunDetail, *, says_nothing: bool = True) -> tuple[Sentence, .
 def left_out(detail: RunDetail) -> tuple[Sentence, ...]:
     """Say which steps were left out, and why: a person said so, none was needed, nothing came in time."""
     titles: dict[str, list[str]] = {}
-    for step in detail.steps:
-        if step.status == StepStatus.SKIPPED.value:
-            titles.setdefault(step.left_out, []).append(step.plan.title)
-    return tuple(say(_left_out_words(cause, len(found)), steps=listed(found)) for cause, found in titles.items())
+    for whole in detail.wholes:
+        titles.setdefault(_why_left_out(detail, whole), []).extend(
+            titles_of([whole], lambda status, _undo: status == StepStatus.SKIPPED.value)
+            if whole.status != StepStatus.SKIPPED.value
+            else [whole.plan.title]
+        )
+    return tuple(say(_left_out_words(why, len(found)), steps=listed(found)) for why, found in titles.items() if found)
+
+
+def _why_left_out(detail: RunDetail, whole: StepDetail) -> str:
+    """Return why a step was left out, or the items of a list."""
+    if whole.tally is None or whole.status == StepStatus.SKIPPED.value:
+        return whole.left_out
+    items = (one.left_out for one in detail.runs if one.plan.name == whole.plan.name and one.left_out)
+    return next(items, TIMED_OUT if whole.plan.wait is not None else "person")
 
 
 def _left_out_words(cause: str, count: int) -> str:
@@ -110,10 +124,16 @@ def _left_out_words(cause: str, count: int) -> str:
     return ngettext("%(steps)s was left out.", "%(steps)s were left out.", count)
 
 
+def _undone_at(detail: RunDetail, step: StepDetail) -> datetime:
+    """Return when undoing a step was last begun; of a list, the first of the items that are shown."""
+    runs = [one for one in detail.runs if one.plan.name == step.plan.name]
+    return min((one.compensations[-1].started_at for one in runs if one.compensations), default=detail.run.created_at)
+
+
 def given_up(detail: RunDetail) -> Sentence:
     """Say what stays because a person gave up undoing it, and who."""
-    steps = [step for step in detail.steps if step.compensation_status == CompensationStatus.GIVEN_UP.value]
-    titles = listed([step.plan.title for step in steps])
+    given = titles_of(detail.wholes, lambda _status, undo: undo == CompensationStatus.GIVEN_UP.value)
+    titles = listed(given)
     order = _last_order(detail, Verb.GIVE_UP)
     template = _("Undoing %(steps)s was given up by %(by)s: %(message)s. What it did stays behind.")
     if not order.get("reason"):
@@ -128,8 +148,7 @@ def given_up(detail: RunDetail) -> Sentence:
 
 def stays(detail: RunDetail) -> tuple[Sentence, ...]:
     """Say what stays in place because nothing undoes it."""
-    kept = [step for step in detail.steps if step.compensation_status not in _DECIDED]
-    certain, perhaps = _by_certainty(kept)
+    certain, perhaps = _by_certainty(detail, _DECIDED)
     sentences = []
     if certain:
         template = ngettext(
@@ -144,7 +163,7 @@ def stays(detail: RunDetail) -> tuple[Sentence, ...]:
 
 def left_behind(detail: RunDetail) -> tuple[Sentence, ...]:
     """Say what stays in place because the run was stopped."""
-    certain, perhaps = _by_certainty([step for step in detail.steps if step.compensation_status not in _UNDONE])
+    certain, perhaps = _by_certainty(detail, _UNDONE)
     sentences = []
     if certain:
         template = ngettext("%(steps)s stays behind.", "%(steps)s stay behind.", len(certain))
@@ -172,11 +191,18 @@ def also_paused(detail: RunDetail) -> tuple[Sentence, ...]:
     return (say(_("The run is paused too: nothing is sent before it is resumed.")),)
 
 
-def _by_certainty(steps: list[StepDetail]) -> tuple[list[str], list[str]]:
-    """Tell what happened from what may have; a step that only waited leaves nothing behind."""
-    steps = [step for step in steps if step.plan.wait is None or step.plan.compensation]
-    certain = [step.plan.title for step in steps if step.status == StepStatus.SUCCEEDED.value]
-    return certain, [step.plan.title for step in steps if step.status == StepStatus.IN_DOUBT.value]
+def _by_certainty(detail: RunDetail, gone: Collection[str]) -> tuple[list[str], list[str]]:
+    """Return what surely and what perhaps happened and is not in one of the compensation statuses `gone`.
+
+    What only reads, or waits, leaves nothing.
+    """
+    wrote = [whole for whole in detail.wholes if whole.plan.undo is not Undo.READS_ONLY and not _only_waits(whole)]
+    certain = titles_of(wrote, lambda status, undo: status == StepStatus.SUCCEEDED.value and undo not in gone)
+    return certain, titles_of(wrote, lambda status, undo: status == StepStatus.IN_DOUBT.value and undo not in gone)
+
+
+def _only_waits(whole: StepDetail) -> bool:
+    return whole.plan.wait is not None and not whole.plan.compensation
 
 
 def _last_order(detail: RunDetail, verb: Verb) -> Mapping[str, Any]:

@@ -14,9 +14,8 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
-from sagas.core.document import DocumentBrokenError
 from sagas.core.vocabulary import RunStatus, Verb
-from sagas.engine import orders
+from sagas.engine import orders, reruns
 from sagas.presentation import graph, journal, offers, questions, status, steps, strip, tiles, waits
 from sagas.presentation.why import is_engine_silent, why
 from sagas.queries import counts, run_detail
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from sagas.queries.run_detail import RunDetail, StepDetail
+    from sagas.queries.run_detail import RunDetail
     from sagas.queries.runs import RunRow
 
 ENTRIES_SHOWN = 200  # the newest; the API has the rest
@@ -69,7 +68,7 @@ def changes_at(detail: RunDetail, now: datetime) -> datetime | None:
 def run_context(detail: RunDetail, now: datetime) -> dict[str, Any]:
     """Return what the regions of a run's page are made of."""
     run = detail.run
-    by_name = {step.plan.name: step for step in detail.steps}
+    by_name = {step.plan.name: step for step in detail.wholes}
     allowed = _allowed(detail)
     shown = detail.journal[-ENTRIES_SHOWN:]
     return {
@@ -81,23 +80,19 @@ def run_context(detail: RunDetail, now: datetime) -> dict[str, Any]:
         "kept": "" if run.finished_at else waits.kept_words(run.signals),
         "why": why(detail, now),
         "graph": graph.draw_run(detail, now),
-        "steps": [steps.shown(step, now, _offers(detail, step), is_paused=run.is_paused) for step in detail.steps],
+        "steps": steps.all_shown(detail, now),
         "asks": questions.marks_asked(detail),
-        "orders": {verb.value: verb in allowed for verb in Verb},
+        "orders": {verb.value: verb in allowed for verb in Verb} | {"rerun": reruns.refusal(detail.run) is None},
         "primary": offers.likeliest(detail, allowed),
         "entries": [(entry, journal.sentence(entry, by_name), journal.tone_of(entry)) for entry in shown],
         "entries_hidden": run.sequence - len(shown),
     }
 
 
-def _offers(detail: RunDetail, step: StepDetail) -> tuple[offers.Offer, ...]:
-    return (*offers.offers_of(detail, step), *offers.answers_of(detail, step))
-
-
 def _allowed(detail: RunDetail) -> tuple[Verb, ...]:
     try:
         return orders.allowed_orders(detail.run)
-    except (DocumentBrokenError, ValueError):  # a document or a status of a later release: the page stands
+    except ValueError:  # a status of a later release: the page stands
         return ()
 
 

@@ -30,6 +30,7 @@ from sagas.presentation.layout import (
     forward_edges,
     pairs,
 )
+from sagas.presentation.lists import done_words, undone_words
 from sagas.presentation.sentence import Left
 from sagas.presentation.status import Look, compensation_look, step_look
 from sagas.presentation.waits import ICONS, node_words, plan_facts, plan_words, waited_words
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from sagas.core.vocabulary import Json
+    from sagas.queries.plan import StepPlan
     from sagas.queries.run_detail import Attempt, RunDetail
     from sagas.queries.waits import Wait
 
@@ -99,7 +101,7 @@ def draw_run(detail: RunDetail, now: datetime) -> Graph:
     """Return the picture of one run."""
     reason = detail.run.reason if isinstance(detail.run.reason, dict) else {}
     turned = str(reason.get("step") or "")
-    return _draw(_Subject(detail.steps, _run_label(detail), detail.run.id, turned, detail.run.is_paused), now)
+    return _draw(_Subject(detail.wholes, _run_label(detail), detail.run.id, turned, detail.run.is_paused), now)
 
 
 def draw_definition(document: Json) -> Graph:
@@ -152,19 +154,21 @@ def _draw(subject: _Subject, now: datetime) -> Graph:
 
 def _run_label(detail: RunDetail) -> str:
     """Say the picture in one sentence."""
-    done = sum(step.status in {StepStatus.SUCCEEDED.value, StepStatus.SKIPPED.value} for step in detail.steps)
+    steps = detail.wholes
+    done = sum(step.status in {StepStatus.SUCCEEDED.value, StepStatus.SKIPPED.value} for step in steps)
     parts = [
-        ngettext("%(done)s of %(count)s step done", "%(done)s of %(count)s steps done", len(detail.steps))
-        % {"done": done, "count": len(detail.steps)}
+        ngettext("%(done)s of %(count)s step done", "%(done)s of %(count)s steps done", len(steps))
+        % {"done": done, "count": len(steps)}
     ]
     parts += [
         f"{step.plan.title}: {step_look(step.status, step.last_outcome).label}"
-        for step in detail.steps
+        + (f", {done_words(step.tally)}" if step.tally is not None else "")
+        for step in steps
         if step.status not in {StepStatus.PENDING.value, StepStatus.SUCCEEDED.value, StepStatus.SKIPPED.value}
     ]
     parts += [
         f"{step.undo_title}: {compensation_look(step.compensation_status, step.last_undo_outcome).label}"
-        for step in detail.steps
+        for step in steps
         if step.is_undoing
     ]
     return _("Picture of the run. %(facts)s.") % {"facts": "; ".join(parts)}
@@ -182,7 +186,9 @@ def _forward(subject: _Subject, step: StepDetail, x: int, y: int, now: datetime)
     look = step_look(step.status, step.last_outcome)
     most = step.plan.attempts_max
     if subject.run_id is None:
-        facts, left = plan_facts(step.plan.wait) if step.plan.wait else _policy(most, step.plan.timeout_s), None
+        facts, left = _plan_facts(step.plan, most, step.plan.timeout_s), None
+    elif step.tally is not None:
+        facts, left = (str(look.label), done_words(step.tally)), None
     elif step.wait is not None:
         facts, left = _resting(subject, step.wait, now)
     else:
@@ -230,7 +236,9 @@ def _backward(subject: _Subject, step: StepDetail, x: int, y: int, now: datetime
     status, most = step.compensation_status, step.plan.compensation_attempts_max
     look = compensation_look(status, step.last_undo_outcome)
     if subject.run_id is None:
-        facts, left = _policy(most, step.plan.compensation_timeout_s), None
+        facts, left = _plan_facts(step.plan, most, step.plan.compensation_timeout_s), None
+    elif step.tally is not None and step.is_undoing:
+        facts, left = (str(look.label), undone_words(step.tally)), None
     else:
         wait = _wait(subject, step, now)
         facts, left = _facts(status, look, step.compensations, step.compensation_tries, most, wait)
@@ -251,6 +259,13 @@ def _backward(subject: _Subject, step: StepDetail, x: int, y: int, now: datetime
 
 def _address(subject: _Subject, step: StepDetail, part: str = "") -> str:
     return reverse("sagas:step-detail", args=[subject.run_id, step.key]) + part if subject.run_id else ""
+
+
+def _plan_facts(plan: StepPlan, attempts_max: int | None, timeout_s: float | None) -> tuple[str, ...]:
+    """Return the second line of a node of a definition."""
+    if plan.for_each:
+        return (_("each item"), _("%(count)s at once") % {"count": plan.max_parallel})
+    return plan_facts(plan.wait) if plan.wait else _policy(attempts_max, timeout_s)
 
 
 def _policy(attempts_max: int | None, timeout_s: float | None) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
-from sagas.core.vocabulary import OutcomeKind, Verb
-from sagas.presentation import wait_entries
+from sagas.core.vocabulary import OutcomeKind, StepKey
+from sagas.presentation import lists, wait_entries
 from sagas.presentation.offers import verb_words
 from sagas.presentation.sentence import listed
 from sagas.presentation.status import Tone
@@ -23,6 +23,7 @@ _TONES = {
     "rejected": Tone.FAILURE,
     "failed": Tone.FAILURE,
     "unknown": Tone.RETRY,
+    "in_doubt": Tone.RETRY,
 }
 _KIND_TONES = {
     "retry_scheduled": Tone.RETRY,
@@ -48,13 +49,13 @@ _TEMPLATES = {
     "run_started": gettext_noop("Started by %(by)s"),
     "attempt_started": gettext_noop("Sent “%(step)s” (try %(number)s)"),
     "retry_scheduled": gettext_noop("“%(step)s” is tried again at %(time)s"),
+    "attempt_accepted": gettext_noop("“%(step)s” goes on in %(by)s"),
+    "run_reopened": gettext_noop("Opened again, to be undone with the run that it belongs to"),
     "signal_received": gettext_noop("The signal “%(name)s” came from %(by)s"),
     "step_in_doubt": gettext_noop("Nobody can say whether “%(step)s” happened: %(message)s"),
     "compensation_failed": gettext_noop("Undoing “%(step)s” failed for good: %(message)s"),
     "turn_dropped": gettext_noop("The pivot “%(step)s” succeeded meanwhile: the run goes on forward"),
     "turned_round": gettext_noop("Undoing began, last step first"),
-    "attention_needed": gettext_noop("A person is needed for “%(step)s”"),
-    "attention_cleared": gettext_noop("A person has decided about “%(step)s”"),
     "order_refused": gettext_noop("The order “%(verb)s” of %(by)s no longer applied: %(why)s"),
     "compensation_settled": gettext_noop("“%(step)s” was undone by hand: %(reference)s"),
     "compensation_given_up": gettext_noop("Undoing “%(step)s” was given up: what it did stays"),
@@ -69,8 +70,8 @@ _TEMPLATES = {
 
 def tone_of(entry: Entry) -> Tone:
     """Return the colour family of one entry."""
-    if entry.kind == "attempt_ended":
-        return _TONES.get(str(entry.data.get("outcome")), Tone.NEUTRAL)
+    if entry.kind in {"attempt_ended", "items_joined"}:
+        return _TONES.get(str(entry.data.get("outcome") or entry.data.get("status")), Tone.NEUTRAL)
     return _KIND_TONES.get(entry.kind, Tone.NEUTRAL)
 
 
@@ -78,10 +79,10 @@ def sentence(entry: Entry, steps: Mapping[str, StepDetail]) -> str:
     """Say what one entry records; one of an unknown kind is shown by that name."""
     data = _without_waits(entry.data, steps)
     step = steps.get(str(data.get("step", "")))
-    is_undo = data.get("phase") == "compensation"
-    title = str(data.get("step", "")) if step is None else (step.undo_title if is_undo else step.plan.title)
     params = {
-        "step": title,
+        "step": _title(data, steps),
+        "done": data.get("done"),
+        "count": len(found) if isinstance(found := data.get("items"), list) else data.get("total"),
         "number": data.get("number"),
         "message": data.get("message") or data.get("code") or _("no reason was given"),
         "by": data.get("by") or "?",
@@ -99,6 +100,17 @@ def sentence(entry: Entry, steps: Mapping[str, StepDetail]) -> str:
     return _template(entry.kind, data) % params
 
 
+def _title(data: Mapping[str, Any], steps: Mapping[str, StepDetail]) -> str:
+    """Name the step of an entry, or the item of a list, or what undoes it."""
+    key = StepKey.parse(str(data.get("step", "")))  # orders name an item so: `pack[3]`
+    if key is None:
+        return str(data.get("step", ""))
+    step = steps.get(key.step)
+    is_undo = data.get("phase") == "compensation"
+    title = key.step if step is None else (step.undo_title if is_undo else step.plan.title)
+    return lists.item_title(title, data.get("item", key.item))
+
+
 def _without_waits(data: Mapping[str, Any], steps: Mapping[str, StepDetail]) -> Mapping[str, Any]:
     """Leave steps that only waited out of what stays behind: they left nothing."""
     if not data.get("stays"):
@@ -108,9 +120,16 @@ def _without_waits(data: Mapping[str, Any], steps: Mapping[str, StepDetail]) -> 
 
 
 def _titles(keys: Any, steps: Mapping[str, StepDetail]) -> str:
-    """Name steps that the journal holds as pairs of name and item number."""
-    names = [str(key[0]) for key in keys or () if isinstance(key, list) and key]
-    return listed([steps[name].plan.title if name in steps else name for name in names])
+    """Name steps that the journal holds as pairs of name and item number; of a list how many of its items."""
+    found: dict[str, list[StepKey]] = {}
+    for key in keys or ():
+        if isinstance(key, list) and key:
+            found.setdefault(str(key[0]), []).append(StepKey(str(key[0]), *key[1:2]))
+    titles = []
+    for name, group in found.items():
+        title = steps[name].plan.title if name in steps else name
+        titles.append(lists.named(title, len(group)) if len(group) > 1 else lists.item_title(title, group[0].item))
+    return listed(titles)
 
 
 def _template(kind: str, data: Mapping[str, Any]) -> str:
@@ -132,18 +151,50 @@ def _ended_template(data: Mapping[str, Any]) -> str:
     return _("“%(step)s” failed without effect (try %(number)s): %(message)s")
 
 
+def _listed_template(data: Mapping[str, Any]) -> str:
+    return ngettext("“%(step)s” has %(count)s item", "“%(step)s” has %(count)s items", len(data.get("items") or ()))
+
+
+def _joined_template(data: Mapping[str, Any]) -> str:
+    match data.get("status"):
+        case "succeeded":
+            return _("“%(step)s” is done: %(done)s of %(count)s items")
+        case "in_doubt":
+            return _("“%(step)s” is in doubt, %(done)s of %(count)s items are done: %(message)s")
+    return _("“%(step)s” failed, %(done)s of %(count)s items are done: %(message)s")
+
+
 def _turn_template(data: Mapping[str, Any]) -> str:
     match data.get("cause"):
         case "cancel":
             return _("Cancelled by %(by)s")
         case "deadline":
             return _("The deadline passed: the run turns round")
+        case "parent":
+            return _("Undone with %(by)s, which it belongs to")
     return _("The run turns round because of “%(step)s”")
 
 
+def _needed_template(data: Mapping[str, Any]) -> str:
+    if not data.get("step"):
+        return _("A person is needed: %(message)s")
+    return _("A person is needed for “%(step)s”")
+
+
+def _cleared_template(data: Mapping[str, Any]) -> str:
+    if not data.get("step"):
+        return _("The run goes on: its version can be read")
+    return _("A person has decided about “%(step)s”")
+
+
 def _order_template(data: Mapping[str, Any]) -> str:
-    if data.get("verb") in {Verb.SIGNAL.value, Verb.APPROVE.value}:
-        return wait_entries.ordered(data)
+    match data.get("verb"):
+        case "report":
+            return _("%(by)s says how it ended, for “%(step)s”")
+        case "undo":
+            return _("%(by)s has this run undone")
+        case "signal" | "approve":
+            return wait_entries.ordered(data)
     match bool(data.get("step")), bool(data.get("reason")):
         case True, True:
             return _("%(by)s ordered: %(verb)s “%(step)s” (%(reason)s)")
@@ -195,7 +246,11 @@ def _terminated_template(data: Mapping[str, Any]) -> str:
 
 _CHOSEN: Mapping[str, Callable[[Mapping[str, Any]], str]] = {  # those whose words depend on more than their kind
     "attempt_ended": _ended_template,
+    "items_listed": _listed_template,
+    "items_joined": _joined_template,
     "turn_requested": _turn_template,
+    "attention_needed": _needed_template,
+    "attention_cleared": _cleared_template,
     "order_taken": _order_template,
     "step_settled": _settled_template,
     "step_skipped": _skipped_template,

@@ -25,6 +25,7 @@ from sagas.core.vocabulary import (
     Verb,
     WaitingFor,
 )
+from sagas.presentation import missing_code
 from sagas.presentation.questions import mark_of
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ WORDS = {
     Verb.TERMINATE: gettext_lazy("terminate"),
     Verb.SIGNAL: gettext_lazy("signal"),
     Verb.APPROVE: gettext_lazy("answer"),
+    Verb.REPORT: gettext_lazy("report"),
+    Verb.UNDO: gettext_lazy("undo"),
 }
 ADDRESS_WORDS = {verb: verb.value.replace("_", "-") for verb in Verb}
 _FINAL = {status.value for status in RunStatus if status.is_final}
@@ -51,6 +54,7 @@ _NOT_UNDONE_YET = {
     CompensationStatus.PENDING.value,
     CompensationStatus.NOT_NEEDED.value,
 }
+_ENDED = {StepStatus.SUCCEEDED.value, StepStatus.SKIPPED.value}
 _SKIPPABLE = {StepStatus.PENDING.value, StepStatus.FAILED.value, StepStatus.RETRYING.value}
 
 
@@ -121,9 +125,11 @@ def answer_address(detail: RunDetail, outcome: str, step: StepDetail) -> str:
 
 def applies(detail: RunDetail, step: StepDetail, verb: Verb, phase: Phase = Phase.ACTION) -> bool:
     """Whether an order about one half of one step seems to apply."""
-    if detail.run.status in _FINAL:
+    if detail.run.status in _FINAL or missing_code.is_of_version(detail):
         return False
     is_undo = phase is Phase.COMPENSATION
+    if step.tally is not None:
+        return _applies_to_list(detail, step, verb, is_undo=is_undo)
     match verb:
         case Verb.RETRY:
             return not detail.run.is_paused and (_waits_for_undo(step) if is_undo else _waits(detail, step))
@@ -142,6 +148,29 @@ def applies(detail: RunDetail, step: StepDetail, verb: Verb, phase: Phase = Phas
 
 def _waits_for(step: StepDetail, kind: WaitingFor) -> bool:
     return step.wait is not None and step.wait.kind == kind.value
+
+
+def _applies_to_list(detail: RunDetail, step: StepDetail, verb: Verb, *, is_undo: bool) -> bool:
+    """Whether an order about a list as a whole seems to apply: most are about one of its items."""
+    match verb:
+        case Verb.RETRY:
+            return not detail.run.is_paused and any(
+                one.item != NO_ITEM
+                and one.plan.name == step.plan.name
+                and (_waits_for_undo(one) if is_undo else _waits(detail, one))
+                for one in detail.steps
+            )
+        case Verb.SKIP:
+            in_doubt = step.count(lambda status, _undo: status == StepStatus.IN_DOUBT.value)
+            return not is_undo and step.status == StepStatus.FAILED.value and not in_doubt and _can_skip(detail, step)
+        case Verb.GIVE_UP:
+            return is_undo and any(
+                one.item != NO_ITEM
+                and one.plan.name == step.plan.name
+                and _needs_person(detail, one, Phase.COMPENSATION)
+                for one in detail.steps
+            )
+    return False
 
 
 def _waits(detail: RunDetail, step: StepDetail) -> bool:
@@ -173,6 +202,10 @@ def _can_skip(detail: RunDetail, step: StepDetail) -> bool:
     if run.status != RunStatus.NEEDS_ATTENTION.value and not run.is_paused:
         return False
     is_unknown = step.status == StepStatus.RETRYING.value and is_unsettled(step.actions)
+    if step.item != NO_ITEM and any(
+        whole.status in _ENDED for whole in detail.wholes if whole.plan.name == step.plan.name
+    ):
+        return False
     return step.status in _SKIPPABLE and not is_unknown
 
 
@@ -183,10 +216,8 @@ def is_unsettled(attempts: Sequence[Attempt]) -> bool:
 
 
 def _needs_person(detail: RunDetail, step: StepDetail, phase: Phase) -> bool:
-    name, _bracket, item = step.key.partition("[")
-    number = int(item[:-1]) if item else NO_ITEM
     return any(
-        (one.get("step"), one.get("item", NO_ITEM), one.get("phase")) == (name, number, phase.value)
+        (one.get("step"), one.get("item", NO_ITEM), one.get("phase")) == (step.plan.name, step.item, phase.value)
         for one in detail.run.attention or ()
         if isinstance(one, dict)
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sagas.core.failure_matrix import Case
 from sagas.core.simulation import SimulatedStatus, Why
+from sagas.core.vocabulary import NO_ITEM, StepKey
 from sagas.presentation import wait_story
 from sagas.presentation.format import duration
 
@@ -34,7 +35,7 @@ _CASES = {
     Case.UNKNOWN_AFTER: "no answer, but happened",
     Case.WORKER_LOST: "worker dies once",
     Case.WORKER_LOST_ALWAYS: "worker dies every time",
-    Case.NEVER_COMES: "nobody comes",
+    Case.NEVER_COMES: "nobody answers",
     Case.COMPENSATION_FAILS: "its compensation fails",
 }
 _WHYS = {
@@ -48,6 +49,7 @@ _WHYS = {
 }
 _WIDTH_MAX = 72  # of a cell that lists steps
 _LINE_MAX = 110  # of the file of tests
+_NAMES_MAX = 20  # of a line of a story: a list may have thousands of items
 _LINES_MAX = 100  # lines of a story; the whole is in `--json`
 
 
@@ -66,16 +68,21 @@ def story(simulation: Simulation) -> Iterator[str]:
     if simulation.status is SimulatedStatus.WAITING:
         yield f"Nobody comes for:       {', '.join(wait_story.still_waiting(simulation))}"
     if simulation.attention:
-        yield f"A person is needed for: {', '.join(simulation.attention)}"
+        yield f"A person is needed for: {_few(simulation.attention)}"
     if simulation.undone:
-        yield f"Undone, in this order:  {', '.join(simulation.undone)}"
+        yield f"Undone, in this order:  {_few(simulation.undone)}"
     if simulation.leftovers:
-        yield f"Stays behind:           {', '.join(map(_leftover_with_why, simulation.leftovers))}"
+        yield f"Stays behind:           {_few(list(map(_leftover_with_why, simulation.leftovers)))}"
     elif simulation.status is not SimulatedStatus.COMPLETED:
         yield "Stays behind:           nothing"
     for note in simulation.notes:
         where = f"{note.step}{'.compensation' if note.phase == 'compensation' else ''}: " if note.step else ""
         yield f"Note: {where}{note.message}"
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES_MAX} more" if len(names) > _NAMES_MAX else ""
+    return ", ".join(names[:_NAMES_MAX]) + more
 
 
 def _end(status: SimulatedStatus) -> str:
@@ -84,24 +91,29 @@ def _end(status: SimulatedStatus) -> str:
 
 def _reason(reason: Json) -> str:
     match reason:
-        case {"cause": "step_failed", "step": step, "outcome": outcome, **rest}:
+        case {"cause": "step_failed", "outcome": outcome, **rest}:
+            step = _name(reason)
             return f"because {step} {'was rejected' if outcome == 'rejected' else 'failed'}: {rest.get('message', '')}"
-        case {"cause": "in_doubt", "step": step}:
-            return f"because nobody knows whether {step} happened"
+        case {"cause": "in_doubt"}:
+            return f"because nobody knows whether {_name(reason)} happened"
         case {"cause": cause, **rest}:
             return f"because of: {cause} {rest.get('message', '')}".rstrip()
     return ""
 
 
+def _name(entry: dict[str, Json]) -> str:
+    return str(StepKey(entry.get("step", ""), entry.get("item", NO_ITEM)))
+
+
 def _entry(entry: dict[str, Json], definition: Definition) -> str:
     """Return the line of one entry; empty for those that say no more than the ones beside them."""
-    name = entry.get("step", "")
+    name = _name(entry)
     half = f"undo {name}" if entry.get("phase") == "compensation" else name
     match entry["kind"]:
         case "wait_started":
             text = f"{name}: {wait_story.started(entry)}"
         case "wait_ended":
-            text = f"{name}: {wait_story.ended(definition.by_name[name])}"
+            text = f"{name}: {wait_story.ended(definition.by_name[entry['step']])}"
         case "step_skipped" if entry.get("cause"):
             text = f"{name}: left out ({entry['cause'].replace('_', ' ')})"
         case "order_taken" if entry["verb"] in {"signal", "approve"}:
@@ -114,6 +126,10 @@ def _entry(entry: dict[str, Json], definition: Definition) -> str:
             if wait_s == 0:
                 return ""
             text = f"{half}: again in {duration(wait_s)}"
+        case "items_listed":
+            text = f"{name}: {len(entry['items'])} items" if "items" in entry else f"{name}: a list of items"
+        case "items_joined":
+            text = f"{name}: {entry['done']} of {entry['total']} items done"
         case "step_in_doubt":
             text = f"{name}: in doubt"
         case "step_failed":
@@ -191,7 +207,8 @@ def pytest_file(rows: Sequence[Row], path: str) -> str:
     lines = [
         f'"""What becomes of `{definition.saga}` when something goes wrong. Nothing is executed.',
         "",
-        f"Written by `manage.py sagas simulate {_shown(path)} --matrix --pytest`; change it as you like.",
+        f"Written by `manage.py sagas simulate {_shown(path)} --matrix --pytest`;",
+        "change it as you like.",
         '"""',
         "",
         "from __future__ import annotations",

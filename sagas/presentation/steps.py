@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
 
-from sagas.core.vocabulary import CompensationStatus, Phase, StepStatus, Verb
+from sagas.core.vocabulary import NO_ITEM, CompensationStatus, Phase, StepStatus, Verb
+from sagas.presentation import lists
 from sagas.presentation.format import duration
+from sagas.presentation.offers import answers_of, offers_of
 from sagas.presentation.sentence import Left, Sentence, say
 from sagas.presentation.status import Look, compensation_look, step_look
 from sagas.presentation.waits import card_words
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sagas.presentation.offers import Offer
-    from sagas.queries.run_detail import Attempt, StepDetail
+    from sagas.queries.run_detail import Attempt, RunDetail, StepDetail
 
 ATTEMPTS_SHOWN = 4  # of one half, the newest; the step's own page has them all
 
@@ -45,6 +47,8 @@ class ShownStep:
     anchor: str
     action: ShownHalf
     undo: ShownHalf
+    is_item: bool = False
+    hidden_behind: int = 0  # items of the same list that are not shown, told behind the last one that is
 
 
 def shown(step: StepDetail, now: datetime, offers: Sequence[Offer] = (), *, is_paused: bool = False) -> ShownStep:
@@ -59,7 +63,7 @@ def shown(step: StepDetail, now: datetime, offers: Sequence[Offer] = (), *, is_p
         step.key.replace("[", "-").replace("]", ""),
         _half(
             step_look(step.status, step.last_outcome),
-            "",
+            "" if step.tally is None else lists.done_words(step.tally),
             step.actions,
             next_try if is_retrying else waits,
             tuple(offer for offer in offered if offer.phase is Phase.ACTION),
@@ -71,12 +75,29 @@ def shown(step: StepDetail, now: datetime, offers: Sequence[Offer] = (), *, is_p
             next_try if is_undo_retrying else (),
             tuple(offer for offer in offered if offer.phase is Phase.COMPENSATION),
         ),
+        is_item=step.item != NO_ITEM,
     )
+
+
+def all_shown(detail: RunDetail, now: datetime) -> list[ShownStep]:
+    """Return the rows of the table of a run; behind the last item of a list, how many more there are."""
+    offered = ((step, (*offers_of(detail, step), *answers_of(detail, step))) for step in detail.steps)
+    rows = [shown(step, now, offers, is_paused=detail.run.is_paused) for step, offers in offered]
+    hidden = 0
+    for place, row in enumerate(rows):
+        hidden = row.step.items_hidden or hidden
+        is_last = place + 1 == len(rows) or not rows[place + 1].is_item
+        if hidden and is_last:
+            rows[place] = replace(row, hidden_behind=hidden)
+            hidden = 0
+    return rows
 
 
 def undo_words(step: StepDetail) -> str:
     """Say what undoes a step, or why nothing does."""
     match step.plan.undo:
+        case Undo.DECLARED if step.tally is not None and step.is_undoing:
+            return f"{step.undo_title}: {lists.undone_words(step.tally)}"
         case Undo.DECLARED:
             return step.undo_title
         case Undo.AFTER_PIVOT if step.plan.is_pivot:

@@ -86,6 +86,8 @@ def _where(row: RunRow) -> str:
 def _reason(row: RunRow) -> str:
     run = row.run
     needed = next((one for one in run.attention or () if isinstance(one, dict)), None)
+    if needed and not needed.get("step"):
+        return _("its version cannot be read")
     if needed:
         step = title_of(str(needed.get("step", "")))
         is_undo = needed.get("phase") == Phase.COMPENSATION.value

@@ -8,7 +8,6 @@ parameters are filled in last, so that they can be translated.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from sagas.core.vocabulary import CompensationStatus, Direction, Phase, RunStatus, StepStatus, WaitingFor
-from sagas.presentation import clauses, waits
+from sagas.presentation import clauses, missing_code, waits
+from sagas.presentation.answer import Help, Why, help_about
 from sagas.presentation.format import duration
+from sagas.presentation.lists import done_words, undone_words
 from sagas.presentation.sentence import Age, Left, Sentence, message_in, say
 from sagas.presentation.status import Tone
 
@@ -27,30 +28,6 @@ if TYPE_CHECKING:
 
 ENGINE_SILENT = timedelta(seconds=15)
 UNEXPLAINED = timedelta(seconds=60)
-
-
-@dataclass(frozen=True, slots=True)
-class Help:
-    """Where to look next."""
-
-    label: str
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
-class Why:
-    """The answer: a stable code, sentences, how it looks, where to look next."""
-
-    code: str
-    sentences: tuple[Sentence, ...]
-    tone: Tone
-    icon: str
-    helps: tuple[Help, ...] = ()
-
-    @property
-    def text(self) -> str:
-        """The answer in plain words."""
-        return " ".join(str(sentence) for sentence in self.sentences)
 
 
 def why(detail: RunDetail, now: datetime) -> Why:
@@ -69,7 +46,7 @@ def _completed(detail: RunDetail, _now: datetime) -> Why | None:
     run = detail.run
     if run.status != RunStatus.COMPLETED.value:
         return None
-    skipped = [step for step in detail.steps if step.status == StepStatus.SKIPPED.value]
+    skipped = [step for step in detail.wholes if step.status == StepStatus.SKIPPED.value]
     template = ngettext(
         "Completed in %(took)s: the one step succeeded.",
         "Completed in %(took)s: all %(count)s steps succeeded.",
@@ -121,7 +98,8 @@ def _terminated(detail: RunDetail, _now: datetime) -> Why | None:
 
 
 def _undo_failed(detail: RunDetail, _now: datetime) -> Why | None:
-    step = next((step for step in detail.steps if step.compensation_status == CompensationStatus.FAILED.value), None)
+    failed = CompensationStatus.FAILED.value
+    step = next((step for step in (*detail.runs, *detail.wholes) if step.compensation_status == failed), None)
     if step is None:
         return None
     template = ngettext(
@@ -135,14 +113,13 @@ def _undo_failed(detail: RunDetail, _now: datetime) -> Why | None:
         say(_("Clear the cause and retry it; or undo it by hand and settle it; or give it up and let it stay.")),
         *clauses.also_paused(detail),
     )
-    return Why("compensation_failed", sentences, Tone.CRITICAL, "diamond", (_help(detail, step),))
+    return Why("compensation_failed", sentences, Tone.CRITICAL, "diamond", (help_about(detail, step),))
 
 
 def _decision(detail: RunDetail, _now: datetime) -> Why | None:
     if detail.run.status != RunStatus.NEEDS_ATTENTION.value:
         return None
-    wanted = next((one.get("step") for one in detail.run.attention if isinstance(one, dict)), None)
-    step = next((step for step in detail.steps if step.plan.name == wanted), None)
+    step = detail.find_named(next((one for one in detail.run.attention if isinstance(one, dict)), None))
     if step is None:
         return Why("attention", (say(_("A person must decide before this can go on.")),), Tone.CRITICAL, "diamond")
     if step.status == StepStatus.IN_DOUBT.value:
@@ -160,7 +137,7 @@ def _decision(detail: RunDetail, _now: datetime) -> Why | None:
         say(rest),
         *clauses.also_paused(detail),
     )
-    return Why("decision", sentences, Tone.CRITICAL, "diamond", (_help(detail, step),))
+    return Why("decision", sentences, Tone.CRITICAL, "diamond", (help_about(detail, step),))
 
 
 def is_engine_silent(beat: datetime | None, now: datetime) -> bool:
@@ -209,7 +186,7 @@ def _turning(detail: RunDetail, now: datetime) -> Why | None:
 
 
 def _retrying(detail: RunDetail, now: datetime) -> Why | None:
-    for step in detail.steps:
+    for step in detail.runs:
         if step.compensation_status == CompensationStatus.RETRYING.value:
             return _backoff(detail, step, Phase.COMPENSATION, now)
         if step.status == StepStatus.RETRYING.value:
@@ -259,7 +236,7 @@ def _backoff(detail: RunDetail, step: StepDetail, phase: Phase, now: datetime) -
         )
     elif last is not None and last.outcome:
         sentences.append(say(_("The last try failed: %(message)s."), message=_message_of(last)))
-    return Why(code, tuple(sentences), Tone.RETRY, "triangle", (_help(detail, step),))
+    return Why(code, tuple(sentences), Tone.RETRY, "triangle", (help_about(detail, step),))
 
 
 def _awaiting(detail: RunDetail, now: datetime) -> Why | None:
@@ -282,9 +259,31 @@ def _awaiting(detail: RunDetail, now: datetime) -> Why | None:
         code = "await_reply"
         if is_undo:
             sentences.append(clauses.cause(detail))
+    whole = detail.list_of(step)
+    if whole is not None and whole.tally is not None:
+        template = _("“%(list)s”: %(words)s.") if is_undo else _("%(words)s of “%(list)s” are done.")
+        words = undone_words(whole.tally) if is_undo else done_words(whole.tally)
+        sentences.append(say(template, list=whole.plan.title, words=words))
     sentences += clauses.waited_for(detail, title, attempt, now)
     tone = Tone.COMPENSATION if is_undo else Tone.PROGRESS
-    return Why(code, tuple(sentences), tone, "undo-2" if is_undo else "circle-dot", (_help(detail, step),))
+    return Why(code, tuple(sentences), tone, "undo-2" if is_undo else "circle-dot", (help_about(detail, step),))
+
+
+def _within(detail: RunDetail, now: datetime) -> Why | None:
+    """A sub-saga has the step in hand."""
+    held = next(((step, one) for step in detail.runs if (one := step.in_other_hands()) is not None), None)
+    if held is None:
+        return None
+    step, attempt = held
+    is_undo = attempt.phase == Phase.COMPENSATION.value
+    template = _("Waiting for the run that “%(step)s” started, for %(age)s.")
+    if is_undo:
+        template = _("Waiting for the run that “%(step)s” started to be undone, for %(age)s.")
+    sentences = [clauses.cause(detail)] if is_undo or detail.run.is_turning else []
+    sentences.append(say(template, step=step.plan.title, age=Age(attempt.started_at, now)))
+    help_child = Help(_("See that run"), reverse("sagas:run-detail", args=[attempt.accepted_by]))
+    tone = Tone.COMPENSATION if is_undo else Tone.PROGRESS
+    return Why("child", tuple(sentences), tone, "undo-2" if is_undo else "circle-dot", (help_child,))
 
 
 def _asking(detail: RunDetail, now: datetime) -> Why | None:
@@ -300,10 +299,10 @@ def _sleeping(detail: RunDetail, now: datetime) -> Why | None:
 
 
 def _waiting(detail: RunDetail, now: datetime, kind: WaitingFor, code: str) -> Why | None:
-    step = next((step for step in detail.steps if step.wait is not None and step.wait.kind == kind.value), None)
+    step = next((step for step in detail.runs if step.wait is not None and step.wait.kind == kind.value), None)
     if step is None:
         return None
-    return Why(code, waits.why_it_waits(detail, step, now), Tone.PROGRESS, "hourglass", (_help(detail, step),))
+    return Why(code, waits.why_it_waits(detail, step, now), Tone.PROGRESS, "hourglass", (help_about(detail, step),))
 
 
 def _queued(detail: RunDetail, now: datetime) -> Why | None:
@@ -340,6 +339,7 @@ _RULES: tuple[Rule, ...] = (
     _compensated,
     _partly,
     _terminated,
+    missing_code.why,
     _undo_failed,
     _decision,
     _engine_down,
@@ -348,6 +348,7 @@ _RULES: tuple[Rule, ...] = (
     _asking,
     _retrying,
     _awaiting,
+    _within,
     _waiting_for_signal,
     _sleeping,
     _queued,
@@ -356,20 +357,13 @@ _RULES: tuple[Rule, ...] = (
 
 
 def _in_flight(detail: RunDetail) -> Any:
-    return ((step, attempt) for step in detail.steps if (attempt := step.in_flight()) is not None)
+    return ((step, attempt) for step in detail.runs if (attempt := step.in_flight()) is not None)
 
 
 def _message_of(attempt: Attempt) -> str:
     return message_in({"message": attempt.message, "code": attempt.code})
 
 
-def _help(detail: RunDetail, step: StepDetail) -> Help:
-    url = reverse("sagas:step-detail", args=[detail.run.id, step.key])
-    label = _("See every try of “%(step)s”") if step.plan.wait is None else _("See “%(step)s”")
-    return Help(label % {"step": step.plan.title}, url)
-
-
 def _help_step(detail: RunDetail) -> tuple[Help, ...]:
-    reason = detail.run.reason if isinstance(detail.run.reason, dict) else {}
-    step = next((step for step in detail.steps if step.plan.name == reason.get("step")), None)
-    return (_help(detail, step),) if step else ()
+    step = detail.turned_at
+    return (help_about(detail, step),) if step else ()

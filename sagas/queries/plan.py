@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from sagas.core import dag
+from sagas.core.definition import MAX_PARALLEL
 from sagas.core.duration import parse_duration_s
 from sagas.core.vocabulary import WaitingFor
 from sagas.core.wait_form import GROUP
@@ -60,6 +61,8 @@ class StepPlan:
     is_pivot: bool = False
     after: tuple[str, ...] = ()
     condition: str = ""  # `when`, as written
+    for_each: str = ""  # the list, as written
+    max_parallel: int = MAX_PARALLEL
     wait: WaitPlan | None = None  # instead of an action
     attempts_max: int | None = _ATTEMPTS_DEFAULT
     compensation_attempts_max: int | None = _COMPENSATION_ATTEMPTS_DEFAULT
@@ -80,7 +83,9 @@ def step_plans(document: Json) -> tuple[StepPlan, ...]:
         replace(
             _step_plan(step, place, defaults, is_behind_pivot=bool(pivots & {name, *before[name]})),
             after=after[name],
-            condition=_condition(step.get("when")),
+            condition=_written(step.get("when")),
+            for_each=_written(step.get("for_each")),
+            max_parallel=_parallel(step.get("max_parallel")),
         )
         for place, (name, step) in enumerate(zip(after, steps, strict=False))
     )
@@ -101,7 +106,11 @@ def _name(step: dict[str, Any], place: int) -> str:
     return str(step.get("name") or f"step {place + 1}")
 
 
-def _condition(value: Json) -> str:
+def _parallel(value: Json) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else MAX_PARALLEL
+
+
+def _written(value: Json) -> str:
     return "" if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
@@ -118,7 +127,9 @@ def title_of(name: str) -> str:
 def _step_plan(step: dict[str, Any], place: int, defaults: dict[str, Any], *, is_behind_pivot: bool) -> StepPlan:
     name = _name(step, place)
     declared = step.get("compensation")
-    compensation = _action_name(declared)
+    child = step["run"] if isinstance(step.get("run"), str) else ""
+    is_undone_with_child = child and declared is None and not is_behind_pivot
+    compensation = f"undo {child}" if is_undone_with_child else _action_name(declared)
     if compensation:
         undo = Undo.DECLARED
     elif is_behind_pivot:
@@ -131,7 +142,7 @@ def _step_plan(step: dict[str, Any], place: int, defaults: dict[str, Any], *, is
         name=name,
         title=str(step.get("title") or title_of(name)),
         position=place + 1,
-        action=_action_name(step.get("action")),
+        action=child or _action_name(step.get("action")),
         undo=undo,
         compensation=compensation,
         compensation_title=str(half.get("title") or title_of(compensation)),

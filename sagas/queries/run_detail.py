@@ -1,29 +1,29 @@
-"""One run with everything its page shows. Five queries at most, whatever its size."""
+"""One run with everything its page shows. Seven queries at most, whatever its size."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Case, JSONField, Q, When
-from django.db.models.fields.json import KeyTransform
+from django.db.models import Q
 
 from sagas.core.arrivals import DECLINED
-from sagas.core.vocabulary import NO_ITEM, CompensationStatus, OutcomeKind, Phase, StepStatus
+from sagas.core.vocabulary import NO_ITEM, CompensationStatus, OutcomeKind, Phase, StepKey, StepStatus
 from sagas.models import JournalEntry, Order, SagaRun, StepRun
-from sagas.queries import counts
+from sagas.queries import counts, items
+from sagas.queries.items import IsWanted, Tally
 from sagas.queries.plan import StepPlan, Undo, step_plans, title_of
 from sagas.queries.waits import Wait, WaitsTold, wait_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
     from sagas.core.vocabulary import Json
 
+RELATIVES_MAX = 200  # sub-sagas and reruns; the newest
 ENTRIES_MAX = 1_000  # the newest; a run that retries for ever must not fill a page
 
 
@@ -47,6 +47,7 @@ class Attempt:
     details: Json = None
     is_counted: bool = True
     is_atomic: bool = False
+    accepted_by: str = ""  # who has it in hand: the run of a sub-saga
 
     @property
     def took(self) -> timedelta | None:
@@ -61,10 +62,13 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class StepDetail:
-    """One step of one run: what the document says and where it stands."""
+    """One step of one run, or one item of a list: what the document says and where it stands."""
 
     plan: StepPlan
     key: str  # `name`, or `name[3]` for an item
+    item: int = NO_ITEM
+    tally: Tally | None = None  # of a list as a whole, once its items are known
+    items_hidden: int = 0  # of that list: those that are not among the steps here
     status: str = StepStatus.PENDING.value
     compensation_status: str = CompensationStatus.NONE.value
     actions: tuple[Attempt, ...] = ()
@@ -81,6 +85,12 @@ class StepDetail:
     next_attempt_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+
+    def count(self, is_wanted: IsWanted) -> int:
+        """Count the step runs whose statuses are wanted: of a list its items, of anything else the step itself."""
+        if self.tally is not None:
+            return self.tally.count(is_wanted)
+        return int(is_wanted(self.status, self.compensation_status))
 
     @property
     def is_undoing(self) -> bool:
@@ -111,7 +121,14 @@ class StepDetail:
     def in_flight(self) -> Attempt | None:
         """The attempt whose answer is awaited, if there is one."""
         for attempt in (*self.compensations[-1:], *self.actions[-1:]):
-            if not attempt.outcome:
+            if not attempt.outcome and not attempt.accepted_by:
+                return attempt
+        return None
+
+    def in_other_hands(self) -> Attempt | None:
+        """The attempt that a sub-saga has taken on, if there is one."""
+        for attempt in (*self.compensations[-1:], *self.actions[-1:]):
+            if not attempt.outcome and attempt.accepted_by:
                 return attempt
         return None
 
@@ -144,6 +161,8 @@ class RunDetail:
     journal: tuple[Entry, ...]
     orders: tuple[PendingOrder, ...] = ()
     last_beat_at: datetime | None = None
+    children: tuple[SagaRun, ...] = ()  # its sub-sagas, newest first
+    reruns: tuple[SagaRun, ...] = ()  # newest first
 
     @property
     def title(self) -> str:
@@ -152,19 +171,48 @@ class RunDetail:
         own = document.get("title") if isinstance(document, dict) else None
         return str(own or title_of(self.run.saga.name))
 
+    @property
+    def wholes(self) -> tuple[StepDetail, ...]:
+        """The steps of the document, a list as one of them."""
+        return tuple(step for step in self.steps if step.item == NO_ITEM)
+
+    @property
+    def runs(self) -> tuple[StepDetail, ...]:
+        """What is carried out: steps, and of a list the items that are shown."""
+        return tuple(step for step in self.steps if step.tally is None)
+
+    @property
+    def turned_at(self) -> StepDetail | None:
+        """The step, or the item of a list, that the run turned round or stopped for; None when it was for none."""
+        return self.find_named(self.run.reason)
+
+    def find_named(self, data: Json) -> StepDetail | None:
+        """Return the step that `{step, item?}` names: of a list the item, or the whole when that is not among them."""
+        said = data if isinstance(data, dict) else {}
+        name, item = str(said.get("step") or ""), said.get("item", NO_ITEM)
+        found = self.find_step(str(StepKey(name, item)) if isinstance(item, int) else name)
+        return found or next((step for step in self.wholes if step.plan.name == name), None)
+
+    def list_of(self, step: StepDetail) -> StepDetail | None:
+        """Return the list that an item belongs to; None for anything else."""
+        if step.item == NO_ITEM:
+            return None
+        return next((whole for whole in self.wholes if whole.plan.name == step.plan.name), None)
+
     def find_step(self, key: str) -> StepDetail | None:
         """Return the step with this key, if there is one."""
         return next((step for step in self.steps if step.key == key), None)
 
 
-def find_run_detail(run_id: UUID) -> RunDetail | None:
-    """Return the run with its steps, attempts, journal and waiting orders; None when there is none."""
+def find_run_detail(run_id: UUID, key: str = "") -> RunDetail | None:
+    """Return the run with its steps, attempts, journal and waiting orders; None when there is none.
+
+    Of a list at most fifty items are among the steps, and the one that `key` names.
+    """
     run = SagaRun.objects.select_related("saga", "version").filter(id=run_id).first()
     if run is None:
         return None
-    action_of_a_wait = Case(When(~Q(waits_for=""), then=KeyTransform("action", "halves")), output_field=JSONField())
-    steps = StepRun.objects.filter(run=run).defer("halves").annotate(waiting_half=action_of_a_wait)
-    rows = list(steps.order_by("started_at", "id"))
+    rows, wanted = items.rows_shown(run), StepKey.parse(key)
     newest = JournalEntry.objects.filter(run=run).order_by("-sequence")[:ENTRIES_MAX]
     journal = tuple(
         Entry(sequence, kind, data if isinstance(data, dict) else {}, at)
@@ -175,7 +223,34 @@ def find_run_detail(run_id: UUID) -> RunDetail | None:
         waiting = Order.objects.filter(run=run, number__gt=run.inbox_done).order_by("number")
         orders = tuple(PendingOrder(*row) for row in waiting.values_list("verb", "by", "at"))
     last_beat_at = None if run.status in counts.FINAL_STATUSES else counts.last_beat()
-    return RunDetail(run, _steps(run, rows, journal), journal, orders, last_beat_at)
+    relatives = _relatives(run)
+    told = journal
+    if wanted is not None and wanted.item != NO_ITEM:
+        if all((row.step, row.item) != wanted for row in rows):
+            rows += [row for row in [items.find_row(run, *wanted)] if row is not None]
+        told = _entries_of(run, wanted) if run.sequence > ENTRIES_MAX else journal
+    return RunDetail(
+        run,
+        _steps(run, rows, told),
+        journal,
+        orders,
+        last_beat_at,
+        children=tuple(one for one in relatives if one.parent_id == run.id),
+        reruns=tuple(one for one in relatives if one.parent_id != run.id),
+    )
+
+
+def _relatives(run: SagaRun) -> list[SagaRun]:
+    """Return the runs that this one started, or that ran it again."""
+    found = SagaRun.objects.filter(Q(parent=run) | Q(rerun_of=run)).select_related("saga").order_by("-id")
+    return list(found.only("id", "status", "parent_id", "parent_step", "rerun_of_id", "saga__name")[:RELATIVES_MAX])
+
+
+def _entries_of(run: SagaRun, key: StepKey) -> tuple[Entry, ...]:
+    """Return what the journal says of one item, however long ago."""
+    found = JournalEntry.objects.filter(run=run, data__step=key.step, data__item=key.item).order_by("-sequence")
+    rows = reversed(found.values_list("sequence", "kind", "data", "at")[:ENTRIES_MAX])
+    return tuple(Entry(*row) for row in rows)
 
 
 def _attempts(journal: tuple[Entry, ...]) -> dict[tuple[str, int, str], list[Attempt]]:
@@ -184,7 +259,7 @@ def _attempts(journal: tuple[Entry, ...]) -> dict[tuple[str, int, str], list[Att
     inputs: dict[tuple[str, int, str, int], Json] = {}
     for entry in journal:
         data = entry.data
-        if entry.kind not in {"attempt_started", "attempt_ended"}:
+        if entry.kind not in {"attempt_started", "attempt_accepted", "attempt_ended"}:
             continue
         place = (str(data.get("step", "")), data.get("item", NO_ITEM), str(data.get("phase", "")))
         key = (*place, data.get("number", 0))
@@ -199,6 +274,8 @@ def _attempts(journal: tuple[Entry, ...]) -> dict[tuple[str, int, str], list[Att
                 input=inputs[edition],
                 is_atomic=bool(data.get("is_atomic")),
             )
+        elif key in begun and entry.kind == "attempt_accepted":
+            begun[key] = replace(begun[key], accepted_by=str(data.get("by") or ""))
         elif key in begun:
             begun[key] = _ended(begun[key], entry)
     found: dict[tuple[str, int, str], list[Attempt]] = defaultdict(list)
@@ -222,15 +299,8 @@ def _tries(journal: tuple[Entry, ...]) -> Counter[tuple[str, int, str]]:
 
 def _ended(attempt: Attempt, entry: Entry) -> Attempt:
     data = entry.data
-    return Attempt(
-        attempt.step,
-        attempt.item,
-        attempt.phase,
-        attempt.number,
-        attempt.started_at,
-        attempt.timeout_s,
-        attempt.edition,
-        attempt.input,
+    return replace(
+        attempt,
         ended_at=entry.at,
         outcome=str(data.get("outcome", "")),
         output=data.get("output"),
@@ -238,12 +308,11 @@ def _ended(attempt: Attempt, entry: Entry) -> Attempt:
         message=str(data.get("message") or ""),
         details=data.get("details"),
         is_counted=bool(data.get("is_counted", True)),
-        is_atomic=attempt.is_atomic,
     )
 
 
-def _steps(run: SagaRun, rows: Sequence[StepRun], journal: tuple[Entry, ...]) -> tuple[StepDetail, ...]:
-    """Put the step runs in the document's order; one the document does not know comes last."""
+def _steps(run: SagaRun, rows: list[StepRun], journal: tuple[Entry, ...]) -> tuple[StepDetail, ...]:
+    """Put the step runs in the document's order, items behind their list; what it does not know comes last."""
     attempts, tries, told = _attempts(journal), _tries(journal), WaitsTold(journal)
     plans = step_plans(run.version.document)
     by_step: dict[str, list[StepRun]] = defaultdict(list)
@@ -254,16 +323,30 @@ def _steps(run: SagaRun, rows: Sequence[StepRun], journal: tuple[Entry, ...]) ->
         StepPlan(name, title_of(name), len(plans) + 1 + place, "", Undo.READS_ONLY)
         for place, name in enumerate(name for name in by_step if name not in known)
     ]
+    tallies = items.tallies(run.id, rows)
     found: list[StepDetail] = []
     for plan in (*plans, *strangers):
-        for row in by_step.get(plan.name) or (StepRun(step=plan.name),):
+        shown = sorted(by_step[plan.name] or [StepRun(step=plan.name)], key=lambda row: row.item)
+        tally = tallies.get(plan.name)
+        hidden = 0 if tally is None else tally.total - len(shown) + 1
+        for row in shown:
+            is_whole = row.item == NO_ITEM
             do = (row.step, row.item, Phase.ACTION.value)
             undo = (row.step, row.item, Phase.COMPENSATION.value)
             actions, compensations = attempts.get(do, []), attempts.get(undo, [])
             found.append(
                 StepDetail(
-                    plan=plan,
-                    key=row.step if row.item == NO_ITEM else f"{row.step}[{row.item}]",
+                    plan=plan
+                    if is_whole
+                    else replace(
+                        plan,
+                        title=f"{plan.title} [{row.item}]",
+                        compensation_title=plan.compensation_title and f"{plan.compensation_title} [{row.item}]",
+                    ),
+                    key=str(StepKey(row.step, row.item)),
+                    item=row.item,
+                    tally=tally if is_whole else None,
+                    items_hidden=hidden if is_whole else 0,
                     status=row.status,
                     compensation_status=row.compensation_status,
                     actions=tuple(actions),
@@ -272,7 +355,7 @@ def _steps(run: SagaRun, rows: Sequence[StepRun], journal: tuple[Entry, ...]) ->
                     compensation_attempts=max(row.compensation_attempts, len(compensations)),
                     tries=tries[do],
                     compensation_tries=tries[undo],
-                    output=row.output,
+                    output=_output(row, shown, hidden),
                     error=row.error,
                     wait=wait_of(row),
                     waited=None if row.waits_for else told.over.get((row.step, row.item)),
@@ -283,3 +366,10 @@ def _steps(run: SagaRun, rows: Sequence[StepRun], journal: tuple[Entry, ...]) ->
                 )
             )
     return tuple(found)
+
+
+def _output(row: StepRun, shown: list[StepRun], hidden: int) -> Json:
+    """Return what a step gave: of a list the outputs of its items, where all of them are at hand."""
+    if getattr(row, "items_total", None) is None or row.status != StepStatus.SUCCEEDED.value:
+        return row.output
+    return [one.output for one in shown if one.item != NO_ITEM] if hidden <= 0 else None

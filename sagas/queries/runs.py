@@ -12,7 +12,7 @@ from django.db.models.functions import Substr
 from django.db.models.lookups import Exact
 
 from sagas.core.limits import KEY_LENGTH_MAX
-from sagas.core.vocabulary import CompensationStatus, StepStatus
+from sagas.core.vocabulary import NO_ITEM, CompensationStatus, StepStatus
 from sagas.models import SagaRun, StepRun
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def list_rows(run_ids: Iterable[UUID]) -> tuple[RunRow, ...]:
 def with_strips(runs: Sequence[SagaRun]) -> tuple[RunRow, ...]:
     """Add the statuses of the steps. One query for all of them."""
     steps: dict[UUID, list[tuple[str, str, str]]] = defaultdict(list)
-    touched = StepRun.objects.filter(run__in=[run.id for run in runs]).order_by("started_at", "id")
+    touched = StepRun.objects.filter(run__in=[run.id for run in runs], item=NO_ITEM).order_by("started_at", "id")
     for run_id, *rest in touched.values_list("run_id", "step", "status", "compensation_status"):
         steps[run_id].append((rest[0], rest[1], rest[2]))
     return tuple(_row(run, steps[run.id]) for run in runs)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 
+import jsonschema_rs
 import pytest
 from django.core.management import CommandError, call_command
 
+from sagas.core.schema import DIALECT
+from sagas.core.source import read_source
 from sagas.models import SagaVersion
 
 GOOD = "# why\nsaga: book-trip\nsteps:\n  - {name: book, action: travel.book, compensation: none}\n"
@@ -34,8 +38,8 @@ def test_a_file_is_applied_once_and_exported_as_it_was_written(good):
     out, err = run("apply", good)
     assert out == f"{good}: published: book-trip version 1\n"
     assert err.startswith(warning)
+    assert err.endswith(" [action_unknown]\n")
     assert run("apply", good)[0] == f"{good}: unchanged: book-trip version 1\n"
-    assert run("list")[0] == "book-trip  version 1  Book trip\n"
     assert run("export", "book-trip")[0] == GOOD
 
 
@@ -44,9 +48,10 @@ def test_a_wrong_file_does_not_keep_the_others_from_being_applied(tmp_path, good
     bad.write_text("saga: x\nsteps:\n  - {name: a, action: b, compensation: none, timeuot: 1s}\n")
     binary.write_bytes(b"\xff\xfe")
     out, err = run("apply", bad, binary, tmp_path / "missing.yaml", good)
-    assert f"{bad}:3:46: error: steps[0].timeuot: `timeuot` is not a key of a step. Did you mean `timeout`?\n" in err
-    assert f"{binary}: error: The file is not UTF-8 text (byte 0).\n" in err
-    assert f"{tmp_path}/missing.yaml: error: The file cannot be read: No such file or directory.\n" in err
+    said = "`timeuot` is not a key of a step. Did you mean `timeout`? [unknown_key]"
+    assert f"{bad}:3:46: error: steps[0].timeuot: {said}\n" in err
+    assert f"{binary}: error: The file is not UTF-8 text (byte 0). [not_utf8]\n" in err
+    assert f"{tmp_path}/missing.yaml: error: The file cannot be read: No such file or directory. [unreadable]\n" in err
     assert err.endswith("3 of 4 documents have problems.\n")
     assert out == f"{good}: published: book-trip version 1\n"
 
@@ -61,7 +66,10 @@ def test_validate_stores_nothing_and_strict_counts_warnings(good):
     assert not SagaVersion.objects.exists()
 
 
-def test_what_is_not_there_is_said(good):
-    assert run("export", "nothing") == ("", "There is no saga nothing.\n")
-    run("apply", good)
-    assert run("export", "book-trip", "--number", 7) == ("", "There is no saga book-trip version 7.\n")
+def test_the_schema_for_editors_is_printed_and_documents_fit_it(good):
+    out, err = run("schema")
+    assert err == ""
+    schema = json.loads(out)
+    assert (schema["$schema"], schema["required"]) == (DIALECT, ["saga", "steps"])
+    assert jsonschema_rs.is_valid(schema, read_source(good.read_text())[0])
+    assert not jsonschema_rs.is_valid(schema, {"saga": "book-trip", "stepps": []})

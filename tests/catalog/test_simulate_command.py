@@ -84,7 +84,9 @@ def test_a_wrong_document_is_told_as_validate_tells_it(tmp_path):
     bad.write_text(SOURCE.replace("retry:", "rety:").replace("action: a.pay", "action: 5"))
     code, out, err = run(bad)
     assert (code, out) == (1, "")
-    assert f"{bad}:8:54: error: steps[1].rety: `rety` is not a key of a step. Did you mean `retry`?\n" in err
+    assert (
+        f"{bad}:8:54: error: steps[1].rety: `rety` is not a key of a step. Did you mean `retry`? [unknown_key]\n" in err
+    )
     assert err.count(": error: ") == 2
     assert run(tmp_path / "missing.yaml")[0] == 1
 
@@ -140,10 +142,18 @@ def test_nothing_is_stored(file, django_assert_num_queries):
     assert not SagaRun.objects.exists()
 
 
-@pytest.mark.parametrize("name", ["create-order", "prepaid-order"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "shop/create-order",
+        "shop/prepaid-order",
+        "business/definitions/open-account",
+        "business/definitions/place-order",
+    ],
+)
 def test_the_matrix_as_a_file_of_tests_passes_without_django(tmp_path, monkeypatch, name):
     monkeypatch.chdir(ROOT)
-    code, source, _ = run(f"examples/shop/{name}.yaml", "--matrix", "--pytest")
+    code, source, _ = run(f"examples/{name}.yaml", "--matrix", "--pytest")
     assert code == 0
     assert max(map(len, source.splitlines())) <= 120
     written = tmp_path / "test_matrix.py"
@@ -235,13 +245,13 @@ def test_waits_are_told_and_who_never_comes(waiting):
 
 def test_a_matrix_and_its_tests_hold_waits(waiting, tmp_path):
     _, out, _ = run(waiting, "--matrix")
-    rows = [line for line in out.splitlines() if "nobody comes" in line]
+    rows = [line for line in out.splitlines() if "nobody answers" in line]
     assert [line.split()[0] for line in rows] == ["deposit", "agree"]
     assert "compensated" in rows[0]
     assert "still waiting, for ever" in rows[1]
     assert rows[1].endswith("no end")
     _, out, _ = run(waiting, "--matrix", "--pytest")
-    assert '"agree: nobody comes": ({"agree": "never"}, [], "waiting", [], ["book"]),' in out
+    assert '"agree: nobody answers": ({"agree": "never"}, [], "waiting", [], ["book"]),' in out
     compile(out, "test_lend.py", "exec")
 
 

@@ -10,15 +10,30 @@ from itertools import product
 from sagas.core import codec
 from sagas.core import messages as m
 from sagas.core.decider import Decision, decide
-from sagas.core.definition import Approval, Definition, Half, PythonAction, RetryPolicy, SignalWait, Step, Timer, Wait
+from sagas.core.definition import (
+    Approval,
+    Definition,
+    Half,
+    PythonAction,
+    RetryPolicy,
+    SignalWait,
+    Step,
+    SubSaga,
+    Timer,
+    Wait,
+)
 from sagas.core.due import due_at
 from sagas.core.evolve import evolve, replay
 from sagas.core.expressions import ExpressionError
+from sagas.core.limits import PROBE_TRIES_MAX
 from sagas.core.orders import refusal
-from sagas.core.outcome import NOT_SENT, WORKER_LOST, Error, Failed, Outcome, Rejected, Succeeded, Unknown
 from sagas.core.state import HalfState, RunState
-from sagas.core.vocabulary import AttemptKey, Json, OutcomeKind, Phase, Verb, WaitingFor
+from sagas.core.vocabulary import AttemptKey, Json, OutcomeKind, Phase, RunStatus, Verb, WaitingFor
+from tests.core.law_answers import ANSWERS, LOSSES, NEVER_HAPPENED, NOT_STARTED
+from tests.core.law_blind import BlindLook, decided
+from tests.core.law_children import misheard, reports
 from tests.invariants import Watch, resting_violations
+from tests.lists import names_of
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 DEADLINE_S = 60.0
@@ -40,6 +55,7 @@ class Fixed:
         return self.source
 
 
+CHILD = "R"  # a step that runs another saga
 WAITS: dict[str, Wait] = {  # in a law's one moment a time-out is up as soon as somebody looks
     "T": Timer(0.0),
     "S": SignalWait("go"),
@@ -58,9 +74,14 @@ def half(attempts: int | None, *, is_broken: bool = False) -> Half:
 
 
 def step(position: int, kind: str, attempts: int | None, after: tuple[str, ...]) -> Step:
+    """Return a step of one kind; a small letter is the kind with a probe."""
     name = f"s{position}"
+    has_probe, kind = kind.islower(), kind.upper()
     has_compensation = kind in {COMPENSATED, NO_INPUT, NO_UNDO_INPUT}
     wait = WAITS.get(kind)
+    if kind == CHILD:
+        child = Half(SubSaga("child"), Fixed({}), 0.0, RetryPolicy(attempts=1, initial_s=0.0, jitter=0.0))
+        return Step(name, name, position, child, child, after=after)
     return Step(
         name=name,
         title=name,
@@ -70,6 +91,7 @@ def step(position: int, kind: str, attempts: int | None, after: tuple[str, ...])
         after=after,
         is_pivot=kind in {PIVOT, "Q"},
         wait=wait,
+        probe=half(PROBE_TRIES_MAX) if has_probe else None,
     )
 
 
@@ -136,18 +158,6 @@ def started(definition: Definition) -> tuple[RunState, m.RunStarted]:
 
 # ---- what can happen next ------------------------------------------------------
 
-ANSWERS: tuple[Outcome, ...] = (
-    Succeeded({"done": True}),
-    Rejected(Error("no", "no")),
-    Rejected(Error("bare", "no"), is_explicit=False),
-    Failed(Error("failed", "failed")),
-    Unknown(Error("unknown", "unknown")),
-)
-LOSSES: tuple[Outcome, ...] = (
-    Unknown(Error(WORKER_LOST, "lost"), is_counted=False),
-    Failed(Error(NOT_SENT, "not sent"), is_counted=False),
-)
-
 
 @dataclass(frozen=True)
 class Allowance:
@@ -160,21 +170,30 @@ class Allowance:
     decisions: int = 0  # of a person: pause, resume, skip, settle, give up, terminate
     signals: int = 0
     answers: int = 0  # of a person who was asked
+    undos: int = 0  # of a completed run, by the run it belongs to
+    blind: int = 0  # looks of a worker that cannot read the version
 
 
 Move = tuple[m.Command, Allowance]
 
 
-def must(state: RunState, left: Allowance) -> list[Move]:
+def must(definition: Definition, state: RunState, left: Allowance) -> list[Move]:
     """What happens by itself: attempts in flight end, retries fall due."""
     moves: list[Move] = []
     for key, phase in sorted(state.awaiting):
         attempt = AttemptKey(key.step, key.item, phase, state.step(key).half(phase).number)
-        moves += [(m.ReportOutcome(attempt, outcome, T0), left) for outcome in ANSWERS]
+        if definition.by_name[key.step].is_sub_saga:
+            moves += [(m.AcceptAttempt(attempt, "c1", T0), left), (m.ReportOutcome(attempt, NOT_STARTED, T0), left)]
+            if left.losses:
+                moves.append((m.ReportOutcome(attempt, LOSSES[0], T0), replace(left, losses=left.losses - 1)))
+            continue
+        answers = (*ANSWERS, NEVER_HAPPENED) if phase is Phase.PROBE else ANSWERS
+        moves += [(m.ReportOutcome(attempt, outcome, T0), left) for outcome in answers]
         if left.losses:
             moves += [(m.ReportOutcome(attempt, one, T0), replace(left, losses=left.losses - 1)) for one in LOSSES]
+    moves += [(report, left) for report in reports(state, T0)]
     is_due = any(state.step(key).half(phase).due_at is not None for key, phase in state.open)
-    if (is_due or state.started_at is None) and not state.is_paused:
+    if (is_due or state.started_at is None) and not state.is_paused and not state.is_unreadable:
         moves.append((m.Look(T0), left))
     return moves
 
@@ -189,7 +208,7 @@ def may(definition: Definition, state: RunState, left: Allowance) -> list[Move]:
         fewer = replace(left, retries=left.retries - 1)
         moves.append((m.TakeOrder(number, Verb.RETRY, "alice", T0), fewer))
         moves += [
-            (m.TakeOrder(number, Verb.RETRY, "alice", T0, step=one.step, arguments=1, has_arguments=True), fewer)
+            (m.TakeOrder(number, Verb.RETRY, "alice", T0, step=str(one.key), arguments=1, has_arguments=True), fewer)
             for one in state.attention
         ]
     if left.decisions:
@@ -197,18 +216,20 @@ def may(definition: Definition, state: RunState, left: Allowance) -> list[Move]:
         moves += [
             (order, fewer) for order in decisions(definition, number) if refusal(definition, state, order) is None
         ]
+    if left.blind:
+        moves.append((BlindLook(T0), replace(left, blind=left.blind - 1)))
     if left.signals:
         signal = m.TakeOrder(number, Verb.SIGNAL, "bank", T0, signal="go", arguments={"paid": True})
         moves.append((signal, replace(left, signals=left.signals - 1)))
     if left.answers:
         moves += [
             (
-                m.TakeOrder(number, Verb.APPROVE, "alice", T0, step=key.step, outcome=outcome),
+                m.TakeOrder(number, Verb.APPROVE, "alice", T0, step=str(key), outcome=outcome),
                 replace(left, answers=left.answers - 1),
             )
             for key, _ in sorted(state.open)
             for outcome in (OutcomeKind.SUCCEEDED, OutcomeKind.REJECTED)
-            if refusal(definition, state, m.TakeOrder(number, Verb.APPROVE, "alice", T0, step=key.step)) is None
+            if refusal(definition, state, m.TakeOrder(number, Verb.APPROVE, "alice", T0, step=str(key))) is None
         ]
     if left.deadlines and definition.deadline_s and not state.is_overdue:
         moves.append((m.Look(AT_DEADLINE), replace(left, deadlines=0)))
@@ -219,11 +240,11 @@ def decisions(definition: Definition, number: int) -> Iterator[m.TakeOrder]:
     """Whatever a person can decide about a run of `definition`."""
     for verb in (Verb.PAUSE, Verb.RESUME, Verb.GIVE_UP, Verb.TERMINATE):
         yield m.TakeOrder(number, verb, "alice", T0)
-    for one in definition.steps:
-        yield m.TakeOrder(number, Verb.SKIP, "alice", T0, step=one.name)
+    for name in names_of(definition):
+        yield m.TakeOrder(number, Verb.SKIP, "alice", T0, step=name)
         for phase in (Phase.ACTION, Phase.COMPENSATION):
             for outcome in (OutcomeKind.SUCCEEDED, OutcomeKind.REJECTED):
-                yield m.TakeOrder(number, Verb.SETTLE, "alice", T0, step=one.name, phase=phase, outcome=outcome)
+                yield m.TakeOrder(number, Verb.SETTLE, "alice", T0, step=name, phase=phase, outcome=outcome)
 
 
 @dataclass
@@ -261,21 +282,26 @@ def explore(definition: Definition, allowance: Allowance = Allowance()) -> Explo
         if known is not None:
             return known
         _hold(_standing(definition, state, watch, journal), journal)
-        moves = must(state, left)
+        moves = must(definition, state, left)
         if not moves:
             ends.add(str(state.status))
         if state.status.is_final:
             _hold_nothing_after_the_end(definition, state, journal)
+        undo = m.TakeOrder(state.inbox_done + 1, Verb.UNDO, "run p1", T0)
+        if left.undos and refusal(definition, state, undo) is None:
+            moves = [(undo, replace(left, undos=left.undos - 1))]
+        elif state.status.is_final:
             counts[place] = 1
             return 1
         if not moves and not state.attention and not state.is_paused and not _waits_for_somebody(state):
             _hold(["L1 the run is not final and nothing will ever move it"], journal)
         runs = 0 if moves else 1
-        for command, after in moves + may(definition, state, left):
-            decision = decide(definition, state, command)
+        for command, after in moves + ([] if state.status.is_final else may(definition, state, left)):
+            decision = decided(definition, state, command)
             told = (*journal, *((event, command.now) for event in decision.events))
             watched = watch.copy()
             _hold([sentence for event in decision.events for sentence in watched.see(event)], told)
+            _hold(misheard(definition, command, decision.events), told)
             _hold_twice_is_once(definition, decision, command, told)
             due = due_at(state)
             if not decision.events and isinstance(command, m.Look) and due is not None and due <= command.now:
@@ -292,9 +318,7 @@ def explore(definition: Definition, allowance: Allowance = Allowance()) -> Explo
 
 
 def _waits_for_somebody(state: RunState) -> bool:
-    return any(
-        state.step(key).half(phase).waits_for in {WaitingFor.SIGNAL, WaitingFor.APPROVAL} for key, phase in state.open
-    )
+    return any(state.step(key).half(phase).waits_for not in {None, WaitingFor.TIMER} for key, phase in state.open)
 
 
 def _essence(state: RunState) -> object:
@@ -309,7 +333,7 @@ def _essence(state: RunState) -> object:
         state.attention,
         tuple(one.name for one in state.signals),
         frozenset(
-            (key, run.status, run.compensation_status, _half_essence(run.action), _half_essence(run.compensation))
+            (key, run.status, run.compensation_status, *map(_half_essence, (run.action, run.compensation, run.probe)))
             for key, run in state.steps.items()
         ),
     )
@@ -326,6 +350,7 @@ def _half_essence(half: HalfState) -> object:
         half.due_at is not None,
         half.has_input,
         half.waits_for,
+        half.accepted_by,
     )
 
 
@@ -354,7 +379,7 @@ def _hold_twice_is_once(definition: Definition, decision: Decision, command: m.C
 
 
 def _hold_nothing_after_the_end(definition: Definition, state: RunState, journal: Journal) -> None:
-    for verb in Verb:
+    for verb in {*Verb} - ({Verb.UNDO} if state.status is RunStatus.COMPLETED else set()):
         events = decide(definition, state, m.TakeOrder(state.inbox_done + 1, verb, "alice", T0)).events
         if [type(event) for event in events] != [m.OrderRefused]:
             _hold([f"S1 a run that has ended took the order {verb}"], journal)

@@ -61,9 +61,30 @@ WRONG = [
         "found the number 0."),
         "steps[0].retry.max (line 5, column 44): `initial` (2m) is longer than `max` (1m).",
     ]),
-    (one("    for_each: ${input.items}\n    probe: {python: shop.look}\n"), [
-        "steps[0].for_each (line 5, column 5): `for_each` is part of the format but not built yet in this version.",
-        "steps[0].probe (line 6, column 5): `probe` is part of the format but not built yet in this version.",
+    (one("    redact: [input]\n"), [
+        "steps[0].redact (line 5, column 5): `redact` is part of the format but not built yet in this version.",
+    ]),
+    (one("    probe: {http: {service: x}}\n"), [
+        "steps[0].probe.http (line 5, column 13): `http` is part of the format but not built yet in this version.",
+    ]),
+    (steps("  - name: wait\n    sleep: 5m\n    probe: {python: shop.look}\n"),
+     ["steps[0].probe (line 5, column 5): A step that waits has no `probe`: it calls nobody."]),
+    (one("    probe: shop.look\n"), [
+        ("steps[0].probe (line 5, column 12): `probe` must be a mapping, such as {python: shop.payment_state}; "
+        'found "shop.look".'),
+    ]),
+    (one("    probe: {}\n"), [
+        ("steps[0].probe.python (line 5, column 12): `python` is missing: the name of what says whether the action "
+        "happened, such as shop.payment_state."),
+    ]),
+    (one("    probe: {python: 3, timeout: 1s}\n"), [
+        ("steps[0].probe.python (line 5, column 21): `python` must be the dotted name of a probe, "
+        "such as shop.process_payment; found the number 3."),
+        "steps[0].probe.timeout (line 5, column 24): `timeout` is not a key of a probe. Known: `python`.",
+    ]),
+    (one("    probe: {python: shop.refund}\n"), [
+        ("steps[0].probe.python (line 5, column 21): `shop.refund` is not registered with `reads_only=True`. "
+        "A probe only looks whether the action happened: it is asked again and again, and nothing undoes it."),
     ]),
     (one("    when: 3\n"),
      [("steps[0].when (line 5, column 11): `when` must be an expression that is true or false, "
@@ -92,6 +113,14 @@ WRONG = [
         "steps[0].with (line 5, column 5): A step that waits has no `with`: it calls nobody.",
         "steps[0].retry (line 6, column 5): A step that waits has no `retry`: it calls nobody.",
     ]),
+    (steps("  - name: ship\n    run: Ship Order\n    timeout: 5s\n    retry: {attempts: 2}\n"), [
+        ("steps[0].run (line 4, column 10): `run` must be the name of a saga, such as ship-order; "
+        'found "Ship Order".'),
+        ("steps[0].timeout (line 5, column 5): A step that runs another saga has no `timeout`: "
+        "that saga's steps have theirs."),
+        ("steps[0].retry (line 6, column 5): A step that runs another saga has no `retry`: "
+        "that saga's steps have theirs."),
+    ]),
     (steps("  - name: wait\n    sleep: 5 minutes\n"), [
         ("steps[0].sleep (line 4, column 12): `sleep` must be a duration such as 250ms, 10s, 5m, 2h, 1d or PT1H30M; "
         'found "5 minutes".')
@@ -115,6 +144,16 @@ WRONG = [
     (steps("  - name: Pay now\n    action: shop.look\n"), [
         ("steps[0].name (line 3, column 11): `name` must be small letters, digits and underscores, a letter first, "
         'at most 64; found "Pay now".')
+    ]),
+    (steps("  - {name: a, action: shop.pay, pivot: true}\n  -\n"), [
+        "steps[1] (line 4, column 4): A step must be a mapping of keys to values; found nothing."
+    ]),
+    (one("  - 7\ndefaults: {retry: {attempts: forever}}\n"), [
+        "steps[1] (line 5, column 5): A step must be a mapping of keys to values; found the number 7."
+    ]),
+    (steps("  - {name: ~, action: shop.look}\n  - {name: b, action: shop.look}\n"), [
+        ("steps[0].name (line 3, column 12): `name` must be small letters, digits and underscores, a letter first, "
+        "at most 64; found nothing.")
     ]),
     (steps("  - name: in\n    action: shop.look\n"),
      ["steps[0].name (line 3, column 11): `in` is a word of the expression language."]),

@@ -175,7 +175,8 @@ def test_text_without_an_expression_is_itself(value):
         ("steps", "`steps` alone is not a value. Write `steps.<name>.output` or `steps.<name>.status`."),
         ("steps['pay']", "`steps` alone is not a value. Write `steps.<name>.output` or `steps.<name>.status`."),
         ("run.idd", "`run.idd` is not a name here. Did you mean `run.id`?"),
-        ("item.x", "`item.x` is not a name here. Known here: `input`, `run`, `steps`."),
+        ("thing.x", "`thing.x` is not a name here. Known here: `input`, `run`, `steps`."),
+            ("item.x", "`item` is known only in a step with `for_each`, and there not in `for_each` and `when`."),
         ("run.id.x", "`run.id` is text and has no `x`."),
         ("", "`${}` is empty. Write an expression such as `${input.order_id}`."),
         ("steps.pay.status == 1",
@@ -306,3 +307,11 @@ def test_a_text_cannot_grow_beyond_a_payload():
     assert template.render({"input": "x" * 80_000})["b"] == "x" * 80_000 + "!"
     with pytest.raises(ExpressionError, match="larger than 256 KiB"):
         template.render({"input": "x" * 90_000})
+
+
+def test_a_template_knows_every_name_it_reads():
+    template = compile_template(
+        {"a": "${input.id}", "b": ["x ${steps.pay.output.x + run.id}"], "c": "$${run.key}"}, NAMES
+    )
+    assert template.reads == ("input", "run.id", "steps.pay.output")
+    assert compile_template("${1 + 1}", NAMES).reads == ()

@@ -10,6 +10,7 @@ import pytest
 from sagas.core import (
     arrivals,
     backward,
+    children,
     decider,
     draft,
     evolve,
@@ -19,10 +20,11 @@ from sagas.core import (
     settling,
     waiting,
 )
-from tests.core.law import Allowance, ViolatedError, explore, linear
+from tests.core.law import Allowance, ViolatedError, explore, graph, linear
 
 SMALL = Allowance(cancels=1, retries=0, losses=0, deadlines=0)
 WAITS = Allowance(cancels=1, retries=0, losses=0, deadlines=0, signals=2, answers=2, decisions=1)
+CHILDREN = Allowance(cancels=1, retries=0, losses=1, deadlines=0, undos=1)
 PERSON = Allowance(cancels=0, retries=0, losses=0, deadlines=0, decisions=3)
 
 # module, function, what it says, what the mutant says instead, the invariant that must notice, the saga
@@ -52,7 +54,7 @@ MUTANTS = [
         id="starts a step before the one it comes after",
     ),
     pytest.param(
-        decider, "_report", "if not half.is_awaiting or half.number != attempt.number:", "if False:", "S4", "C",
+        decider, "_report", "if not half.is_out or half.number != attempt.number:", "if False:", "S4", "C",
         id="counts a report twice",
     ),
     pytest.param(
@@ -113,7 +115,7 @@ DECISION_MUTANTS = [
         backward, "end_when_done", "if stays else", "if False else", "S2", "C", id="says compensated when it gave up",
     ),
     pytest.param(
-        orders, "_terminate", "if half.is_awaiting:", "if False:", "S1", "C", id="ends with an attempt in flight",
+        orders, "_terminate", "if half.is_out:", "if False:", "S1", "C", id="ends with an attempt in flight",
     ),
     pytest.param(
         orders, "_terminate", ", StepStatus.IN_DOUBT}", "}", "S2", "C", id="does not say what may stay behind",
@@ -122,7 +124,7 @@ DECISION_MUTANTS = [
 
 WAIT_MUTANTS = [
     pytest.param(
-        forward, "drain", "if half.waits_for is not None:", "if False:", "S", "CAC", id="waits on while it turns round",
+        forward, "drain", "if half.is_wait:", "if False:", "S", "CAC", id="waits on while it turns round",
     ),
     pytest.param(
         waiting, "leave_out", "cause=cause", "cause=''", "S3", "CAC", id="does not say why it stopped waiting",
@@ -142,7 +144,31 @@ WAIT_MUTANTS = [
         arrivals, "time_is_up", "elif wait.goes_on:", "elif True:", "", "PWN", id="goes on without what never came",
     ),
     pytest.param(
-        orders, "_terminate", "if half.waits_for is not None:", "if False:", "S", "S", id="fails a wait at the end",
+        orders, "_terminate", "if half.is_wait:", "if False:", "S", "S", id="fails a wait at the end",
+    ),
+]  # fmt: skip
+
+CHILD_MUTANTS = [
+    pytest.param(
+        forward, "after_success", "_ask_about_failures(draft)", "pass", "L1", "RC",
+        id="forgets what failed beside a child that passed its pivot",
+    ),
+    pytest.param(
+        forward, "drain", "elif phase is Phase.ACTION and not half.is_out:", "elif phase is Phase.ACTION:", "S", "RC",
+        id="does not wait for a child while it turns round",
+    ),
+    pytest.param(
+        children, "outcome_of", "return Unknown(", "return Rejected(", "S2", "R",
+        id="takes a child that was partly undone for one that was undone",
+    ),
+    pytest.param(
+        children, "undo_refusal", "if state.is_past_pivot:", "if False:", "S6", "CP", id="undoes a run past its pivot",
+    ),
+    pytest.param(
+        evolve, "_attempt_ended", "waits_for=None,", "", "S", "R", id="waits for a child that has ended",
+    ),
+    pytest.param(
+        decider, "_ended", "outcome.passes_pivot and", "False and", "S", "CR", id="does not see the pivot of a child",
     ),
 ]  # fmt: skip
 
@@ -192,4 +218,13 @@ def test_an_invariant_notices_waits_of_a_law_that(monkeypatch, module, name, sai
     apply(monkeypatch, module, name, broken(module, name, said, says))
     with pytest.raises(ViolatedError) as caught:
         explore(linear(shape), WAITS)
+    assert any(str(sentence).startswith(invariant) for sentence in caught.value.args)
+
+
+@pytest.mark.parametrize(("module", "name", "said", "says", "invariant", "shape"), CHILD_MUTANTS)
+def test_an_invariant_notices_sub_sagas_of_a_law_that(monkeypatch, module, name, said, says, invariant, shape):
+    apply(monkeypatch, module, name, broken(module, name, said, says))
+    with pytest.raises(ViolatedError) as caught:
+        for after in ({}, {"1": "0"}):
+            explore(graph(shape, after), CHILDREN)
     assert any(str(sentence).startswith(invariant) for sentence in caught.value.args)

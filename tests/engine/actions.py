@@ -30,8 +30,8 @@ def count() -> dict[str, int]:
     return dict(found)
 
 
-def _note(call: Any) -> Any:
-    key = call.idempotency_key.partition(":")[2]
+def _note(call: Any, key: str = "") -> Any:
+    key = key or call.idempotency_key.partition(":")[2]
     with _lock:
         CALLS.append((key, call.attempt))
     behave = BEHAVIOUR.get(key)
@@ -56,6 +56,18 @@ def atomic(call: Any, **_arguments: Any) -> Any:
     """An atomic action: it makes a row named for its key, once."""
     Saga.objects.create(name=call.idempotency_key.replace(":", "-")[-60:], title="an effect")
     return _note(call)
+
+
+@action("engine.probe", reads_only=True)
+def probe(call: Any, **_arguments: Any) -> Any:
+    """A probe: what it does is under `<step>:probe`."""
+    return _note(call, f"{call.step}:probe")
+
+
+@action("engine.awaited_probe", reads_only=True)
+async def awaited_probe(call: Any, **_arguments: Any) -> Any:
+    """An async probe."""
+    return _note(call, f"{call.step}:probe")
 
 
 def refuse(_call: Any) -> None:

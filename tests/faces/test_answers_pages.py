@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from sagas.catalog.publish import publish
-from sagas.core.vocabulary import Verb, WaitingFor
+from sagas.core.vocabulary import INTERNAL, Verb, WaitingFor
 from sagas.engine.commands import start_run
 from sagas.models import Order, SagaRun
 from tests import factories as f
@@ -301,11 +301,12 @@ def test_a_signal_and_an_answer_from_the_pages_bring_a_run_to_its_end(transactio
     assert words in page
 
 
-def test_every_verb_has_a_page(now):
+def test_every_verb_of_people_has_a_page_and_those_of_runs_have_none(now):
     alice = sign_in("alice")
     run = f.asking_for_approval(now)
     for verb in Verb:
-        assert alice.get(address(run, verb.value.replace("_", "-"))).status_code == 200
+        expected = 404 if verb in INTERNAL else 200
+        assert alice.get(address(run, verb.value.replace("_", "-"))).status_code == expected, verb
 
 
 # ---- finding what is asked -----------------------------------------------------

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 ORIGIN = "http://localhost"
+NOBODY_LISTENS = "redis://127.0.0.1:1/0"
 DOCUMENT = {"saga": "ship", "title": "Ship", "steps": [{"name": "pack", "action": "shop.pack", "compensation": "none"}]}
 
 in_database = database_sync_to_async
@@ -96,15 +97,18 @@ class Page:
         await self.socket.disconnect(timeout=10)
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "redis is away"])
 def layer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return the name of the channel transport in use: both must behave the same."""
-    configs = {"memory": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+    configs = {
+        "memory": {"BACKEND": "channels.layers.InMemoryChannelLayer"},
+        "redis is away": {"BACKEND": "sagas.live.redis_layer.RedisLayer", "CONFIG": {"hosts": [NOBODY_LISTENS]}},
+    }
     if request.param == "redis":
         url = os.environ.get("REDIS_URL_TEST")
         if not url:
             pytest.skip("needs Redis")
-        configs["redis"] = {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [url]}}
+        configs["redis"] = {"BACKEND": "sagas.live.redis_layer.RedisLayer", "CONFIG": {"hosts": [url]}}
     monkeypatch.setattr(settings, "CHANNEL_LAYERS", {"default": configs[request.param]})
     channel_layers.backends.clear()
     return request.param

@@ -62,4 +62,4 @@ def test_each_decision_of_a_person_is_a_sentence(event, sentence):
 
 def test_a_step_that_the_document_does_not_know_is_named_as_it_is():
     entry = Entry(9, "run_terminated", {"stays": [["gone", 3]]}, f.frozen_now())
-    assert journal.sentence(entry, {}).endswith("“gone” stays behind")
+    assert journal.sentence(entry, {}).endswith("“gone [3]” stays behind")

@@ -39,6 +39,16 @@ def say(tell, now=None):
         (f.paused, "paused_run", ["Paused by ana: the warehouse is closed.", "until somebody resumes it"]),
         (f.undo_failed, "compensation_failed", ["and retry it; or undo it by hand and settle it; or give it up"]),
         (f.asking, "decision", ["Nobody can say whether “Update inventory” happened", "settle it; or retry it"]),
+        (
+            f.unreadable,
+            "version_unreadable",
+            ["Version 1 cannot be carried out: The code that is here", "`later` is not a key of a step.", "then retry"],
+        ),
+        (
+            f.action_missing,
+            "action_not_registered",
+            ["“Update inventory” cannot be carried out: No installed app registers", "then retry"],
+        ),
         (f.failed_past_pivot, "decision", ["no such address.", "retry it; or do it by hand and settle it; or skip it"]),
         (f.skipped, "completed", ["2 of 3 steps succeeded.", "“Create shipment” was skipped by a person."]),
         (f.settled, "compensated", ["“Update inventory” was undone.", "“Process payment” was undone by hand."]),
@@ -185,3 +195,14 @@ def test_what_a_participant_said_is_escaped_and_countdowns_tick():
     html = render_regions(find_run_detail(run.id), now)["why"]
     assert "&lt;b&gt;100 % %(no)s&lt;/b&gt;" in html
     assert f'data-until="{(now + timedelta(seconds=37.5)).isoformat()}">0:38</span>' in html
+
+
+def test_what_only_reads_leaves_nothing_behind():
+    now = f.frozen_now()
+    look, ship = ({"name": name, "title": name.title(), "action": f"shop.{name}"} for name in ("look", "ship"))
+    document = {**f.BOOK_ORDER, "saga": "look-first", "steps": [look, {**ship, "compensation": "none"}]}
+    story = f.Story(now - timedelta(seconds=9), document).do("look", "ship").turn(cause="cancel", by="ana")
+    run = story.turned(not_needed=["look", "ship"]).tell(m.RunCompensated()).save()
+    said = why(find_run_detail(run.id), now).text
+    assert "“Ship” has no compensation and stays." in said
+    assert "Look" not in said

@@ -19,6 +19,14 @@ def test_a_plan_knows_what_undoes_each_step_and_where_the_pivot_is():
     assert (plans[1].compensation, plans[1].compensation_title) == ("shop.refund_payment", "Refund payment")
 
 
+def test_a_step_that_runs_another_saga_is_undone_with_it_unless_it_says_otherwise():
+    said = ({}, {"compensation": "none"}, {"pivot": True})
+    steps = [{"name": f"ship_{number}", "run": "ship-parcel", **more} for number, more in enumerate(said)]
+    plans = step_plans({"steps": steps})
+    assert [plan.undo for plan in plans] == [Undo.DECLARED, Undo.NOT_NEEDED, Undo.AFTER_PIVOT]
+    assert (plans[0].action, plans[0].compensation_title) == ("ship-parcel", "Undo ship parcel")
+
+
 def test_policies_come_from_the_step_then_the_defaults():
     pay, *_, receipt = step_plans(f.BOOK_ORDER)
     assert (pay.attempts_max, pay.compensation_attempts_max, pay.timeout_s) == (3, 8, 30.0)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from sagas.core.vocabulary import OutcomeKind, Phase, Verb
+from sagas.core.vocabulary import OutcomeKind, Phase, StepKey, Verb
 from sagas.engine.commands import start_run
 from sagas.engine.errors import OrderRefusedError
 from sagas.engine.orders import NOTHING_MORE, Ask, give_order
@@ -68,10 +68,11 @@ class Client:
         if not run.attention:
             raise AssertionError(f"The run is {run.status}, nothing is due, and nobody is asked")
         one = run.attention[0]
-        self._repair(world, one["step"], one["phase"], one["code"])
+        self._repair(world, StepKey(one["step"], one["item"]), one["phase"], one["code"])
         return True
 
-    def _repair(self, world: World, step: str, phase: str, code: str) -> None:
+    def _repair(self, world: World, run: StepKey, phase: str, code: str) -> None:
+        step = str(run)
         key = f"{step}:{phase}"
         if code == "outcome_unknown":
             has_happened = any(effect.partition("#")[0] == key for effect in world.effects())
@@ -85,7 +86,7 @@ class Client:
         elif phase == Phase.COMPENSATION and world.script.exit is Verb.GIVE_UP:
             self._order(world, Verb.GIVE_UP, Ask(step=step, reason="it stays"))
         else:
-            world.heal((step, phase))
+            world.heal((run.step, phase))
             self._order(world, Verb.RETRY, Ask(step=step))
 
     def _order(self, world: World, verb: Verb, ask: Ask = NOTHING_MORE) -> None:

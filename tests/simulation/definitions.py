@@ -80,6 +80,18 @@ steps:
   - {name: never, after: [open], when: "${1 == 2}", action: simulated.look}
   - {name: close, after: [left, right, never], action: simulated.plain, compensation: none}
 """,
+    "many": """
+steps:
+  - {name: open, action: simulated.plain, compensation: {action: simulated.plain}}
+  - {name: pack, action: simulated.plain, for_each: [a, b, c], max_parallel: 2, with: {what: "${item}"},
+     compensation: {action: simulated.plain}}
+  - {name: close, action: simulated.atomic, compensation: none}
+""",
+    "one-by-one": """
+steps:
+  - {name: stamp, action: simulated.atomic, for_each: [a, b], max_parallel: 1, compensation: {action: simulated.atomic}}
+  - {name: close, action: simulated.plain, compensation: none}
+""",
     "long": """
 steps:
   - {name: a, action: simulated.plain, compensation: {action: simulated.plain}}

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from sagas.core import dag
 from sagas.core import messages as m
 from sagas.core.codec import decode
-from sagas.core.definition import Definition
+from sagas.core.definition import Definition, Step
 from sagas.core.outcome import WORKER_LOST
-from sagas.core.vocabulary import OutcomeKind, Phase
+from sagas.core.vocabulary import NO_ITEM, OutcomeKind, Phase, StepKey
 from sagas.models import JournalEntry, SagaRun, StepRun
 from tests.engine.stored_run import faults_of
 from tests.simulation.script import BROKEN, FAILED
@@ -33,8 +33,18 @@ class End:
 
 def end_of(world: World) -> End:
     """Return how the one run ended."""
-    rows = StepRun.objects.values_list("step", "status", "compensation_status")
-    return End(SagaRun.objects.get().status, {step: (status, undoing) for step, status, undoing in rows})
+    rows = StepRun.objects.values_list("step", "item", "status", "compensation_status")
+    steps = {str(StepKey(step, item)): (status, undoing) for step, item, status, undoing in rows}
+    return End(SagaRun.objects.get().status, steps)
+
+
+def runs_of(definition: Definition) -> list[tuple[str, Step]]:
+    """Return what each step run is called: of a list, its items."""
+    found: list[tuple[str, Step]] = []
+    for step in definition.steps:
+        numbers = range(len(step.for_each.source)) if step.for_each else (NO_ITEM,)
+        found += [(str(StepKey(step.name, number)), step) for number in numbers]
+    return found
 
 
 def judge(world: World, definition: Definition, deaths: int, calm: End | None) -> list[str]:
@@ -59,7 +69,10 @@ def judge(world: World, definition: Definition, deaths: int, calm: End | None) -
     found += _orders(world, run, events)
     found += _effects(world, definition, end, events)
     lost = sum(isinstance(event, m.AttemptEnded) and event.code == WORKER_LOST for event in events)
-    columns = Counter(dag.layers(definition.predecessors).values())
+    columns: Counter[int] = Counter()
+    for name, column in dag.layers(definition.predecessors).items():
+        step = definition.by_name[name]
+        columns[column] += step.max_parallel if step.for_each else 1
     if lost > deaths * max(columns.values()):  # a crash ends all that run beside each other
         found.append(f"{lost} attempts were lost in {deaths} crashes")
     if calm is not None and calm.status == end.status:
@@ -91,41 +104,43 @@ def _effects(world: World, definition: Definition, end: End, events: list[m.Even
         happened[step, phase] += times
     found = [f"{half} had its effect {times} times" for half, times in happened.items() if times > 1]
     told = {
-        (event.step, str(event.phase))
+        (str(StepKey(event.step, event.item)), str(event.phase))
         for event in events
         if isinstance(event, m.AttemptEnded) and event.outcome is OutcomeKind.SUCCEEDED
     }
-    stays = {key.step for event in events if isinstance(event, m.RunTerminated) for key in event.stays}
-    for step in definition.steps:
-        did, undid = happened[step.name, "action"], happened[step.name, "compensation"]
-        status, undoing = end.steps.get(step.name, ("pending", "none"))
+    stays = {str(key) for event in events if isinstance(event, m.RunTerminated) for key in event.stays}
+    for name, step in runs_of(definition):
+        did, undid = happened[name, "action"], happened[name, "compensation"]
+        status, undoing = end.steps.get(name, ("pending", "none"))
         is_reading = step.action.action.name == READING
         for phase in (Phase.ACTION, Phase.COMPENSATION):
-            if (step.name, phase) in told and not happened[step.name, phase] and not is_reading:
-                found.append(f"the {phase} of {step.name} succeeded, says the journal, but had no effect")
+            if (name, phase) in told and not happened[name, phase] and not is_reading:
+                found.append(f"the {phase} of {name} succeeded, says the journal, but had no effect")
         if status in {"pending", "failed", "skipped"} and did and not undid:
-            found.append(f"{step.name} is {status}, but it happened")
+            found.append(f"{name} is {status}, but it happened")
         if end.status == "completed" and (undid or not (did or is_reading)):
-            found.append(f"completed, but {step.name} happened {did} times and was undone {undid} times")
+            found.append(f"completed, but {name} happened {did} times and was undone {undid} times")
         if end.status.endswith("compensated") and step.compensation and did and not undid and undoing != "given_up":
-            found.append(f"{end.status}, but {step.name} happened and was not undone")
-        if end.status == "terminated" and did and not undid and step.name not in stays:
-            found.append(f"terminated, but {step.name} happened and is not among what stays behind")
+            found.append(f"{end.status}, but {name} happened and was not undone")
+        if end.status == "terminated" and did and not undid and name not in stays:
+            found.append(f"terminated, but {name} happened and is not among what stays behind")
         if undid and not did and status != "in_doubt":
-            found.append(f"{step.name} is {status} and never happened, but it was undone")
+            found.append(f"{name} is {status} and never happened, but it was undone")
     return found
 
 
 def _unlike(world: World, definition: Definition, calm: End, end: End) -> list[str]:
     """Steps end as they do when nothing crashes; only a failure that a crash made unknown may be one in doubt."""
     found = []
-    for step in definition.steps:
-        was, now = (one.steps.get(step.name, ("pending", "none")) for one in (calm, end))
+    for name, step in runs_of(definition):
+        was, now = (one.steps.get(name, ("pending", "none")) for one in (calm, end))
         may_doubt = {FAILED, BROKEN} if step.action.action.name == READING else {FAILED}
         is_doubt = (was[0], now[0]) == ("failed", "in_doubt")
+        if is_doubt and step.for_each:
+            continue  # another item ended the list meanwhile, so this one was not tried again
         if was == now or (is_doubt and world.script.answers.get((step.name, "action"), ("",))[0] in may_doubt):
             continue
         if world.script.during or definition.deadline_s is not None:
             continue  # when an order or the deadline came, before or after which step, is a matter of time
-        found.append(f"{step.name} ended {now}, and without a crash {was}")
+        found.append(f"{name} ended {now}, and without a crash {was}")
     return found

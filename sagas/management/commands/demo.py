@@ -30,6 +30,9 @@ class Command(BaseCommand):
             raise CommandError(message)
         shop: Any = apps.get_app_config("shop")  # examples/ is outside the package: its type is not known here
         shop.load_demo()
+        if apps.is_installed("business"):
+            business: Any = apps.get_app_config("business")  # its sagas are published by whoever wants to see them
+            business.load_demo()
         for source in shop.demo_definitions():
             self.stdout.write(_load(source))
 

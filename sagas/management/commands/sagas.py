@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import getpass
-from pathlib import Path
+import json
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from sagas.catalog.apply import apply_file, check_file
+from sagas.catalog.apply import apply_place, check_place
 from sagas.catalog.errors import DocumentInvalidError
-from sagas.management import simulate
-from sagas.models import Saga, SagaVersion
+from sagas.core.document_schema import document_schema
+from sagas.management import export, listing, simulate
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -30,12 +30,11 @@ class Command(BaseCommand):
         verbs = parser.add_subparsers(dest="verb", required=True)
         for verb, text in (("apply", "publish documents"), ("validate", "check documents and store nothing")):
             command = verbs.add_parser(verb, help=text)
-            command.add_argument("files", nargs="+", type=Path, metavar="FILE")
+            command.add_argument("files", nargs="+", metavar="FILE", help="or module:attribute, of a saga in Python")
             command.add_argument("--strict", action="store_true", help="count warnings as problems")
-        verbs.add_parser("list", help="list published sagas")
-        export = verbs.add_parser("export", help="print a published document as it was written")
-        export.add_argument("name")
-        export.add_argument("--number", type=int, help="version (default: the latest)")
+        listing.add_arguments(verbs.add_parser("list", help="list sagas with their versions and runs"))
+        export.add_arguments(verbs.add_parser("export", help="print or write published documents"))
+        verbs.add_parser("schema", help="print the JSON Schema of documents, for editors")
         simulate.add_arguments(verbs.add_parser("simulate", help="say what becomes of a run; nothing is executed"))
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -43,68 +42,57 @@ class Command(BaseCommand):
         match options["verb"]:
             case "apply":
                 by = f"{getpass.getuser()} (command line)"
-                self._each_file(options["files"], lambda path: self._apply(path, by, strict=options["strict"]))
+                self._each_file(options["files"], lambda source: self._apply(source, by, strict=options["strict"]))
             case "validate":
-                self._each_file(options["files"], lambda path: self._validate(path, strict=options["strict"]))
+                self._each_file(options["files"], lambda source: self._validate(source, strict=options["strict"]))
             case "list":
-                self._list()
+                for line in listing.lines(as_json=options["json"]):
+                    self.stdout.write(line)
             case "export":
-                self._export(options["name"], options["number"])
+                for text in export.run(options):
+                    self.stdout.write(text, ending="" if text.endswith("\n") else "\n")
+            case "schema":
+                self.stdout.write(json.dumps(document_schema(), indent=2, ensure_ascii=False))
             case "simulate":
-                self._each_file([options["file"]], lambda path: self._simulate(path, options))
+                self._each_file([options["file"]], lambda source: self._simulate(source, options))
 
-    def _each_file(self, files: list[Path], do: Callable[[Path], None]) -> None:
+    def _each_file(self, files: list[str], do: Callable[[str], None]) -> None:
         failed = 0
-        for path in files:
+        for source in files:
             try:
-                do(path)
+                do(source)
             except DocumentInvalidError as error:
                 failed += 1
-                self._say(path, "error", error.problems)
+                self._say(source, "error", error.problems)
         if failed:
-            noun = "document has" if failed == 1 else "documents have"
-            message = f"{failed} of {len(files)} {noun} problems."
+            noun, verb = "document" if len(files) == 1 else "documents", "has" if failed == 1 else "have"
+            message = f"{failed} of {len(files)} {noun} {verb} problems."
             raise CommandError(message)
 
-    def _apply(self, path: Path, by: str, *, strict: bool) -> None:
+    def _apply(self, source: str, by: str, *, strict: bool) -> None:
         if strict:
-            self._validate(path, strict=True)
-        published = apply_file(path, by=by)
-        self._say(path, "warning", published.warnings)
+            self._validate(source, strict=True)
+        published = apply_place(source, by=by)
+        self._say(source, "warning", published.warnings)
         what = "published" if published.is_new else "unchanged"
-        self.stdout.write(f"{path}: {what}: {published.version.saga.name} version {published.version.number}")
+        self.stdout.write(f"{source}: {what}: {published.version.saga.name} version {published.version.number}")
 
-    def _validate(self, path: Path, *, strict: bool) -> None:
-        checked = check_file(path)
+    def _validate(self, source: str, *, strict: bool) -> None:
+        checked = check_place(source)
         problems = checked.problems + (checked.warnings if strict else ())
         if problems:
             raise DocumentInvalidError(problems)
-        self._say(path, "warning", checked.warnings)
-        self.stdout.write(f"{path}: no problems")
+        self._say(source, "warning", checked.warnings)
+        self.stdout.write(f"{source}: no problems")
 
-    def _simulate(self, path: Path, options: dict[str, Any]) -> None:
+    def _simulate(self, source: str, options: dict[str, Any]) -> None:
         warnings, lines = simulate.run(options)
-        self._say(path, "warning", warnings)
+        self._say(source, "warning", warnings)
         for line in lines:
             self.stdout.write(line)
 
-    def _say(self, path: Path, kind: str, problems: Iterable[Problem]) -> None:
+    def _say(self, source: str, kind: str, problems: Iterable[Problem]) -> None:
         for problem in problems:
-            place = f"{path}:{problem.line}:{problem.column}" if problem.line is not None else str(path)
+            place = f"{source}:{problem.line}:{problem.column}" if problem.line is not None else source
             where = f"{problem.path}: " if problem.path else ""
-            self.stderr.write(f"{place}: {kind}: {where}{problem.message}")
-
-    def _list(self) -> None:
-        for saga in Saga.objects.select_related("latest").order_by("name"):
-            number = saga.latest.number if saga.latest else 0
-            archived = "  archived" if saga.archived_at else ""
-            self.stdout.write(f"{saga.name}  version {number}  {saga.title}{archived}")
-
-    def _export(self, name: str, number: int | None) -> None:
-        versions = SagaVersion.objects.filter(saga__name=name).order_by("-number")
-        version = (versions.filter(number=number) if number is not None else versions).first()
-        if version is None:
-            which = f" version {number}" if number is not None else ""
-            message = f"There is no saga {name}{which}."
-            raise CommandError(message)
-        self.stdout.write(version.source, ending="" if version.source.endswith("\n") else "\n")
+            self.stderr.write(f"{place}: {kind}: {where}{problem.message} [{problem.code}]")

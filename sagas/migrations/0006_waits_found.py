@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('sagas', '0003_waits'),
+        ('sagas', '0005_reruns'),
     ]
 
     operations = [

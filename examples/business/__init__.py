@@ -1,0 +1,1 @@
+"""Real business processes as sagas, over participants with real tables."""

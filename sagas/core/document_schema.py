@@ -1,0 +1,271 @@
+"""The format of definitions as a JSON Schema (2020-12), for editors that complete, explain and check.
+
+Made from what the reader itself goes by: its tables of keys, its patterns, choices
+and limits. What only the reader can say (whether a name exists, what an expression
+means, whether a duration is within bounds) is not in it: a document that fits the
+schema may still be refused, one that the reader accepts always fits.
+
+There is no `$id`, since editors look for a schema under it, and no `$ref` with
+anything beside it, since those made for draft 7 do not read that.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from sagas.core import document, fields, steps, wait_form
+from sagas.core import document_words as words
+from sagas.core.definition import MAX_PARALLEL
+from sagas.core.duration import ISO, SHORT, duration_text
+from sagas.core.input_schema import INPUT_SCHEMA
+from sagas.core.limits import (
+    DESCRIPTION_LENGTH_MAX,
+    ITEMS_MAX,
+    LABELS_MAX,
+    PARALLEL_MAX,
+    PROMPT_LENGTH_MAX,
+    RETRY_ATTEMPTS_MAX,
+    RETRY_FACTOR_MAX,
+    STEPS_MAX,
+    TITLE_LENGTH_MAX,
+    UNIT_LENGTH_MAX,
+)
+from sagas.core.schema import DIALECT
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from sagas.core.definition import RetryPolicy
+    from sagas.core.document_words import Words
+    from sagas.core.vocabulary import Json
+
+Schema = dict[str, "Json"]
+
+
+def document_schema() -> Schema:
+    """Return the schema, as new values that the caller may change."""
+    return {
+        "$schema": DIALECT,
+        **words.FORMAT._asdict(),
+        **_mapping(_saga_shapes(), words.SAGA, document.SAGA_KEYS, document.SAGA_KEYS_LATER, ("saga", "steps")),
+        "$defs": {"step": _step(), "jsonSchema": INPUT_SCHEMA},
+    }
+
+
+def _mapping(
+    shapes: Mapping[str, Schema],
+    named: Mapping[str, Words],
+    keys: Iterable[str],
+    later: Collection[str] = (),
+    required: tuple[str, ...] = (),
+) -> Schema:
+    """Return the schema of a mapping; `later` are keys that the reader knows and still refuses."""
+    found: Schema = {"type": "object", "additionalProperties": False}
+    if required:
+        found["required"] = list(required)
+    found["properties"] = {
+        **{key: {**named[key]._asdict(), **shapes[key]} for key in keys},
+        **{key: _not_built(named[key]) for key in later},
+    }
+    return found
+
+
+def _not_built(said: Words) -> Schema:
+    """Return what an editor is told of a key that is refused: `doNotSuggest` and `errorMessage` are its own words."""
+    message = f"This {fields.NOT_BUILT}."
+    return {
+        "title": said.title,
+        "description": f"{said.description} {message}",
+        "not": {},
+        "doNotSuggest": True,
+        "errorMessage": message,
+    }
+
+
+def _saga_shapes() -> dict[str, Schema]:
+    label = {"type": ["string", "number", "boolean"]}
+    return {
+        "saga": {**_pattern(steps.SAGA_NAME), "not": {"enum": sorted(document.SAGA_RESERVED)}},
+        "title": _text(TITLE_LENGTH_MAX),
+        "style": _choice(document.STYLES),
+        "description": _text(DESCRIPTION_LENGTH_MAX),
+        "input": {"allOf": [{"$ref": "#/$defs/jsonSchema"}, {"type": "object"}]},
+        "key": {"type": "string"},
+        "labels": {
+            "type": "object",
+            "maxProperties": LABELS_MAX,
+            "propertyNames": _pattern(steps.STEP_NAME),
+            "additionalProperties": label,
+        },
+        "amount": {"anyOf": [{"type": "integer"}, _expression()]},
+        "unit": _text(UNIT_LENGTH_MAX),
+        "output": {},
+        "deadline": _duration(),
+        "on_compensation_failure": _choice(document.ON_COMPENSATION_FAILURE),
+        "in_doubt": _choice(document.IN_DOUBT),
+        "defaults": _mapping(
+            {
+                "timeout": _duration(steps.TIMEOUT_S),
+                "retry": _retry(steps.RETRY),
+                "compensation_retry": _retry(steps.COMPENSATION_RETRY),
+            },
+            words.DEFAULTS,
+            steps.DEFAULTS_KEYS,
+        ),
+        "steps": {"type": "array", "minItems": 1, "maxItems": STEPS_MAX, "items": {"$ref": "#/$defs/step"}},
+    }
+
+
+def _step() -> Schema:
+    shapes = {
+        "name": {**_pattern(steps.STEP_NAME), "not": {"enum": sorted(steps.STEP_RESERVED)}},
+        "title": _text(TITLE_LENGTH_MAX),
+        "action": _action(),
+        "with": {"type": "object"},
+        "after": {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+        "when": {"anyOf": [{"type": "boolean"}, _expression()]},
+        "compensation": {"anyOf": [{"const": "none"}, _compensation()]},
+        "pivot": {"type": "boolean"},
+        "timeout": _duration(),
+        "retry": _retry(),
+        "for_each": {"anyOf": [_expression(), {"type": "array", "maxItems": ITEMS_MAX}]},
+        "max_parallel": {"type": "integer", "minimum": 1, "maximum": PARALLEL_MAX, "default": MAX_PARALLEL},
+        "sleep": _duration(),
+        "sleep_until": {"type": "string"},
+        "wait_for": _wait(
+            {"signal": _pattern(wait_form.SIGNAL_NAME)}, words.WAIT_FOR, wait_form.SIGNAL_KEYS, ("signal",)
+        ),
+        "approval": _wait(
+            {
+                "group": {**_text(wait_form.GROUP_LENGTH_MAX), "default": wait_form.GROUP},
+                "prompt": _text(PROMPT_LENGTH_MAX),
+            },
+            words.APPROVAL,
+            wait_form.APPROVAL_KEYS,
+        ),
+        "run": _pattern(steps.SAGA_NAME),
+        "probe": _probe(),
+        "redact": {"type": "array", "items": {"type": "string"}},
+    }
+    return {
+        "title": "Step",
+        **_mapping(shapes, words.STEP, steps.STEP_KEYS, steps.STEP_KEYS_LATER, ("name",)),
+        "oneOf": [{"required": [key]} for key in steps.KINDS],
+        "dependentRequired": {"max_parallel": ["for_each"]},
+        "allOf": [_kind_without(wait_form.WAITS, wait_form.NOT_OF_WAITS), _kind_without(("run",), steps.NOT_OF_RUN)],
+    }
+
+
+def _kind_without(kinds: Iterable[str], keys: Iterable[str]) -> Schema:
+    """Return what refuses `keys` on steps of these kinds."""
+    message = "A step of this kind calls no action itself, so it has no such key."
+    return {
+        "if": {"anyOf": [{"required": [kind]} for kind in kinds]},
+        "then": {"properties": {key: {"not": {}, "errorMessage": message} for key in keys}},
+    }
+
+
+def _wait(
+    shapes: dict[str, Schema], named: Mapping[str, Words], keys: Iterable[str], required: tuple[str, ...] = ()
+) -> Schema:
+    both = {"timeout": _duration(), "on_timeout": _choice(wait_form.ON_TIMEOUT)}
+    return {
+        **_mapping({**shapes, **both}, named, keys, required=required),
+        "dependentRequired": {"on_timeout": ["timeout"]},
+    }
+
+
+def _compensation() -> Schema:
+    shapes = {"action": _action(), "with": {"type": "object"}, "timeout": _duration(), "retry": _retry()}
+    return _mapping(shapes, words.COMPENSATION, steps.COMPENSATION_KEYS, required=("action",))
+
+
+def _action() -> Schema:
+    name = _pattern(steps.ACTION_NAME)
+    command = _mapping(
+        {"service": {"type": "string"}, "name": {"type": "string"}},
+        words.COMMAND,
+        words.COMMAND,
+        required=("service", "name"),
+    )
+    shapes = {"python": name, "http": _http(), "command": command}
+    form = _mapping(shapes, words.ACTION, steps.ACTION_KEYS, steps.ACTION_KEYS_LATER)
+    return {"anyOf": [name, {**form, "minProperties": 1, "maxProperties": 1}]}
+
+
+def _probe() -> Schema:
+    shapes = {"python": _pattern(steps.ACTION_NAME), "http": _http()}
+    said = {key: words.ACTION[key] for key in shapes}
+    form = _mapping(shapes, said, steps.PROBE_KEYS, steps.PROBE_KEYS_LATER)
+    return {**form, "minProperties": 1, "maxProperties": 1}
+
+
+def _http() -> Schema:
+    return _mapping(
+        {
+            "service": {"type": "string"},
+            "method": {"type": "string"},
+            "path": {"type": "string"},
+            "headers": {"type": "object"},
+            "query": {"type": "object"},
+            "body": {},
+            "async": {"type": "boolean"},
+        },
+        words.HTTP,
+        words.HTTP,
+        required=("service",),
+    )
+
+
+def _retry(base: RetryPolicy | None = None) -> Schema:
+    """Return the schema of a retry policy; with `base`, what is meant where it does not say otherwise."""
+    shapes: dict[str, Schema] = {
+        "attempts": {
+            "anyOf": [{"type": "integer", "minimum": 1, "maximum": RETRY_ATTEMPTS_MAX}, {"const": "forever"}],
+        },
+        "initial": _duration(),
+        "factor": {"type": "number", "minimum": 1, "maximum": RETRY_FACTOR_MAX},
+        "max": _duration(),
+        "jitter": {"type": "number", "minimum": 0, "maximum": 1},
+    }
+    if base is not None:
+        said = base.attempts, duration_text(base.initial_s), base.factor, duration_text(base.wait_s_max), base.jitter
+        for key, value in zip(fields.RETRY_KEYS, said, strict=True):
+            shapes[key]["default"] = value
+    return _mapping(shapes, words.RETRY, fields.RETRY_KEYS)
+
+
+def _text(length_max: int) -> Schema:
+    return {"type": "string", "maxLength": length_max}
+
+
+def _choice(choices: tuple[str, ...]) -> Schema:
+    return {"enum": list(choices), "default": choices[0]}
+
+
+def _expression() -> Schema:
+    return {"type": "string", "pattern": r"\$\{"}
+
+
+def _duration(default_s: float | None = None) -> Schema:
+    found: Schema = {
+        "type": "string",
+        "pattern": f"^(?:{_ecma(SHORT)}|{_ecma(ISO)})$",
+        "patternErrorMessage": f"This must be {fields.DURATION}.",
+    }
+    return found if default_s is None else {**found, "default": duration_text(default_s)}
+
+
+def _pattern(pattern: re.Pattern[str]) -> Schema:
+    return {"type": "string", "pattern": f"^(?:{_ecma(pattern)})$"}
+
+
+def _ecma(pattern: re.Pattern[str]) -> str:
+    r"""Return the pattern as ECMA-262 has it, and in ASCII wherever it is read.
+
+    >>> _ecma(re.compile(r"(?P<d>\d{1,6})D", re.ASCII))
+    '(?:[0-9]{1,6})D'
+    """
+    text = re.sub(r"\(\?P<\w+>", "(?:", pattern.pattern)
+    return text.replace(r"\d", "[0-9]").replace(r"\w", "[A-Za-z0-9_]")

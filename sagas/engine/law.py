@@ -1,0 +1,60 @@
+"""What a run is decided by: its version's definition, or none, when that cannot be read here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sagas.catalog.errors import VersionUnknownError, VersionUnreadableError
+from sagas.catalog.load import load_version
+from sagas.core.decider import decide
+from sagas.core.orders import refusal
+from sagas.core.without_definition import decide_without_definition, refusal_without_definition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from uuid import UUID
+
+    from sagas.core import messages as m
+    from sagas.core.decider import Decision
+    from sagas.core.definition import Definition
+    from sagas.core.state import RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """The definition; or None, and in words why nobody here can read it."""
+
+    definition: Definition | None
+    why: str = ""
+
+    def refusal(self, state: RunState, order: m.TakeOrder) -> str | None:
+        """Return why an order does not apply; None when it does."""
+        if self.definition is None:
+            return refusal_without_definition(state, order, self.why)
+        return refusal(self.definition, state, order)
+
+    def end(self, state: RunState, order: m.TakeOrder) -> Decision:
+        """Return what follows from an order to terminate, which needs no definition."""
+        if self.definition is None:
+            return decide_without_definition(state, [order], order.now, self.why)
+        return decide(self.definition, state, order)
+
+    def foresee(self, state: RunState, orders: Iterable[m.TakeOrder]) -> RunState:
+        """Return the state once `orders`, which wait in the inbox, are applied.
+
+        The state itself when the run rests for want of its code, and they with it.
+        """
+        if self.definition is None or state.is_unreadable:
+            return state
+        for order in orders:
+            state = decide(self.definition, state, order).state
+        return state
+
+
+def law_of(version_id: UUID) -> Law:
+    """Return what runs of one version are decided by."""
+    try:
+        return Law(load_version(version_id))
+    except (VersionUnknownError, VersionUnreadableError) as error:
+        return Law(None, str(error))

@@ -1,0 +1,36 @@
+"""Doing something many times at once, with real threads, each with a connection of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connection, connections
+
+THREADS = 30
+PATIENCE_S = 60.0
+
+
+def at_once(work: Callable[[int], Any], count: int = THREADS) -> list[Any]:
+    """Do `work(0)` … `work(count - 1)` at once, each in a thread; return what each gave or raised."""
+    found: list[Any] = [None] * count
+    together = threading.Barrier(count)
+
+    def one(number: int) -> None:
+        try:
+            connection.ensure_connection()
+            together.wait(PATIENCE_S)
+            found[number] = work(number)
+        except Exception as error:  # noqa: BLE001 - it is what the test asks about
+            found[number] = error
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    assert not any(thread.is_alive() for thread in threads)
+    return found
