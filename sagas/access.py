@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -51,14 +52,56 @@ def includes(role: Role | None, needed: Role) -> bool:
     return role is not None and ROLES.index(role) >= ROLES.index(needed)
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What somebody may do: by their role, and by the other groups they belong to. A token belongs to none."""
+
+    role: Role | None = None
+    groups: frozenset[str] = frozenset()
+
+    def may_answer(self, group: str) -> bool:
+        """Return whether they may answer an approval that asks `group`.
+
+        A role's name, or its plural, asks people of that role and those above
+        it; any other name asks those who belong to the Django group of that
+        name. An admin may answer everything: an admin may do all, and so no
+        run waits for ever for a group that nobody is in.
+        """
+        wanted = role_asked(group)
+        if includes(self.role, wanted or Role.ADMIN):
+            return True
+        return wanted is None and self.role is not None and group in self.groups
+
+    @property
+    def answerable(self) -> frozenset[str] | None:
+        """The groups for which they may answer; None for an admin: all."""
+        if self.role is Role.ADMIN:
+            return None
+        named = {name for role in ROLES for name in _names_of(role)}
+        return frozenset(group for group in named | self.groups if self.may_answer(group))
+
+
+def role_asked(group: str) -> Role | None:
+    """Return the role that the `group` of an approval names, such as `operator` or `operators`; None for a group."""
+    return next((role for role in ROLES if group in _names_of(role)), None)
+
+
+def _names_of(role: Role) -> tuple[str, str]:
+    return role.value, f"{role.value}s"
+
+
+def standing_of(user: AbstractUser | AnonymousUser) -> Standing:
+    """Return what a person may do; nothing for a stranger or somebody inactive. One query."""
+    if not user.is_authenticated or not user.is_active:
+        return Standing()
+    names = frozenset(user.groups.values_list("name", flat=True))
+    strongest = max((role for role in ROLES if role.value in names), key=ROLES.index, default=None)
+    return Standing(Role.ADMIN if user.is_superuser else strongest, names)
+
+
 def role_of(user: AbstractUser | AnonymousUser) -> Role | None:
     """Return the strongest role of a person; None for a stranger or somebody inactive. One query."""
-    if not user.is_authenticated or not user.is_active:
-        return None
-    if user.is_superuser:
-        return Role.ADMIN
-    names = set(user.groups.filter(name__in=ROLES).values_list("name", flat=True))
-    return max((role for role in ROLES if role.value in names), key=ROLES.index, default=None)
+    return standing_of(user).role
 
 
 def has_role(user: AbstractUser | AnonymousUser, needed: Role) -> bool:

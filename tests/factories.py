@@ -13,6 +13,18 @@ from django.utils import timezone
 from sagas.core import messages as m
 from sagas.core.vocabulary import Role, StepKey, Verb
 from sagas.models import PumpSlot, SagaRun
+from tests.lending import (
+    approved,
+    asking_a_group,
+    asking_for_approval,
+    cancelled_while_waiting,
+    declined,
+    sleeping,
+    timed_out,
+    waiting_for_ever,
+    waiting_for_signal,
+    went_on_without,
+)
 from tests.story import (
     ACTION,
     ASK_ORDER,
@@ -251,6 +263,16 @@ EVERY_STATE: Sequence[Teller] = (
     terminated,
     unreadable,
     action_missing,
+    sleeping,
+    waiting_for_signal,
+    waiting_for_ever,
+    asking_for_approval,
+    asking_a_group,
+    approved,
+    declined,
+    timed_out,
+    went_on_without,
+    cancelled_while_waiting,
 )
 
 

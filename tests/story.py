@@ -20,7 +20,7 @@ from sagas.core.document import content_hash
 from sagas.core.due import due_at
 from sagas.core.evolve import replay
 from sagas.core.state import RunState
-from sagas.core.vocabulary import OutcomeKind, Phase, StepKey, Verb
+from sagas.core.vocabulary import OutcomeKind, Phase, StepKey, Verb, WaitingFor
 from sagas.engine import stored
 from sagas.models import JournalEntry, Saga, SagaRun, SagaVersion, StepRun
 
@@ -60,6 +60,31 @@ BOOK_ORDER: dict[str, Any] = {
 for _late in BOOK_ORDER["steps"][3:]:
     del _late["compensation"]
 ASK_ORDER: dict[str, Any] = {**CREATE_ORDER, "saga": "ask-order", "title": "Ask order", "in_doubt": "ask"}
+LEND_CAR: dict[str, Any] = {
+    **CREATE_ORDER,
+    "saga": "lend-car",
+    "title": "Lend car",
+    "steps": [
+        _step("reserve", "Reserve", "release"),
+        {"name": "cool_off", "title": "Cool off", "sleep": "1h"},
+        {"name": "deposit", "title": "Deposit", "wait_for": {"signal": "deposit_paid", "timeout": "2d"}},
+        {
+            "name": "agree",
+            "title": "Agree",
+            "approval": {"group": "operator", "prompt": "Lend it to ${input.order_id}?", "timeout": "1d"},
+        },
+        _step("hand_over", "Hand over", None),
+    ],
+}
+
+
+def patient(document: dict[str, Any], saga: str, **waits: dict[str, Any]) -> dict[str, Any]:
+    """Return a saga like that one, whose named steps wait in another way."""
+    steps = [
+        {"name": step["name"], "title": step["title"], **waits[step["name"]]} if step["name"] in waits else step
+        for step in document["steps"]
+    ]
+    return {**document, "saga": saga, "steps": steps}
 
 
 def make_version(document: dict[str, Any] = CREATE_ORDER) -> SagaVersion:
@@ -157,6 +182,17 @@ class Story:
         self.start(step, phase, after_s=0.2).end(step, outcome, phase, took_s=0.3, message=message)
         at = self.started_at + timedelta(seconds=self.at_s + wait_s)
         return self.tell(m.RetryScheduled(step=step, phase=phase, at=at))
+
+    def wait(self, step: str, kind: WaitingFor, until_s: float | None = None, **about: str) -> Story:
+        """The step waits, for `until_s` seconds at most."""
+        until = None if until_s is None else self.started_at + timedelta(seconds=self.at_s + 0.1 + until_s)
+        return self.tell(m.WaitStarted(step=step, waits_for=kind, until=until, about=about or None), 0.1)
+
+    def give_up_waiting(self, step: str, code: str, message: str, outcome: OutcomeKind = FAILED) -> Story:
+        """The wait ended for good without what it was for, and the run is asked to turn round."""
+        said: dict[str, Any] = {"step": step, "code": code, "message": message}
+        self.tell(m.StepFailed(**said, outcome=outcome))
+        return self.turn(cause="step_failed", outcome=outcome.value, **said)
 
     def fail(self, step: str, outcome: OutcomeKind = REJECTED, message: str = "") -> Story:
         """The step failed for good, and the run is asked to turn round."""

@@ -35,7 +35,7 @@ ORDERS_MAX = 100  # runs of one action: each is checked and told of by itself
 ENTRIES_MAX = 200  # lines of the journal on a run's page, the newest
 ID_PREFIX_MIN, ID_DIGITS = 4, 32
 REASON_LENGTH_MAX = 1_000
-PAYLOADS = ("input", "output", "reason", "attention", "version__document", "version__source")
+PAYLOADS = ("input", "output", "reason", "attention", "signals", "version__document", "version__source")
 EFFECTS = {
     Verb.RETRY: "What failed or waits for its next attempt is tried again now.",
     Verb.CANCEL: "Nothing new starts, attempts in flight end, then everything that was done is undone.",
@@ -93,7 +93,13 @@ class StepRunInline(_ReadOnlyInline):
     """The steps that were touched; the items of a list have a page of their own."""
 
     model = StepRun
-    fields = ("step", "status", "compensation_status", "attempts", "compensation_attempts", "next_attempt_at")
+    fields = ("step", "status", "waits_for", "compensation_status", "attempts", "compensation_attempts", "due")
+    readonly_fields = ("due",)
+
+    @admin.display(description="next try, or end of the wait")
+    def due(self, step: StepRun) -> datetime | None:
+        """Return when the step goes on by itself."""
+        return step.next_attempt_at
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[StepRun]:
         """Leave items out: there may be thousands."""
@@ -112,7 +118,7 @@ class SagaRunAdmin(ReadOnlyAdmin):
     """Everything a run has; state is changed by orders only."""
 
     list_display = ("short", "dashboard", "saga_version", "status", "key", "steps", "created", "finished")
-    list_filter = ("status", NeedsAttention, "saga")
+    list_filter = ("status", NeedsAttention, "waiting_for", "saga")
     search_fields = ("key",)
     search_help_text = "The beginning of a business key or of a run's id"
     list_select_related = ("saga", "version")
@@ -121,12 +127,26 @@ class SagaRunAdmin(ReadOnlyAdmin):
     inlines = (StepRunInline, OrderInline)
     fieldsets = (
         (None, {"fields": ("id", "dashboard", "saga", "version", "status", "direction", *FLAGS)}),
-        ("Told", {"fields": ("key", "labels", "amount", "input_shown", "output_shown", "reason_shown", "created_by")}),
+        (
+            "Told",
+            {
+                "fields": (
+                    "key",
+                    "labels",
+                    "amount",
+                    "input_shown",
+                    "output_shown",
+                    "reason_shown",
+                    "signals_shown",
+                    "created_by",
+                )
+            },
+        ),
         ("Time", {"fields": ("created_at", "started_at", "updated_at", "finished_at", "deadline_at")}),
         ("Driving", {"fields": ("revision", "sequence", "due_at", "lease_until", "token", "inbox_last", "inbox_done")}),
         ("Journal", {"fields": ("journal_shown",)}),
     )
-    readonly_fields = ("dashboard", "input_shown", "output_shown", "reason_shown", "journal_shown")
+    readonly_fields = ("dashboard", "input_shown", "output_shown", "reason_shown", "signals_shown", "journal_shown")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SagaRun]:
         """Leave payloads in the database; a run's page fetches its own."""
@@ -269,6 +289,11 @@ class SagaRunAdmin(ReadOnlyAdmin):
     def reason_shown(self, run: SagaRun) -> SafeString:
         """Return why it turned or stopped."""
         return shown_json(run.reason)
+
+    @admin.display(description="signals kept")
+    def signals_shown(self, run: SagaRun) -> SafeString:
+        """Return the signals that no step has taken yet."""
+        return shown_json(run.signals)
 
     @admin.display(description="newest entries")
     def journal_shown(self, run: SagaRun) -> SafeString:

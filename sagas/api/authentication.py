@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Caller:
     """Who is at the other end. `by` is written into journals; `owner` keeps idempotency keys apart."""
 
-    role: Role | None
+    standing: access.Standing
     by: str
     owner: str
 
@@ -51,7 +51,7 @@ class BearerAuthentication(BaseAuthentication):
         if token is None:
             message = "The token is unknown, revoked or expired."
             raise AuthenticationFailed(message)
-        return Caller(Role(token.role), f"token:{token.name}", f"token:{token.pk}"), token
+        return Caller(access.Standing(Role(token.role)), f"token:{token.name}", f"token:{token.pk}"), token
 
     def authenticate_header(self, request: Request) -> str:
         """Return the challenge that goes with a 401."""
@@ -72,7 +72,7 @@ class CookieAuthentication(SessionAuthentication):
         if not user.is_authenticated or not user.is_active:
             return None
         self.enforce_csrf(request)
-        return Caller(access.role_of(user), user.get_username(), f"user:{user.pk}"), None
+        return Caller(access.standing_of(user), user.get_username(), f"user:{user.pk}"), None
 
     def enforce_csrf(self, request: Any) -> None:
         """Check the header only: a form field would mean parsing a body before it is guarded."""
@@ -97,7 +97,7 @@ class HasRole(BasePermission):
         if needed is None:
             raise MethodNotAllowed(method)
         self.message = f"This needs the role {needed}."
-        return access.includes(request.user.role, needed)
+        return access.includes(request.user.standing.role, needed)
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

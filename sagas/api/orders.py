@@ -76,7 +76,8 @@ class GiveUpBody(StopBody):
     step = Text(max_length=STEP_LENGTH_MAX, required=False)
 
 
-def _order(name: str, summary: str, body: type[StrictSerializer]) -> Callable[[Any], Any]:
+def describe_order(name: str, summary: str, body: type[StrictSerializer]) -> Callable[[Any], Any]:
+    """Say what one verb takes; all of them answer with the run."""
     return describe(
         name=name,
         summary=summary,
@@ -93,15 +94,17 @@ class RunOrder(ApiView):
     roles: ClassVar[dict[str, Role]] = {"POST": Role.OPERATOR}
 
     def give(self, request: Request, run_id: UUID, verb: Verb, body: dict[str, Any]) -> Response:
+        """Hand what a body asks to the engine and show the run; problems as `order` has them."""
+        return self.order(request, run_id, verb, _ask(body))
+
+    def order(self, request: Request, run_id: UUID, verb: Verb, ask: orders.Ask) -> Response:
         """Hand the order to the engine and show the run.
 
         Raises:
-            ProblemError: 404, 409 naming the state and what is allowed, 412.
+            ProblemError: 404, 409 naming the state and what is allowed, 412, 422.
         """
         try:
-            orders.give_order(
-                run_id, verb, by=self.caller().by, ask=_ask(body), revision=read_if_match(request.headers)
-            )
+            orders.give_order(run_id, verb, by=self.caller().by, ask=ask, revision=read_if_match(request.headers))
         except errors.EngineError as error:
             raise problem_of(error, run_id) from None
         return show_run(request, run_id, HTTPStatus.ACCEPTED)
@@ -140,7 +143,7 @@ def _ask(body: dict[str, Any]) -> orders.Ask:
 class RunCancel(RunOrder):
     """Turn a run round."""
 
-    @_order("runs_cancel", "Cancel: undo what was done", CancelBody)
+    @describe_order("runs_cancel", "Cancel: undo what was done", CancelBody)
     def post(self, request: Request, run_id: UUID) -> Response:
         """Nothing new starts, attempts in flight end, then compensations run. Refused after the pivot."""
         return self.give(request, run_id, Verb.CANCEL, read_body(request, CancelBody))
@@ -149,7 +152,7 @@ class RunCancel(RunOrder):
 class RunRetry(RunOrder):
     """Try again."""
 
-    @_order("runs_retry", "Retry what failed or waits, now", RetryBody)
+    @describe_order("runs_retry", "Retry what failed or waits, now", RetryBody)
     def post(self, request: Request, run_id: UUID) -> Response:
         """One step, or all that wait for a retry or a person; with edited input when `with` is there."""
         return self.give(request, run_id, Verb.RETRY, read_body(request, RetryBody))
@@ -158,7 +161,7 @@ class RunRetry(RunOrder):
 class RunSkip(RunOrder):
     """Go on without a step."""
 
-    @_order("runs_skip", "Skip a step", SkipBody)
+    @describe_order("runs_skip", "Skip a step", SkipBody)
     def post(self, request: Request, run_id: UUID) -> Response:
         """A forward step that is pending, retrying or failed, while the run is paused or needs a person."""
         return self.give(request, run_id, Verb.SKIP, read_body(request, SkipBody))
@@ -167,7 +170,7 @@ class RunSkip(RunOrder):
 class RunSettle(RunOrder):
     """Say what became of a step."""
 
-    @_order("runs_settle", "Settle by hand what nobody knows, or what failed", SettleBody)
+    @describe_order("runs_settle", "Settle by hand what nobody knows, or what failed", SettleBody)
     def post(self, request: Request, run_id: UUID) -> Response:
         """An action in doubt happened or did not; a failed compensation was done by hand."""
         return self.give(request, run_id, Verb.SETTLE, read_body(request, SettleBody))
@@ -176,7 +179,7 @@ class RunSettle(RunOrder):
 class RunGiveUp(RunOrder):
     """Let stay behind what could not be undone."""
 
-    @_order("runs_give_up", "Give up failed compensations", GiveUpBody)
+    @describe_order("runs_give_up", "Give up failed compensations", GiveUpBody)
     def post(self, request: Request, run_id: UUID) -> Response:
         """What was given up stays behind; the run ends partially compensated."""
         return self.give(request, run_id, Verb.GIVE_UP, read_body(request, GiveUpBody))
@@ -185,7 +188,7 @@ class RunGiveUp(RunOrder):
 class RunPause(RunOrder):
     """Send nothing more for now."""
 
-    @_order("runs_pause", "Pause: send nothing new, in either direction", CancelBody)
+    @describe_order("runs_pause", "Pause: send nothing new, in either direction", CancelBody)
     def post(self, request: Request, run_id: UUID) -> Response:
         """What is in flight ends and is written down. Time-outs and the deadline go on."""
         return self.give(request, run_id, Verb.PAUSE, read_body(request, CancelBody))
@@ -194,7 +197,7 @@ class RunPause(RunOrder):
 class RunResume(RunOrder):
     """Go on."""
 
-    @_order("runs_resume", "Resume a paused run", CancelBody)
+    @describe_order("runs_resume", "Resume a paused run", CancelBody)
     def post(self, request: Request, run_id: UUID) -> Response:
         """From where it was paused."""
         return self.give(request, run_id, Verb.RESUME, read_body(request, CancelBody))
@@ -203,7 +206,7 @@ class RunResume(RunOrder):
 class RunTerminate(RunOrder):
     """Stop with no undo."""
 
-    @_order("runs_terminate", "Terminate: stop at once and undo nothing", StopBody)
+    @describe_order("runs_terminate", "Terminate: stop at once and undo nothing", StopBody)
     def post(self, request: Request, run_id: UUID) -> Response:
         """What is in flight is written off as unknown; what was done stays, and is listed."""
         return self.give(request, run_id, Verb.TERMINATE, read_body(request, StopBody))

@@ -23,7 +23,7 @@ from sagas.api.sagas import PAGING, faults_of
 from sagas.api.schema import describe, in_header, in_query
 from sagas.api.views import LABEL_PARAMETER, ApiView, Number, StrictSerializer, Text, read_body
 from sagas.core import limits
-from sagas.core.vocabulary import Role, RunStatus
+from sagas.core.vocabulary import Role, RunStatus, WaitingFor
 from sagas.engine import commands, errors, orders
 from sagas.models import JournalEntry, Saga, SagaRun
 from sagas.presentation.why import why
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 LABEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}", re.ASCII)
 SEQUENCE_MAX = 2**31 - 1
 VERSION_MAX = 2**31 - 1
-PAYLOADS = ("input", "output", "reason", "attention")
+PAYLOADS = ("input", "output", "reason", "attention", "signals")
+WAITS = tuple(kind.value for kind in WaitingFor)
 STATUSES = tuple(status.value for status in RunStatus)
 
 
@@ -86,6 +87,7 @@ class RunList(ApiView):
         parameters=(
             in_query("saga", "a saga's name"),
             in_query("status", "may be repeated", many=True, enum=STATUSES),
+            in_query("waiting_for", "what it waits for, when all it does is wait", enum=WAITS),
             in_query("key", "the whole business key"),
             in_query("search", "a run id, or the beginning of a business key"),
             in_query("started_after", "RFC 3339; created at or after", datetime),
@@ -260,9 +262,14 @@ def _wanted(request: Request) -> QuerySet[SagaRun]:
     for status in statuses:
         if status not in STATUSES:
             raise bad_query("status", f"There is no status {status[:40]!r}.{nearest(status[:40], STATUSES)}")
+    waiting_for = query.get("waiting_for", "")
+    if "waiting_for" in query and waiting_for not in WAITS:
+        shown = waiting_for[:40]
+        raise bad_query("waiting_for", f"A run waits for {', '.join(WAITS)}; not for {shown!r}.{nearest(shown, WAITS)}")
     found = matching(
         RunFilter(
             statuses=tuple(statuses),
+            waiting_for=waiting_for,
             saga=query.get("saga", ""),
             search=query.get("search", ""),
             started_after=_read_moment(request, "started_after"),

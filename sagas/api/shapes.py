@@ -184,6 +184,28 @@ class AttemptShape(serializers.Serializer[Any]):
         return found | {"outcome": found["outcome"] or None}
 
 
+class WaitShape(serializers.Serializer[Any]):
+    """What a step waits for."""
+
+    since = Moment(allow_null=True)
+    until = Moment(allow_null=True, help_text="when the time is up; null: it waits as long as the run may last")
+    signal = serializers.CharField(help_text="name of the signal that ends it; empty for others")
+    group = serializers.CharField(help_text="who may answer: a role, or a group; empty for others")
+    prompt = serializers.CharField(help_text="what a person is asked; empty for others")
+
+    def get_fields(self) -> dict[str, Any]:
+        """Add `for`, which Python keeps for itself."""
+        return {"for": word(WaitingFor, source="kind"), **super().get_fields()}
+
+
+class SignalShape(serializers.Serializer[Any]):
+    """A signal that came and that no step has taken yet."""
+
+    name = serializers.CharField()
+    payload = Anything()
+    by = serializers.CharField()
+
+
 class StepShape(serializers.Serializer[Any]):
     """One step of a run, both halves; behind a list come items of it (`pack[3]`), first those that need a person."""
 
@@ -201,6 +223,7 @@ class StepShape(serializers.Serializer[Any]):
     error = Anything(help_text="{code, message, details} of the last failure")
     attempts_made = serializers.IntegerField(source="attempts")
     compensation_attempts_made = serializers.IntegerField(source="compensation_attempts")
+    waits_for = WaitShape(source="wait", allow_null=True, help_text="null: it does not wait")
     next_attempt_at = Moment(allow_null=True)
     started_at = Moment(allow_null=True)
     ended_at = Moment(allow_null=True)
@@ -267,6 +290,7 @@ class RunWhole(RunSummary):
     input = Anything()
     output = Anything()
     why = WhyShape()
+    signals = SignalShape(many=True, help_text="kept until a step takes them, oldest first")
     allowed = serializers.ListField(child=word(Verb), help_text="orders that the state allows now")
     orders_waiting = OrderShape(many=True)
     steps = StepShape(many=True, source="steps_shown")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.urls import path, re_path
 from drf_spectacular.utils import extend_schema
 
-from sagas.api import docs, orders, reruns, runs, sagas, simulation
+from sagas.api import arrivals, docs, orders, reruns, runs, sagas, simulation
 from sagas.api.problems import not_found
 from sagas.api.views import ApiView
 from sagas.core.vocabulary import Role
@@ -54,6 +54,8 @@ urlpatterns = [
     path("v1/runs/<uuid:run_id>/pause/", orders.RunPause.as_view(), name="api-pause"),
     path("v1/runs/<uuid:run_id>/resume/", orders.RunResume.as_view(), name="api-resume"),
     path("v1/runs/<uuid:run_id>/terminate/", orders.RunTerminate.as_view(), name="api-terminate"),
+    path("v1/runs/<uuid:run_id>/signals/", arrivals.RunSignals.as_view(), name="api-signals"),
+    path("v1/runs/<uuid:run_id>/approvals/<str:step>/", arrivals.RunApproval.as_view(), name="api-approval"),
     path("v1/runs/<uuid:run_id>/rerun/", reruns.RunRerun.as_view(), name="api-rerun"),
     path("v1/schema/", docs.OpenApi.as_view(), name="api-schema"),
     path("v1/docs/", docs.page, name="api-docs"),

@@ -122,6 +122,16 @@ class Text(serializers.CharField):
         return super().to_internal_value(data)
 
 
+class Flag(serializers.BooleanField):
+    """True or false, and nothing that merely could be made one."""
+
+    def to_internal_value(self, data: Json) -> bool:
+        """Refuse strings and numbers."""
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
 class Number(serializers.IntegerField):
     """A whole number and nothing that merely could be made one."""
 

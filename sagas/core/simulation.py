@@ -174,10 +174,13 @@ class Simulation:
             if isinstance(event, m.RetryScheduled):
                 line["next_at_s"] = self._seconds(event.at)
                 del line["at"]
+            if isinstance(event, m.WaitStarted) and event.until is not None:
+                line["until_s"] = self._seconds(event.until)
+                del line["until"]
             if "deadline_at" in line and isinstance(event, m.RunStarted) and event.deadline_at is not None:
                 line["deadline_s"] = self._seconds(event.deadline_at)
                 del line["deadline_at"]
-            for name in ("input", "output", "items"):
+            for name in ("input", "output", "payload", "items"):
                 if line.get(name) is None:
                     continue
                 left -= len(json.dumps(line[name]))

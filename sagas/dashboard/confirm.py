@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
 
 from sagas.core.vocabulary import CompensationStatus, Direction, OutcomeKind, Phase, StepStatus, Verb
-from sagas.engine import orders
+from sagas.dashboard import confirm_answer
+from sagas.dashboard.confirmed import Confirm, name_of, what_is_undone, what_stops_waiting
 from sagas.presentation import missing_code, offers
-from sagas.presentation.lists import named, titles_of_keys
+from sagas.presentation.lists import named
 from sagas.presentation.sentence import listed
 from sagas.presentation.status import Tone
 from sagas.queries.plan import Undo
@@ -25,34 +26,14 @@ _UNDONE = {CompensationStatus.SUCCEEDED.value, CompensationStatus.SETTLED.value}
 _FAILED_UNDO = CompensationStatus.FAILED.value
 
 
-@dataclass(frozen=True, slots=True)
-class Confirm:
-    """The words of one page and the fields that it shows."""
-
-    heading: str
-    button: str
-    will: tuple[str, ...]
-    will_not: tuple[str, ...]
-    taken_back: str
-    keep: str = ""
-    tone: Tone = Tone.PROGRESS
-    stays: tuple[str, ...] = ()  # titles of what stays in place
-    stays_words: str = ""
-    outcomes: tuple[tuple[str, str], ...] = ()  # value and words of each answer, when there is one to give
-    outcomes_help: str = ""
-    takes_output: bool = False
-    takes_reference: bool = False
-    needs_reference: bool = False
-
-    @property
-    def is_danger(self) -> bool:
-        """Whether the button must look like what it does."""
-        return self.tone is Tone.FAILURE
-
-
-def confirm(detail: RunDetail, verb: Verb, step: StepDetail | None, phase: Phase = Phase.ACTION) -> Confirm:
-    """Return what is said before an order; skip and settle are about one step, which must be given."""
-    found = _confirm(detail, verb, step, phase)
+def confirm(
+    detail: RunDetail, verb: Verb, step: StepDetail | None, phase: Phase = Phase.ACTION, outcome: str = ""
+) -> Confirm:
+    """Return what is said before an order; skip, settle and a yes or no are about one step, which must be given."""
+    if verb is Verb.APPROVE and step is not None:
+        found = confirm_answer.answer(detail, step, OutcomeKind(outcome))
+    else:
+        found = _confirm(detail, verb, step, phase)
     if not detail.run.is_paused or verb in {Verb.RESUME, Verb.TERMINATE}:
         return found
     held = _("Send anything before the run is resumed: it is paused.")
@@ -61,6 +42,8 @@ def confirm(detail: RunDetail, verb: Verb, step: StepDetail | None, phase: Phase
 
 def _confirm(detail: RunDetail, verb: Verb, step: StepDetail | None, phase: Phase) -> Confirm:
     match verb:
+        case Verb.SIGNAL:
+            return confirm_answer.signal(detail)
         case Verb.CANCEL:
             return _cancel(detail)
         case Verb.RETRY:
@@ -81,22 +64,13 @@ def _confirm(detail: RunDetail, verb: Verb, step: StepDetail | None, phase: Phas
 
 
 def _cancel(detail: RunDetail) -> Confirm:
-    plan = orders.foresee_cancel(detail.run)
-    flying = titles_of_keys(detail.wholes, plan.in_flight)
-    certain = titles_of_keys(detail.wholes, [one.key for one in plan.undo if one.is_certain], is_undo=True)
-    perhaps = titles_of_keys(detail.wholes, [one.key for one in plan.undo if not one.is_certain], is_undo=True)
-    stays = titles_of_keys(detail.wholes, plan.stays)
-    will = [_("Let “%(step)s” end, which is in flight.") % {"step": title} for title in flying]
-    will += [_("Run “%(undo)s”.") % {"undo": title} for title in certain]
-    will += [_("Run “%(undo)s” if it turns out to have happened.") % {"undo": title} for title in perhaps]
-    will_not = [_("Start any further step.")]
-    will_not += [_("Undo “%(step)s”: it has no compensation.") % {"step": title} for title in stays]
+    will, will_not = what_is_undone(detail)
     return Confirm(
-        heading=_("Cancel and undo “%(run)s”?") % {"run": _name(detail)},
+        heading=_("Cancel and undo “%(run)s”?") % {"run": name_of(detail)},
         button=_("Cancel and undo"),
         keep=_("Keep it running"),
-        will=tuple(will or [_("End the run: nothing has been done yet, so nothing is undone.")]),
-        will_not=tuple(will_not),
+        will=will,
+        will_not=will_not,
         taken_back=_("It cannot be taken back. A new run can be started."),
         tone=Tone.COMPENSATION,
     )
@@ -112,7 +86,7 @@ def _retry(detail: RunDetail, chosen: StepDetail | None) -> Confirm:
         elif offers.applies(detail, step, Verb.RETRY):
             titles.append(step.plan.title)
     will = [_("Try “%(what)s” again, at once.") % {"what": title} for title in titles]
-    heading = _("Retry %(what)s now?") % {"what": listed(titles or [_name(detail)])}
+    heading = _("Retry %(what)s now?") % {"what": listed(titles or [name_of(detail)])}
     return Confirm(
         heading=heading,
         button=_("Retry now"),
@@ -128,7 +102,7 @@ def _retry(detail: RunDetail, chosen: StepDetail | None) -> Confirm:
 
 def _retry_code(detail: RunDetail) -> Confirm:
     return Confirm(
-        heading=_("Retry “%(run)s” with the code that is here now?") % {"run": _name(detail)},
+        heading=_("Retry “%(run)s” with the code that is here now?") % {"run": name_of(detail)},
         button=_("Retry now"),
         keep=_("Keep waiting"),
         will=(_("Go on from where the run stands, as soon as a worker can read its version."),),
@@ -233,7 +207,7 @@ def _give_up(detail: RunDetail, chosen: StepDetail | None) -> Confirm:
     heading = (
         _("Give up undoing “%(step)s”?") % {"step": chosen.plan.title}
         if chosen
-        else _("Give up what could not be undone of “%(run)s”?") % {"run": _name(detail)}
+        else _("Give up what could not be undone of “%(run)s”?") % {"run": name_of(detail)}
     )
     stays = [step for step in detail.runs if step.compensation_status == CompensationStatus.GIVEN_UP.value]
     return Confirm(
@@ -261,11 +235,11 @@ def _pause(detail: RunDetail) -> Confirm:
         for step in _flying(detail)
     ]
     will_not = [
-        _("Stop the clock: time-outs of what is in flight and the deadline still count."),
+        _("Stop the clock: time-outs of what is in flight, of waits, and the deadline still count."),
         _("Undo anything."),
     ]
     return Confirm(
-        heading=_("Pause “%(run)s”?") % {"run": _name(detail)},
+        heading=_("Pause “%(run)s”?") % {"run": name_of(detail)},
         button=_("Pause"),
         will=tuple(will),
         will_not=tuple(will_not),
@@ -287,7 +261,7 @@ def _resume(detail: RunDetail) -> Confirm:
     if detail.run.deadline_at is not None:
         will_not.append(_("Give back the time it was paused: the deadline went on counting."))
     return Confirm(
-        heading=_("Resume “%(run)s”?") % {"run": _name(detail)},
+        heading=_("Resume “%(run)s”?") % {"run": name_of(detail)},
         button=_("Resume"),
         keep=_("Keep it paused"),
         will=tuple(will),
@@ -298,6 +272,7 @@ def _resume(detail: RunDetail) -> Confirm:
 
 def _terminate(detail: RunDetail) -> Confirm:
     will = [_("End the run now, where it stands.")]
+    will += what_stops_waiting(detail)
     for step in detail.runs:
         attempt = step.in_flight()
         if attempt is not None and attempt.is_atomic:
@@ -308,7 +283,7 @@ def _terminate(detail: RunDetail) -> Confirm:
                 % {"what": _flying_title(step)}
             )
     return Confirm(
-        heading=_("Terminate “%(run)s” and undo nothing?") % {"run": _name(detail)},
+        heading=_("Terminate “%(run)s” and undo nothing?") % {"run": name_of(detail)},
         button=_("Terminate, undo nothing"),
         will=tuple(will),
         will_not=(
@@ -317,7 +292,7 @@ def _terminate(detail: RunDetail) -> Confirm:
         ),
         taken_back=_("It cannot be taken back: a terminated run never moves again."),
         tone=Tone.FAILURE,
-        stays=tuple(title for step in detail.wholes for title in _left_by(detail, step)),
+        stays=tuple(title for step in detail.wholes if step.plan.wait is None for title in _left_by(detail, step)),
         stays_words=_("This stays behind"),
     )
 
@@ -366,7 +341,8 @@ def _is_waiting_unsettled(step: StepDetail) -> bool:
 
 def _is_kept(step: StepDetail) -> bool:
     """Whether the step happened and nothing undoes it."""
-    return step.status in _HAPPENED and step.compensation_status == CompensationStatus.NOT_NEEDED.value
+    is_kept = step.status in _HAPPENED and step.compensation_status == CompensationStatus.NOT_NEEDED.value
+    return is_kept and step.plan.wait is None
 
 
 def _goes_back(detail: RunDetail) -> bool:
@@ -383,7 +359,3 @@ def _rest_of_undo(detail: RunDetail, settled: Iterable[StepDetail], *, end: str)
             said.append(_("Go on and run “%(undo)s”.") % {"undo": undo})
     said += [_("Wait for somebody to decide about “%(undo)s” too.") % {"undo": step.undo_title} for step in failed]
     return said or [end]
-
-
-def _name(detail: RunDetail) -> str:
-    return f"{detail.title} {detail.run.key}".strip()

@@ -32,13 +32,15 @@ class OrderForm:
     reference: str = ""
     outcome: str = ""
     output: str = ""
+    signal: str = ""
+    payload: str = ""
     revision: int | None = None
     errors: Mapping[str, str] = field(default_factory=dict)  # by field; "" is about none of them
 
     @property
     def lines(self) -> int:
-        """Height of the box for the output."""
-        return min(12, max(3, self.output.count("\n") + 1))
+        """Height of the box for JSON: the output, or what a signal brings."""
+        return min(12, max(3, (self.output or self.payload).count("\n") + 1))
 
 
 def read_form(verb: Verb, sent: Mapping[str, str]) -> OrderForm:
@@ -52,6 +54,8 @@ def read_form(verb: Verb, sent: Mapping[str, str]) -> OrderForm:
         reference=sent.get("reference", "").strip(),
         outcome=sent.get("outcome", ""),
         output=sent.get("output", ""),
+        signal=sent.get("signal", ""),
+        payload=sent.get("payload", ""),
         revision=_number(sent.get("revision", "")),
     )
 
@@ -61,17 +65,15 @@ def read_ask(form: OrderForm) -> tuple[orders.Ask, OrderForm]:
     errors: dict[str, str] = {}
     phase = form.phase or Phase.ACTION
     outcome = OutcomeKind.SUCCEEDED
-    if form.verb is Verb.SETTLE and phase is Phase.ACTION:
+    if form.verb is Verb.APPROVE or (form.verb is Verb.SETTLE and phase is Phase.ACTION):
         outcome = _OUTCOMES.get(form.outcome, outcome)
         if form.outcome not in _OUTCOMES:
             errors["outcome"] = _("Say which of the two is true.")
     output: Json = None
-    if form.verb in {Verb.SKIP, Verb.SETTLE} and form.output.strip() and outcome is OutcomeKind.SUCCEEDED:
-        try:
-            output = read_json(form.output)
-        except UnreadableError as error:
-            errors["output"] = str(error)
-    if errors and not form.reason.strip():  # the engine is not asked, so it cannot say so
+    if form.verb in {Verb.SKIP, Verb.SETTLE} and outcome is OutcomeKind.SUCCEEDED:
+        output = _read("output", form.output, errors)
+    payload = _read("payload", form.payload, errors) if form.verb is Verb.SIGNAL else None
+    if errors and form.verb in orders.NEEDS_REASON and not form.reason.strip():  # the engine is not asked to say so
         errors["reason"] = _("Say why: it is written down.")
     ask = orders.Ask(
         reason=form.reason,
@@ -80,16 +82,35 @@ def read_ask(form: OrderForm) -> tuple[orders.Ask, OrderForm]:
         outcome=outcome,
         output=output,
         reference=form.reference,
+        signal=form.signal,
+        arguments=payload,
+        has_arguments=form.verb is Verb.SIGNAL,
     )
     return ask, replace(form, errors=errors)
+
+
+def _read(name: str, typed: str, errors: dict[str, str]) -> Json:
+    """Return what a box for JSON holds; None when it is empty, or when it is wrong, which is then said beside it."""
+    if not typed.strip():
+        return None
+    try:
+        return read_json(typed)
+    except UnreadableError as error:
+        errors[name] = str(error)
+        return None
+
+
+_FIELDS = {  # beside which of our fields a problem of the engine stands, by the beginning of its place
+    "reason": "reason", "comment": "reason", "reference": "reference", "outcome": "outcome", "output": "output",
+    "name": "signal", "payload": "payload",
+}  # fmt: skip
 
 
 def with_problems(form: OrderForm, problems: Iterable[Problem]) -> OrderForm:
     """Put each problem beside its field; those of no field together under the empty name."""
     errors: dict[str, str] = {}
     for problem in problems:
-        name = problem.pointer.removeprefix("/")
-        name = name if name in {"reason", "reference", "outcome", "output"} else ""
+        name = _FIELDS.get(problem.pointer.removeprefix("/").partition("/")[0], "")
         errors[name] = f"{errors[name]} {problem.message}" if name in errors else problem.message
     return replace(form, errors=errors)
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
-from sagas.core.vocabulary import RunStatus
+from sagas.core.vocabulary import RunStatus, WaitingFor
 from sagas.queries.runs import RunFilter
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ SEARCH_CHARACTERS_MAX = 200
 SHOWN_CHARACTERS_MAX = 40  # of what is said back
 PROBLEMS_MAX = 10
 SINCE = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
-NAMES = ("status", "saga", "q", "since", "started_after", "older", "newer")
+NAMES = ("status", "saga", "q", "waiting_for", "since", "started_after", "older", "newer")
+WAITS = tuple(kind.value for kind in WaitingFor)
 STATUSES = tuple(status.value for status in RunStatus)
 
 
@@ -40,6 +41,7 @@ def read_filter(query: QueryDict, now: datetime) -> tuple[RunFilter, tuple[str, 
         saga=_text(query, "saga"),
         search=_text(query, "q"),
         started_after=now - span if span else _moment(query.get("started_after", "")),
+        waiting_for=waits if (waits := query.get("waiting_for", "")) in WAITS else "",
     )
     return wanted, tuple(_problems(query, statuses))[:PROBLEMS_MAX]
 
@@ -61,6 +63,9 @@ def _problems(query: QueryDict, statuses: Iterable[str]) -> Iterable[str]:
     for value in statuses:
         if value not in STATUSES:
             yield _("There is no status “%(value)s”.") % {"value": _shown(value)} + _nearest(value, STATUSES)
+    waits = query.get("waiting_for", "")
+    if waits and waits not in WAITS:
+        yield _("No run waits for “%(value)s”.") % {"value": _shown(waits)} + _nearest(waits, WAITS)
     since = query.get("since", "")
     if since and since not in SINCE:
         spans = ", ".join(SINCE)

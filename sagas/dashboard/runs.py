@@ -12,14 +12,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from sagas.access import has_role
+from sagas.access import includes, standing_of
 from sagas.core.limits import ITEMS_MAX
 from sagas.core.vocabulary import Role
 from sagas.dashboard.access import needs_role
 from sagas.dashboard.run_filter import SINCE, read_filter, read_place
 from sagas.live import addresses
 from sagas.models import Saga
-from sagas.presentation import fragments, item_page, offers, steps, strip, tiles
+from sagas.presentation import fragments, item_page, offers, questions, steps, strip, tiles, waits
 from sagas.presentation.status import RUN_LOOKS, compensation_look, step_look
 from sagas.queries import counts
 from sagas.queries.items import rows_from
@@ -76,7 +76,9 @@ def run_detail(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """One run: why, the picture, steps, journal."""
     detail = get_detail(run_id)
     context = fragments.run_context(detail, timezone.now())
-    context["may_operate"] = has_role(request.user, Role.OPERATOR)
+    standing = standing_of(request.user)
+    context["may_operate"] = includes(standing.role, Role.OPERATOR)
+    context["may_answer"] = questions.marks_of(standing, (step.plan for step in detail.steps))
     context["socket_path"] = addresses.run_path(run_id)
     return render(request, "sagas/runs/detail.html", context)
 
@@ -99,15 +101,27 @@ def step_detail(request: HttpRequest, run_id: UUID, step: str) -> HttpResponse:
             compensation_look(found.compensation_status, found.last_undo_outcome) if found.is_undoing else None
         ),
         "undo_words": steps.undo_words(found),
-        "action_policy": steps.policy_words(plan.attempts_max, plan.timeout_s),
+        "action_policy": (
+            waits.plan_words(plan.wait) if plan.wait else steps.policy_words(plan.attempts_max, plan.timeout_s)
+        ),
+        "told": waits.card_words(found, timezone.now(), is_paused=detail.run.is_paused),
         "undo_policy": (
             steps.policy_words(plan.compensation_attempts_max, plan.compensation_timeout_s) if plan.compensation else ""
         ),
-        "offers": offers.offers_of(detail, found),
+        "offers": _offers(request, detail, found),
         "items": _items(detail, found, request.GET.get("from", "")),
-        "may_operate": has_role(request.user, Role.OPERATOR),
     }
     return render(request, "sagas/runs/step.html", context)
+
+
+def _offers(request: HttpRequest, detail: RunDetail, step: StepDetail) -> tuple[offers.Offer, ...]:
+    """Return what this person may order or answer at a step."""
+    standing = standing_of(request.user)
+    may_answer = step.wait is not None and standing.may_answer(step.wait.group)
+    return (
+        *(offers.answers_of(detail, step) if may_answer else ()),
+        *(offers.offers_of(detail, step) if includes(standing.role, Role.OPERATOR) else ()),
+    )
 
 
 def _items(detail: RunDetail, step: StepDetail, first: str) -> item_page.ItemPage | None:
@@ -130,6 +144,7 @@ def get_detail(run_id: UUID, step: str = "") -> RunDetail:
 def _understood(wanted: RunFilter, query: QueryDict) -> str:
     """Return the address that says only what was understood."""
     pairs = [("status", status) for status in wanted.statuses] + [("saga", wanted.saga), ("q", wanted.search)]
+    pairs.append(("waiting_for", wanted.waiting_for))
     if wanted.started_after:
         since = query.get("since", "")
         pairs.append(("since", since) if since in SINCE else ("started_after", wanted.started_after.isoformat()))
@@ -164,6 +179,9 @@ def _chips(query: QueryDict, wanted: RunFilter) -> list[dict[str, str]]:
         chips.append({"text": _("Saga %s") % wanted.saga, "url": _address(query, saga=None)})
     if wanted.search:
         chips.append({"text": _("“%s”") % wanted.search, "url": _address(query, q=None)})
+    if wanted.waiting_for:
+        text = strip.waits_words(wanted.waiting_for).capitalize()
+        chips.append({"text": text, "url": _address(query, waiting_for=None)})
     if wanted.started_after:
         text = _("Since %s UTC") % wanted.started_after.strftime("%Y-%m-%d %H:%M")
         chips.append({"text": text, "url": _address(query, since=None, started_after=None)})

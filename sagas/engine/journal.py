@@ -188,6 +188,7 @@ _STEP_KEY = {"run_id": "uuid", "step": "text", "item": "integer"}
 _STEP_FIELDS = {
     "status": "text",
     "compensation_status": "text",
+    "waits_for": "text",
     "attempts": "integer",
     "compensation_attempts": "integer",
     "output": "jsonb",

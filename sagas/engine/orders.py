@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 
 from sagas.core import messages as m
+from sagas.core.definition import Approval, Definition
 from sagas.core.evolve import replay
 from sagas.core.preview import CancelPlan, plan_cancel
-from sagas.core.problem import Problem, check_payload, found_text, hint
+from sagas.core.problem import Problem, check_payload, found_text, nearest
 from sagas.core.vocabulary import INTERNAL, Json, OutcomeKind, Phase, Verb
 from sagas.engine import inbox, journal, stored
 from sagas.engine.clock import Clock
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from sagas.core.definition import Definition
     from sagas.core.state import RunState
     from sagas.models import Order
 
 NEEDS_REASON = frozenset({Verb.SKIP, Verb.SETTLE, Verb.GIVE_UP, Verb.TERMINATE})
 NEEDS_STEP = frozenset({Verb.SKIP, Verb.SETTLE, Verb.APPROVE})
 REFERENCE_LENGTH_MAX = 200  # a ticket's number or an address, shown on one line
+
+_FIELDS = {Verb.SIGNAL: ("payload", "reason"), Verb.APPROVE: ("with", "comment")}  # what callers name them
 
 _clock = Clock()
 
@@ -117,8 +119,9 @@ def give_order(run_id: UUID, verb: Verb, *, by: str, ask: Ask = NOTHING_MORE, re
 
 
 def _problems(verb: Verb, ask: Ask) -> tuple[Problem, ...]:
+    brought, why = _FIELDS.get(verb, ("with", "reason"))
     said = {
-        "with": ask.arguments, "output": ask.output, "reason": ask.reason, "step": ask.step, "reference": ask.reference,
+        brought: ask.arguments, "output": ask.output, why: ask.reason, "step": ask.step, "reference": ask.reference,
     }  # fmt: skip
     problems = [
         Problem(problem.message, path=problem.path, pointer=f"/{name}{problem.pointer}", code=problem.code)
@@ -146,7 +149,10 @@ def _problems(verb: Verb, ask: Ask) -> tuple[Problem, ...]:
 
 def _unknown_signal(definition: Definition, name: str) -> Problem:
     known = sorted(definition.signals)
-    message = f"The saga waits for no signal named {found_text(name)}.{hint(name, known)}"
+    near = nearest(name, known)
+    waits_for = f"It waits for {', '.join(f'`{one}`' for one in known)}." if known else "It waits for none at all."
+    guess = f" Did you mean `{near}`?" if near else ""
+    message = f"The saga waits for no signal named {found_text(name)}. {waits_for}{guess}"
     return Problem(message, pointer="/name", code="signal_unknown")
 
 
@@ -183,6 +189,22 @@ def _end_here(run: SagaRun, law: Law, order: m.TakeOrder, waiting: list[Order]) 
     if not written:
         raise AssertionError(f"The journal of run {run.id} does not end where its row says")
     run.refresh_from_db(fields=["status", "revision", "sequence", "finished_at", "due_at", "lease_until", "token"])
+
+
+def find_group(run_id: UUID, step: str) -> str | None:
+    """Return whom an approval asks, a role or a group; None when no step of that name asks for one.
+
+    Raises:
+        RunUnknownError, OrderRefusedError: the version cannot be read here, so nobody can say whom it asks.
+    """
+    run = SagaRun.objects.select_related("saga", "version").filter(id=run_id).first()
+    if run is None:
+        raise RunUnknownError(f"There is no run {run_id}.")
+    law = law_of(run.version_id)
+    if law.definition is None:
+        raise OrderRefusedError(law.why, status=run.status, allowed=allowed_orders(run))
+    found = law.definition.by_name.get(step.partition("[")[0])
+    return found.wait.group if found is not None and isinstance(found.wait, Approval) else None
 
 
 def allowed_orders(run: SagaRun) -> tuple[Verb, ...]:

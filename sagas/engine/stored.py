@@ -229,6 +229,7 @@ def step_columns(key: StepKey, step: StepState) -> dict[str, Any]:
         "item": key.item,
         "status": str(step.status),
         "compensation_status": str(step.compensation_status),
+        "waits_for": str(step.action.waits_for or ""),
         "attempts": step.action.number,
         "compensation_attempts": step.compensation.number,
         "output": None if is_in_items else step.output,

@@ -106,7 +106,7 @@ def render_list(view: ListView) -> str:
 
 
 def render_overview() -> Frame:
-    """Read and render the overview. Five queries."""
+    """Read and render the overview. Six queries."""
     began_at = time.monotonic()
     return Frame(
         Position(0, 0), is_final=False, html=partials(fragments.render_overview_regions()), rendered_at=began_at

@@ -107,6 +107,7 @@ class SagaRun(models.Model):
             models.Index(name="run_by_status", fields=["status", "-id"]),
             models.Index(name="run_by_saga", fields=["saga", "-id"]),
             models.Index(name="run_open", fields=["-id"], condition=~Q(status__in=FINAL_VALUES)),
+            models.Index(name="run_waits", fields=["waiting_for", "-id"], condition=~Q(waiting_for="")),
         )
 
     def __str__(self) -> str:
@@ -123,12 +124,13 @@ class StepRun(models.Model):
     compensation_status = models.CharField(
         max_length=10, choices=_choices(CompensationStatus), default=CompensationStatus.NONE.value
     )
+    waits_for = models.CharField(max_length=10, choices=_choices(WaitingFor), blank=True, default="")  # while it waits
     attempts = models.PositiveIntegerField(default=0)  # of the action, all editions
     compensation_attempts = models.PositiveIntegerField(default=0)
     output = models.JSONField(null=True)
     error = models.JSONField(null=True)  # {code, message, details} of the last attempt that did not succeed
     halves = models.JSONField(default=dict)  # the engine's own state of both halves (core/codec.py)
-    next_attempt_at = models.DateTimeField(null=True)
+    next_attempt_at = models.DateTimeField(null=True)  # while it waits: when that ends by itself
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
 
@@ -143,6 +145,7 @@ class StepRun(models.Model):
                 condition=Q(compensation_status__in=[status.value for status in CompensationStatus]),
             ),
         )
+        indexes = (models.Index(name="step_run_waits", fields=["waits_for", "started_at"], condition=~Q(waits_for="")),)
 
     def __str__(self) -> str:
         return f"{self.run_id}:{self.step}"

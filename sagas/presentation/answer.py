@@ -39,6 +39,7 @@ class Why:
 
 
 def help_about(detail: RunDetail, step: StepDetail) -> Help:
-    """Lead to every try of a step."""
+    """Lead to every try of a step, or to what it waits for."""
     url = reverse("sagas:step-detail", args=[detail.run.id, step.key])
-    return Help(_("See every try of “%(step)s”") % {"step": step.plan.title}, url)
+    label = _("See every try of “%(step)s”") if step.plan.wait is None else _("See “%(step)s”")
+    return Help(label % {"step": step.plan.title}, url)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from sagas.core.vocabulary import Json
 
+DAY_S = 86_400
 JSON_CHARACTERS_MAX = 16_384  # of one value on a page; the whole is in the API
 
 
@@ -45,13 +46,29 @@ def whole(seconds: float) -> str:
     return f"{minutes} m {left_s:02d} s" if minutes else f"{left_s} s"
 
 
-def countdown(span: timedelta) -> str:
-    """Write what is left, as a clock does.
+def length(seconds: float) -> str:
+    """Write a length of time that somebody chose: without the nought of a unit that it does not need.
 
-    >>> countdown(timedelta(seconds=42)), countdown(timedelta(hours=1, seconds=5))
-    ('0:42', '1:00:05')
+    >>> [length(s) for s in (0.25, 90, 1_800, 3_600, 5_400, 172_800)]
+    ['250 ms', '1 m 30 s', '30 m', '1 h', '1 h 30 m', '2 d']
+    """
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    text = whole(seconds) if float(seconds).is_integer() else duration(seconds)
+    for nought in (" 00 s", " 00 m", " 0 h"):
+        text = text.removesuffix(nought)
+    return text
+
+
+def countdown(span: timedelta) -> str:
+    """Write what is left, as a clock does; days and hours when it is a day or more.
+
+    >>> [countdown(timedelta(seconds=s)) for s in (42, 3_605, 86_400, 190_800)]
+    ['0:42', '1:00:05', '1 d 0 h', '2 d 5 h']
     """
     left = max(math.ceil(span.total_seconds()), 0)
+    if left >= DAY_S:
+        return whole(left // 3600 * 3600)
     hours, rest = divmod(left, 3600)
     minutes, seconds = divmod(rest, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
@@ -68,6 +85,20 @@ def ago(span: timedelta) -> str:
         if seconds >= unit_s:
             return f"{int(seconds // unit_s)} {unit} ago"
     return "just now" if seconds < 10 else f"{int(seconds)} s ago"  # noqa: PLR2004
+
+
+def moment_words(moment: datetime, now: datetime) -> str:
+    """Write a moment in UTC for the inside of a sentence, with its date unless that is today.
+
+    >>> moment_words(datetime(2026, 3, 1, 9, 5, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC))
+    '09:05:00 UTC'
+    >>> moment_words(datetime(2027, 3, 1, 9, 5, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC))
+    '1 Mar 2027 09:05 UTC'
+    """
+    moment, now = utc(moment), utc(now)
+    if moment.date() == now.date():
+        return moment.strftime("%H:%M:%S UTC")
+    return moment.strftime("%-d %b %H:%M UTC" if moment.year == now.year else "%-d %b %Y %H:%M UTC")
 
 
 def utc(moment: datetime) -> datetime:

@@ -16,9 +16,10 @@ from django.utils import timezone
 
 from sagas.core.vocabulary import RunStatus, Verb
 from sagas.engine import orders, reruns
-from sagas.presentation import graph, journal, offers, status, steps, strip, tiles
+from sagas.presentation import graph, journal, offers, questions, status, steps, strip, tiles, waits
 from sagas.presentation.why import is_engine_silent, why
 from sagas.queries import counts, run_detail
+from sagas.queries import questions as questions_asked
 from sagas.queries.runs import RunFilter, list_runs
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ OVERVIEW_REGIONS = {
     "attention-count": "sagas/components/_attention_count.html",
 }
 LATEST_ROWS = 8  # on the overview
+ASKING_MAX = 100  # counted; the overview then says so
 
 
 def render_run_regions(run_id: UUID) -> dict[str, str]:
@@ -55,6 +57,7 @@ def render_regions(detail: RunDetail, now: datetime) -> dict[str, str]:
 def changes_at(detail: RunDetail, now: datetime) -> datetime | None:
     """Return when the regions would say something else although the run did not move: a time is up."""
     moments = [step.next_attempt_at for step in detail.steps]
+    moments += [step.wait.until for step in detail.steps if step.wait]
     flying = [attempt for step in detail.steps if (attempt := step.in_flight())]
     moments += [attempt.times_out_at for attempt in flying]
     if any(attempt.times_out_at <= now for attempt in flying):  # else the lease is renewed before it ends
@@ -72,11 +75,13 @@ def run_context(detail: RunDetail, now: datetime) -> dict[str, Any]:
         "detail": detail,
         "run": run,
         "now": now,
-        "look": status.run_look(run.status, is_paused=run.is_paused),
+        "look": status.run_look(run.status, is_paused=run.is_paused, waiting_for=run.waiting_for),
         "took": (run.finished_at or now) - run.created_at,
+        "kept": "" if run.finished_at else waits.kept_words(run.signals),
         "why": why(detail, now),
         "graph": graph.draw_run(detail, now),
         "steps": steps.all_shown(detail, now),
+        "asks": questions.marks_asked(detail),
         "orders": {verb.value: verb in allowed for verb in Verb} | {"rerun": reruns.refusal(detail.run) is None},
         "primary": offers.likeliest(detail, allowed),
         "entries": [(entry, journal.sentence(entry, by_name), journal.tone_of(entry)) for entry in shown],
@@ -92,13 +97,13 @@ def _allowed(detail: RunDetail) -> tuple[Verb, ...]:
 
 
 def render_overview_regions() -> dict[str, str]:
-    """Return every region of the overview by its id. Five queries."""
+    """Return every region of the overview by its id. Six queries."""
     context = overview_context(timezone.now())
     return {region: render_to_string(template, context) for region, template in OVERVIEW_REGIONS.items()}
 
 
 def overview_context(now: datetime) -> dict[str, Any]:
-    """Return what the overview is made of. Five queries."""
+    """Return what the overview is made of. Six queries."""
     tally = counts.count_by_status(now)
     beat = counts.last_beat()
     needing = tally.by_status[RunStatus.NEEDS_ATTENTION.value]
@@ -106,6 +111,7 @@ def overview_context(now: datetime) -> dict[str, Any]:
         "rows": [strip.shown(row) for row in list_runs(RunFilter(), rows_max=LATEST_ROWS).rows],
         "tiles": tiles.shown(tally, chosen=(), address=_list_address),
         "needing": needing,
+        "asking": questions_asked.count_questions(most=ASKING_MAX),
         "attention_count": needing,
         "is_capped": tally.is_capped,
         "counted_at": now,

@@ -33,6 +33,7 @@ from sagas.presentation.layout import (
 from sagas.presentation.lists import done_words, undone_words
 from sagas.presentation.sentence import Left
 from sagas.presentation.status import Look, compensation_look, step_look
+from sagas.presentation.waits import ICONS, node_words, plan_facts, plan_words, waited_words
 from sagas.queries.plan import Undo, step_plans
 from sagas.queries.run_detail import StepDetail
 
@@ -42,8 +43,10 @@ if TYPE_CHECKING:
     from sagas.core.vocabulary import Json
     from sagas.queries.plan import StepPlan
     from sagas.queries.run_detail import Attempt, RunDetail
+    from sagas.queries.waits import Wait
 
 TITLE_CHARACTERS_MAX = 20
+KIND_CHARACTERS = 5  # what the icon of a step that waits takes of its title's line
 FACTS_CHARACTERS_MAX = 26
 NODES_MAX = 60  # morphing more than this costs a viewer tens of milliseconds; the table is the truth
 _ENDED = {StepStatus.SUCCEEDED.value, StepStatus.FAILED.value, StepStatus.IN_DOUBT.value, StepStatus.SKIPPED.value}
@@ -186,21 +189,47 @@ def _forward(subject: _Subject, step: StepDetail, x: int, y: int, now: datetime)
         facts, left = _plan_facts(step.plan, most, step.plan.timeout_s), None
     elif step.tally is not None:
         facts, left = (str(look.label), done_words(step.tally)), None
+    elif step.wait is not None:
+        facts, left = _resting(subject, step.wait, now)
     else:
         facts, left = _facts(step.status, look, step.actions, step.tries, most, _wait(subject, step, now))
+        if waited := waited_words(step):
+            facts = (*facts, waited)
     return Node(
         id=f"node-{_anchor(step.key)}",
         x=x,
         y=y,
         url=_address(subject, step),
-        title=_short(step.plan.title),
-        full_title=f"{step.plan.title}: {look.label if subject.run_id else step.plan.action}",
+        title=_short(step.plan.title, TITLE_CHARACTERS_MAX - (KIND_CHARACTERS if step.plan.wait else 0)),
+        full_title=f"{step.plan.title}: {_spoken(step, look) if subject.run_id else _called(step)}",
         look=look,
         facts=facts,
         left=left,
         is_reached=step.status != StepStatus.PENDING.value,
         is_current=step.status in _ACTIVE,
+        kind=ICONS.get(step.plan.wait.kind, "") if step.plan.wait else "",
     )
+
+
+def _spoken(step: StepDetail, look: Look) -> str:
+    """Say the state of a step whole, for those who do not see the picture."""
+    if step.wait is None:
+        return str(look.label)
+    return f"{node_words(step.wait)} {step.wait.signal or step.wait.prompt}".rstrip()
+
+
+def _called(step: StepDetail) -> str:
+    return plan_words(step.plan.wait) if step.plan.wait else step.plan.action
+
+
+def _resting(subject: _Subject, wait: Wait, now: datetime) -> tuple[tuple[str, ...], Left | None]:
+    """Return the second line of a node that waits; what a pause holds up counts nothing down."""
+    words = node_words(wait)
+    if wait.until is None:
+        return (words,), None
+    if wait.until <= now:
+        return (words, _("held") if subject.is_paused else _("due")), None
+    return (words,), Left(wait.until, now)
 
 
 def _backward(subject: _Subject, step: StepDetail, x: int, y: int, now: datetime) -> Node:
@@ -236,7 +265,7 @@ def _plan_facts(plan: StepPlan, attempts_max: int | None, timeout_s: float | Non
     """Return the second line of a node of a definition."""
     if plan.for_each:
         return (_("each item"), _("%(count)s at once") % {"count": plan.max_parallel})
-    return _policy(attempts_max, timeout_s)
+    return plan_facts(plan.wait) if plan.wait else _policy(attempts_max, timeout_s)
 
 
 def _policy(attempts_max: int | None, timeout_s: float | None) -> tuple[str, ...]:
@@ -316,6 +345,8 @@ def _no_compensation(step: StepDetail) -> tuple[str, ...]:
     match step.plan.undo:
         case Undo.AFTER_PIVOT if step.plan.is_pivot:
             return (_("Cannot be undone"), _("the point of no return"))
+        case _ if step.plan.wait is not None:
+            return (_("Nothing to undo"), _("it only waits"))
         case Undo.AFTER_PIVOT:
             return (_("Cannot be undone"), _("after the pivot"))
         case Undo.READS_ONLY:
@@ -324,8 +355,8 @@ def _no_compensation(step: StepDetail) -> tuple[str, ...]:
             return (_("No compensation needed"),)
 
 
-def _short(title: str) -> str:
-    return title if len(title) <= TITLE_CHARACTERS_MAX else title[: TITLE_CHARACTERS_MAX - 1].rstrip() + "…"
+def _short(title: str, most: int = TITLE_CHARACTERS_MAX) -> str:
+    return title if len(title) <= most else title[: most - 1].rstrip() + "…"
 
 
 def _anchor(key: str) -> str:

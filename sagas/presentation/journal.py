@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
 from sagas.core.vocabulary import OutcomeKind, StepKey
-from sagas.presentation import lists
+from sagas.presentation import lists, wait_entries
 from sagas.presentation.offers import verb_words
 from sagas.presentation.sentence import listed
 from sagas.presentation.status import Tone
@@ -27,6 +27,8 @@ _TONES = {
 }
 _KIND_TONES = {
     "retry_scheduled": Tone.RETRY,
+    "wait_started": Tone.PROGRESS,
+    "wait_ended": Tone.SUCCESS,
     "step_failed": Tone.FAILURE,
     "step_in_doubt": Tone.RETRY,
     "compensation_failed": Tone.CRITICAL,
@@ -49,9 +51,7 @@ _TEMPLATES = {
     "retry_scheduled": gettext_noop("“%(step)s” is tried again at %(time)s"),
     "attempt_accepted": gettext_noop("“%(step)s” goes on in %(by)s"),
     "run_reopened": gettext_noop("Opened again, to be undone with the run that it belongs to"),
-    "wait_ended": gettext_noop("“%(step)s” has what it waited for"),
     "signal_received": gettext_noop("The signal “%(name)s” came from %(by)s"),
-    "step_failed": gettext_noop("“%(step)s” failed for good: %(message)s"),
     "step_in_doubt": gettext_noop("Nobody can say whether “%(step)s” happened: %(message)s"),
     "compensation_failed": gettext_noop("Undoing “%(step)s” failed for good: %(message)s"),
     "turn_dropped": gettext_noop("The pivot “%(step)s” succeeded meanwhile: the run goes on forward"),
@@ -77,7 +77,8 @@ def tone_of(entry: Entry) -> Tone:
 
 def sentence(entry: Entry, steps: Mapping[str, StepDetail]) -> str:
     """Say what one entry records; one of an unknown kind is shown by that name."""
-    data = entry.data
+    data = _without_waits(entry.data, steps)
+    step = steps.get(str(data.get("step", "")))
     params = {
         "step": _title(data, steps),
         "done": data.get("done"),
@@ -86,7 +87,7 @@ def sentence(entry: Entry, steps: Mapping[str, StepDetail]) -> str:
         "message": data.get("message") or data.get("code") or _("no reason was given"),
         "by": data.get("by") or "?",
         "name": data.get("name"),
-        "until": _clock(str(data.get("until", ""))),
+        **wait_entries.parameters(entry),
         "verb": verb_words(data.get("verb")),
         "why": data.get("why"),
         "reason": data.get("reason"),
@@ -94,6 +95,8 @@ def sentence(entry: Entry, steps: Mapping[str, StepDetail]) -> str:
         "stays": _titles(data.get("stays"), steps),
         "time": _clock(str(data.get("at", ""))),
     }
+    if entry.kind == "wait_ended" and step is not None and step.plan.wait is not None:
+        data = {**data, "waits_for": step.plan.wait.kind}
     return _template(entry.kind, data) % params
 
 
@@ -106,6 +109,14 @@ def _title(data: Mapping[str, Any], steps: Mapping[str, StepDetail]) -> str:
     is_undo = data.get("phase") == "compensation"
     title = key.step if step is None else (step.undo_title if is_undo else step.plan.title)
     return lists.item_title(title, data.get("item", key.item))
+
+
+def _without_waits(data: Mapping[str, Any], steps: Mapping[str, StepDetail]) -> Mapping[str, Any]:
+    """Leave steps that only waited out of what stays behind: they left nothing."""
+    if not data.get("stays"):
+        return data
+    waits = {name for name, step in steps.items() if step.plan.wait is not None}
+    return {**data, "stays": [key for key in data["stays"] if not (isinstance(key, list) and key and key[0] in waits)]}
 
 
 def _titles(keys: Any, steps: Mapping[str, StepDetail]) -> str:
@@ -182,6 +193,8 @@ def _order_template(data: Mapping[str, Any]) -> str:
             return _("%(by)s says how it ended, for “%(step)s”")
         case "undo":
             return _("%(by)s has this run undone")
+        case "signal" | "approve":
+            return wait_entries.ordered(data)
     match bool(data.get("step")), bool(data.get("reason")):
         case True, True:
             return _("%(by)s ordered: %(verb)s “%(step)s” (%(reason)s)")
@@ -203,28 +216,9 @@ def _settled_template(data: Mapping[str, Any]) -> str:
     return _("“%(step)s” was settled by hand: it did not happen")
 
 
-def _wait_template(data: Mapping[str, Any]) -> str:
-    has_end = bool(data.get("until"))
-    match data.get("waits_for"):
-        case "timer":
-            return _("“%(step)s” sleeps until %(until)s")
-        case "signal" if has_end:
-            return _("“%(step)s” waits for a signal, until %(until)s")
-        case "signal":
-            return _("“%(step)s” waits for a signal")
-        case "approval" if has_end:
-            return _("“%(step)s” waits for a person's answer, until %(until)s")
-    return _("“%(step)s” waits for a person's answer")
-
-
 def _skipped_template(data: Mapping[str, Any]) -> str:
-    match data.get("cause"):
-        case "timed_out":
-            return _("“%(step)s” is left out: nothing came in time, and the run goes on")
-        case "turn":
-            return _("“%(step)s” stopped waiting: the run turns round")
-        case "terminated":
-            return _("“%(step)s” stopped waiting: the run was terminated")
+    if data.get("cause"):
+        return wait_entries.left_out(data)
     if data.get("is_condition"):
         return _("“%(step)s” is skipped: its condition is false")
     return _("“%(step)s” is skipped: the run goes on without it")
@@ -260,7 +254,9 @@ _CHOSEN: Mapping[str, Callable[[Mapping[str, Any]], str]] = {  # those whose wor
     "order_taken": _order_template,
     "step_settled": _settled_template,
     "step_skipped": _skipped_template,
-    "wait_started": _wait_template,
+    "wait_started": wait_entries.started,
+    "wait_ended": wait_entries.ended,
+    "step_failed": wait_entries.failed,
     "run_partially_compensated": _partly_template,
     "run_terminated": _terminated_template,
 }

@@ -42,6 +42,7 @@ class Node:
     left: Left | None  # counts down to the next try
     is_reached: bool
     is_current: bool
+    kind: str = ""  # icon of what it waits for; empty for a step that calls
 
     @property
     def bottom(self) -> int:

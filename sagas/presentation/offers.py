@@ -23,8 +23,10 @@ from sagas.core.vocabulary import (
     RunStatus,
     StepStatus,
     Verb,
+    WaitingFor,
 )
 from sagas.presentation import missing_code
+from sagas.presentation.questions import mark_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,12 +60,13 @@ _SKIPPABLE = {StepStatus.PENDING.value, StepStatus.FAILED.value, StepStatus.RETR
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A button: what it says, where it leads."""
+    """A button: what it says, where it leads; `asks` is the mark of the group whom it is for, else operators."""
 
     verb: Verb
     phase: Phase
     label: str
     url: str
+    asks: str = ""
 
 
 def verb_words(verb: object) -> str:
@@ -75,7 +78,10 @@ def verb_words(verb: object) -> str:
 def likeliest(detail: RunDetail, allowed: Sequence[Verb]) -> str:
     """Return the one order that most likely helps, as its address has it; empty when the run needs no help."""
     is_unknown = any(step.status == StepStatus.IN_DOUBT.value for step in detail.steps if _is_open(detail, step))
+    by_need: tuple[Verb, ...]
     by_need = (Verb.SETTLE, Verb.RESUME, Verb.RETRY) if is_unknown else (Verb.RESUME, Verb.RETRY, Verb.SETTLE)
+    if detail.run.status != RunStatus.NEEDS_ATTENTION.value and not detail.run.is_paused:
+        by_need = (Verb.APPROVE, *by_need)  # what is retried goes on by itself; a question does not
     return next((ADDRESS_WORDS[verb] for verb in by_need if verb in allowed), "")
 
 
@@ -86,15 +92,35 @@ def offers_of(detail: RunDetail, step: StepDetail) -> tuple[Offer, ...]:
         Verb.SETTLE: _("Settle…"),
         Verb.SKIP: _("Skip…"),
         Verb.GIVE_UP: _("Give up…"),
+        Verb.SIGNAL: _("Send signal…"),
     }
     found: list[Offer] = []
     for phase in (Phase.ACTION, Phase.COMPENSATION):
         for verb, label in labels.items():
             if applies(detail, step, verb, phase):
                 query = {"step": step.key} | ({"phase": phase.value} if verb is Verb.SETTLE else {})
+                if verb is Verb.SIGNAL and step.wait is not None:
+                    query = {"signal": step.wait.signal}
                 url = f"{reverse('sagas:run-action', args=[detail.run.id, ADDRESS_WORDS[verb]])}?{urlencode(query)}"
                 found.append(Offer(verb, phase, label, url))
     return tuple(found)
+
+
+def answers_of(detail: RunDetail, step: StepDetail) -> tuple[Offer, ...]:
+    """Return the yes and the no to what a step asks, for whom it asks; nothing of a step that asks nobody."""
+    if not applies(detail, step, Verb.APPROVE):
+        return ()
+    labels = {OutcomeKind.SUCCEEDED: _("Approve…"), OutcomeKind.REJECTED: _("Decline…")}
+    return tuple(
+        Offer(Verb.APPROVE, Phase.ACTION, label, answer_address(detail, outcome.value, step), mark_of(detail, step))
+        for outcome, label in labels.items()
+    )
+
+
+def answer_address(detail: RunDetail, outcome: str, step: StepDetail) -> str:
+    """Return where a yes or a no to one step is confirmed."""
+    query = urlencode({"step": step.key, "outcome": outcome})
+    return f"{reverse('sagas:run-action', args=[detail.run.id, ADDRESS_WORDS[Verb.APPROVE]])}?{query}"
 
 
 def applies(detail: RunDetail, step: StepDetail, verb: Verb, phase: Phase = Phase.ACTION) -> bool:
@@ -113,7 +139,15 @@ def applies(detail: RunDetail, step: StepDetail, verb: Verb, phase: Phase = Phas
             return not is_undo and _can_skip(detail, step)
         case Verb.GIVE_UP:
             return is_undo and _needs_person(detail, step, phase)
+        case Verb.APPROVE:
+            return not is_undo and _waits_for(step, WaitingFor.APPROVAL)
+        case Verb.SIGNAL:
+            return not is_undo and _waits_for(step, WaitingFor.SIGNAL)
     return False
+
+
+def _waits_for(step: StepDetail, kind: WaitingFor) -> bool:
+    return step.wait is not None and step.wait.kind == kind.value
 
 
 def _applies_to_list(detail: RunDetail, step: StepDetail, verb: Verb, *, is_undo: bool) -> bool:

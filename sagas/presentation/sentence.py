@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
-from sagas.presentation.format import countdown, whole
+from sagas.presentation.format import countdown, moment_words, whole
 
 MESSAGE_CHARACTERS_MAX = 200  # of what a participant said, inside a sentence; its step's page has it all
 
@@ -47,6 +47,22 @@ class Age:
     def html(self) -> SafeString:
         """The same, for a page that keeps it going."""
         return format_html('<span class="tick" data-age="{}">{}</span>', self.since.isoformat(), str(self))
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """A moment, with its date unless that is today."""
+
+    moment: datetime
+    now: datetime
+
+    def __str__(self) -> str:
+        return moment_words(self.moment, self.now)
+
+    @property
+    def html(self) -> SafeString:
+        """The same, in the machine's form too."""
+        return format_html('<time datetime="{}">{}</time>', self.moment.isoformat(), str(self))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from sagas.core.failure_matrix import Case
 from sagas.core.simulation import SimulatedStatus, Why
 from sagas.core.vocabulary import NO_ITEM, StepKey
+from sagas.presentation import wait_story
 from sagas.presentation.format import duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from sagas.core.definition import Half, Step
+    from sagas.core.definition import Definition
     from sagas.core.failure_matrix import Row
     from sagas.core.simulation import Leftover, Simulation
     from sagas.core.vocabulary import Json
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _ENDS = {
     SimulatedStatus.NEEDS_ATTENTION: "needs a person",
     SimulatedStatus.PARTIALLY_COMPENSATED: "compensated in part",
+    SimulatedStatus.WAITING: "still waiting, for ever",
     SimulatedStatus.STILL_RETRYING: "still retrying, for ever",
     SimulatedStatus.CUT_SHORT: "cut short by a limit",
 }
@@ -58,11 +60,13 @@ def story(simulation: Simulation) -> Iterator[str]:
     if why := _reason(simulation.reason):
         yield why
     yield ""
-    lines = [line for entry in simulation.trace if (line := _entry(entry))]
+    lines = [line for entry in simulation.trace if (line := _entry(entry, simulation.definition))]
     yield from lines[:_LINES_MAX]
     if len(lines) > _LINES_MAX:
         yield f"  … and {len(lines) - _LINES_MAX} more"
     yield ""
+    if simulation.status is SimulatedStatus.WAITING:
+        yield f"Nobody comes for:       {', '.join(wait_story.still_waiting(simulation))}"
     if simulation.attention:
         yield f"A person is needed for: {_few(simulation.attention)}"
     if simulation.undone:
@@ -101,11 +105,19 @@ def _name(entry: dict[str, Json]) -> str:
     return str(StepKey(entry.get("step", ""), entry.get("item", NO_ITEM)))
 
 
-def _entry(entry: dict[str, Json]) -> str:
+def _entry(entry: dict[str, Json], definition: Definition) -> str:
     """Return the line of one entry; empty for those that say no more than the ones beside them."""
     name = _name(entry)
     half = f"undo {name}" if entry.get("phase") == "compensation" else name
     match entry["kind"]:
+        case "wait_started":
+            text = f"{name}: {wait_story.started(entry)}"
+        case "wait_ended":
+            text = f"{name}: {wait_story.ended(definition.by_name[entry['step']])}"
+        case "step_skipped" if entry.get("cause"):
+            text = f"{name}: left out ({entry['cause'].replace('_', ' ')})"
+        case "order_taken" if entry["verb"] in {"signal", "approve"}:
+            return ""
         case "attempt_ended":
             said = "worker lost" if entry.get("code") == "worker_lost" else entry["outcome"]
             text = f"{half}: attempt {entry['number']} {said}"
@@ -189,7 +201,7 @@ def _listed(names: Sequence[str]) -> str:
 def pytest_file(rows: Sequence[Row], path: str) -> str:
     """Return a file of tests that holds the matrix: each row simulated again from the document at `path`."""
     definition = rows[0].simulation.definition
-    atomic = sorted({half.action.name for step in definition.steps for half in _halves(step) if half.is_atomic})
+    atomic = sorted({half.action.name for step in definition.steps for half in step.halves if half.is_atomic})
     reads_only = sorted({step.action.action.name for step in definition.steps if step.action and not step.writes})
     name = re.sub(r"\W", "_", definition.saga)
     lines = [
@@ -227,11 +239,6 @@ def pytest_file(rows: Sequence[Row], path: str) -> str:
         "",
     ]
     return "\n".join(lines)
-
-
-def _halves(step: Step) -> list[Half]:
-    """Return what the step calls; a wait calls nothing."""
-    return [half for half in (step.action, step.compensation) if half is not None]
 
 
 def _shown(path: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
 
-from sagas.core.vocabulary import FINAL, CompensationStatus, OutcomeKind, RunStatus, StepStatus
+from sagas.core.vocabulary import FINAL, CompensationStatus, OutcomeKind, RunStatus, StepStatus, WaitingFor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,6 +92,7 @@ COMPENSATION_LOOKS: Mapping[str, Look] = {
 }
 OUTCOME_LOOKS: Mapping[str, Look] = {kind.value: Look(kind.value, *row) for kind, row in _OUTCOME_ROWS.items()}
 PAUSED = Look("paused", _("Paused"), Tone.NEUTRAL, "pause")
+RESTING = Look("waiting", _("Waiting"), Tone.PROGRESS, "hourglass")
 DRAINING = Look("turning", _("Turning round"), Tone.COMPENSATION, "undo-2")
 
 ICONS = tuple(
@@ -109,15 +110,23 @@ ICONS = tuple(
 )
 
 
+_WAITS = {kind.value for kind in WaitingFor} - {WaitingFor.RETRY.value}  # one that retries is at work
+
+
 def _look(looks: Mapping[str, Look], value: str) -> Look:
     return looks.get(value) or Look(value, value.replace("_", " ") or "?", Tone.NEUTRAL, UNKNOWN_ICON)
 
 
-def run_look(value: str, *, is_paused: bool = False) -> Look:
-    """Return the look of a run: its status, or *paused* while a person holds it and nobody else is needed."""
+def run_look(value: str, *, is_paused: bool = False, waiting_for: str = "") -> Look:
+    """Return the look of a run: its status, or what says more while nobody else is needed.
+
+    That is *paused* while a person holds it, and *waiting* while it goes forward and all it does is
+    wait for what `waiting_for` says (a word of `WaitingFor`).
+    """
     found = _look(RUN_LOOKS, value)
-    shows_pause = is_paused and not found.is_final and value != RunStatus.NEEDS_ATTENTION.value
-    return PAUSED if shows_pause else found
+    if is_paused and not found.is_final and value != RunStatus.NEEDS_ATTENTION.value:
+        return PAUSED
+    return RESTING if value == RunStatus.RUNNING.value and waiting_for in _WAITS else found
 
 
 def step_look(value: str, outcome: str = "") -> Look:

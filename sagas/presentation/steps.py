@@ -10,9 +10,10 @@ from django.utils.translation import gettext as _
 from sagas.core.vocabulary import NO_ITEM, CompensationStatus, Phase, StepStatus, Verb
 from sagas.presentation import lists
 from sagas.presentation.format import duration
-from sagas.presentation.offers import offers_of
+from sagas.presentation.offers import answers_of, offers_of
 from sagas.presentation.sentence import Left, Sentence, say
 from sagas.presentation.status import Look, compensation_look, step_look
+from sagas.presentation.waits import card_words
 from sagas.queries.plan import Undo
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ class ShownHalf:
     words: str
     attempts: tuple[Attempt, ...]
     hidden: int
-    next_try: Sentence | None
+    told: tuple[Sentence, ...]  # when it is tried next; what it waits for, or how the wait ended
     offers: tuple[Offer, ...] = ()
+    answers: tuple[Offer, ...] = ()  # to what it asks, for those whom it asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ def shown(step: StepDetail, now: datetime, offers: Sequence[Offer] = (), *, is_p
     """Return how a step is shown in the table, with what may be ordered for it but for a retry."""
     offered = [offer for offer in offers if offer.verb is not Verb.RETRY]  # that button is above, for the whole run
     next_try = _next_try(step, now, is_paused=is_paused)
+    waits = card_words(step, now, is_paused=is_paused)
     is_retrying = step.status == StepStatus.RETRYING.value
     is_undo_retrying = step.compensation_status == CompensationStatus.RETRYING.value
     return ShownStep(
@@ -62,14 +65,14 @@ def shown(step: StepDetail, now: datetime, offers: Sequence[Offer] = (), *, is_p
             step_look(step.status, step.last_outcome),
             "" if step.tally is None else lists.done_words(step.tally),
             step.actions,
-            next_try if is_retrying else None,
+            next_try if is_retrying else waits,
             tuple(offer for offer in offered if offer.phase is Phase.ACTION),
         ),
         _half(
             compensation_look(step.compensation_status, step.last_undo_outcome) if step.is_undoing else None,
             undo_words(step) if step.item == NO_ITEM or step.is_undoing else "",  # else its list says that above
             step.compensations,
-            next_try if is_undo_retrying else None,
+            next_try if is_undo_retrying else (),
             tuple(offer for offer in offered if offer.phase is Phase.COMPENSATION),
         ),
         is_item=step.item != NO_ITEM,
@@ -78,7 +81,8 @@ def shown(step: StepDetail, now: datetime, offers: Sequence[Offer] = (), *, is_p
 
 def all_shown(detail: RunDetail, now: datetime) -> list[ShownStep]:
     """Return the rows of the table of a run; behind the last item of a list, how many more there are."""
-    rows = [shown(step, now, offers_of(detail, step), is_paused=detail.run.is_paused) for step in detail.steps]
+    offered = ((step, (*offers_of(detail, step), *answers_of(detail, step))) for step in detail.steps)
+    rows = [shown(step, now, offers, is_paused=detail.run.is_paused) for step, offers in offered]
     hidden = 0
     for place, row in enumerate(rows):
         hidden = row.step.items_hidden or hidden
@@ -98,6 +102,8 @@ def undo_words(step: StepDetail) -> str:
             return step.undo_title
         case Undo.AFTER_PIVOT if step.plan.is_pivot:
             return _("Cannot be undone: the point of no return")
+        case _ if step.plan.wait is not None:
+            return _("Nothing to undo: it only waits")
         case Undo.AFTER_PIVOT:
             return _("Cannot be undone: after the pivot")
         case Undo.READS_ONLY:
@@ -116,17 +122,28 @@ def policy_words(attempts_max: int | None, timeout_s: float | None) -> str:
     return tries if timeout_s is None else f"{tries} " + _("Each try has %(time)s.") % {"time": duration(timeout_s)}
 
 
-def _next_try(step: StepDetail, now: datetime, *, is_paused: bool) -> Sentence | None:
+def _next_try(step: StepDetail, now: datetime, *, is_paused: bool) -> tuple[Sentence, ...]:
     if is_paused:
-        return say(_("held: the run is paused"))
+        return (say(_("held: the run is paused")),)
     if step.next_attempt_at is None:
-        return None
+        return ()
     if step.next_attempt_at <= now:
-        return say(_("next try is due"))
-    return say(_("next try in %(left)s"), left=Left(step.next_attempt_at, now))
+        return (say(_("next try is due")),)
+    return (say(_("next try in %(left)s"), left=Left(step.next_attempt_at, now)),)
 
 
 def _half(
-    look: Look | None, words: str, attempts: tuple[Attempt, ...], next_try: Sentence | None, offers: tuple[Offer, ...]
+    look: Look | None,
+    words: str,
+    attempts: tuple[Attempt, ...],
+    told: tuple[Sentence, ...],
+    offers: tuple[Offer, ...],
 ) -> ShownHalf:
-    return ShownHalf(look, words, attempts[-ATTEMPTS_SHOWN:], max(len(attempts) - ATTEMPTS_SHOWN, 0), next_try, offers)
+    return ShownHalf(
+        look, words, attempts[-ATTEMPTS_SHOWN:], max(len(attempts) - ATTEMPTS_SHOWN, 0), told, *_sorted(offers)
+    )
+
+
+def _sorted(offers: tuple[Offer, ...]) -> tuple[tuple[Offer, ...], tuple[Offer, ...]]:
+    """Tell what operators may order from what those who are asked may answer."""
+    return tuple(offer for offer in offers if not offer.asks), tuple(offer for offer in offers if offer.asks)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
 
-from sagas.core.vocabulary import Phase, RunStatus, StepStatus
+from sagas.core.vocabulary import Phase, RunStatus, StepStatus, WaitingFor
 from sagas.presentation.status import Look, compensation_look, run_look, step_look
 from sagas.queries.plan import title_of
 
@@ -51,7 +51,7 @@ def shown(row: RunRow) -> ShownRow:
     cells += [Cell(start + place * CELL, compensation_look(value)) for place, value in enumerate(row.backward)]
     return ShownRow(
         run=run,
-        look=run_look(run.status, is_paused=run.is_paused),
+        look=run_look(run.status, is_paused=run.is_paused, waiting_for=run.waiting_for),
         cells=tuple(cells),
         width=cells[-1].x + CELL if cells else CELL,
         label=_label(row),
@@ -103,5 +103,19 @@ def _reason(row: RunRow) -> str:
     if reason.get("message") or reason.get("code"):
         return str(reason.get("message") or reason.get("code"))
     if StepStatus.RETRYING.value in row.forward and not run.is_paused:
-        return _("waiting to retry")
-    return ""
+        return waits_words(WaitingFor.RETRY.value)
+    return waits_words(run.waiting_for)
+
+
+def waits_words(waiting_for: str) -> str:
+    """Say what a run waits for, a word of `WaitingFor`; empty when it does not wait."""
+    match waiting_for:
+        case "retry":
+            return _("waiting to retry")
+        case "approval":
+            return _("waits for an answer")
+        case "signal":
+            return _("waits for a signal")
+        case "timer":
+            return _("sleeping")
+    return _("waits: %s") % waiting_for if waiting_for else ""

@@ -15,12 +15,12 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from sagas.core.vocabulary import CompensationStatus, Direction, Phase, RunStatus, StepStatus
-from sagas.presentation import clauses, missing_code
+from sagas.core.vocabulary import CompensationStatus, Direction, Phase, RunStatus, StepStatus, WaitingFor
+from sagas.presentation import clauses, missing_code, waits
 from sagas.presentation.answer import Help, Why, help_about
 from sagas.presentation.format import duration
-from sagas.presentation.lists import done_words, titles_of, undone_words
-from sagas.presentation.sentence import Age, Left, Sentence, listed, message_in, say
+from sagas.presentation.lists import done_words, undone_words
+from sagas.presentation.sentence import Age, Left, Sentence, message_in, say
 from sagas.presentation.status import Tone
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ def _completed(detail: RunDetail, _now: datetime) -> Why | None:
     run = detail.run
     if run.status != RunStatus.COMPLETED.value:
         return None
-    skipped = [step.plan for step in detail.wholes if step.status == StepStatus.SKIPPED.value]
-    lists = [step for step in detail.wholes if step.tally is not None and step.status != StepStatus.SKIPPED.value]
+    skipped = [step for step in detail.wholes if step.status == StepStatus.SKIPPED.value]
     template = ngettext(
         "Completed in %(took)s: the one step succeeded.",
         "Completed in %(took)s: all %(count)s steps succeeded.",
@@ -57,14 +56,7 @@ def _completed(detail: RunDetail, _now: datetime) -> Why | None:
         template = _("Completed in %(took)s: %(done)s of %(count)s steps succeeded.")
     took = duration((run.finished_at or run.updated_at) - run.created_at)
     sentences = [say(template, took=took, count=run.steps_total, done=run.steps_total - len(skipped))]
-    by_person = [plan.title for plan in skipped if not plan.condition]
-    by_person += titles_of(lists, lambda status, _undo: status == StepStatus.SKIPPED.value)
-    if by_person:
-        skips = ngettext("%(steps)s was skipped by a person.", "%(steps)s were skipped by a person.", len(by_person))
-        sentences.append(say(skips, steps=listed(by_person)))
-    if titles := [plan.title for plan in skipped if plan.condition]:
-        skips = ngettext("%(steps)s was not needed.", "%(steps)s were not needed.", len(titles))
-        sentences.append(say(skips, steps=listed(titles)))
+    sentences += clauses.left_out(detail)
     if (run.reason or {}).get("cause") == "output":
         sentences.append(say(_("Its output could not be made: %(message)s."), message=message_in(run.reason)))
     return Why("completed", tuple(sentences), Tone.SUCCESS, "circle-check")
@@ -138,6 +130,8 @@ def _decision(detail: RunDetail, _now: datetime) -> Why | None:
         rest = _(
             "The run can only go forward: clear the cause and retry it; or do it by hand and settle it; or skip it."
         )
+        if step.plan.wait is not None:
+            rest = _("The run can only go forward: retry it, and it waits anew; or settle it by hand; or skip it.")
     sentences = (
         say(template, step=step.plan.title, message=message_in(step.error)),
         say(rest),
@@ -170,6 +164,7 @@ def _paused(detail: RunDetail, _now: datetime) -> Why | None:
     if detail.run.is_turning or detail.run.direction == Direction.BACKWARD.value:
         sentences.append(say(_("Undoing what was done waits for that too.")))
     sentences.append(say(_("Time-outs of attempts in flight and the deadline still count.")))
+    sentences += waits.while_paused(detail)
     return Why("paused_run", tuple(sentences), Tone.NEUTRAL, "pause")
 
 
@@ -180,13 +175,13 @@ def _turning(detail: RunDetail, now: datetime) -> Why | None:
     rest: tuple[Sentence, ...]
     if flying is None:
         rest = (say(_("Turning round to undo what was done.")),)
-    elif is_waited_for(detail, flying[1], now):
+    elif clauses.is_waited_for(detail, flying[1], now):
         step, attempt = flying
         template = _("Waiting for “%(step)s” to end (%(left)s left at most), then what was done is undone.")
         rest = (say(template, step=step.plan.title, left=Left(attempt.times_out_at, now)),)
     else:
         step, attempt = flying
-        rest = (*_waited_for(detail, step.plan.title, attempt, now), say(_("Then what was done is undone.")))
+        rest = (*clauses.waited_for(detail, step.plan.title, attempt, now), say(_("Then what was done is undone.")))
     return Why("turning", (clauses.cause(detail), *rest), Tone.COMPENSATION, "undo-2")
 
 
@@ -244,31 +239,6 @@ def _backoff(detail: RunDetail, step: StepDetail, phase: Phase, now: datetime) -
     return Why(code, tuple(sentences), Tone.RETRY, "triangle", (help_about(detail, step),))
 
 
-def is_waited_for(detail: RunDetail, attempt: Attempt, now: datetime) -> bool:
-    """Whether somebody still holds the run and waits for the answer: neither time is up."""
-    lease_until = detail.run.lease_until
-    return attempt.times_out_at > now and (lease_until is None or lease_until > now)
-
-
-def _waited_for(detail: RunDetail, title: str, attempt: Attempt, now: datetime) -> list[Sentence]:
-    """Say how long an answer has been waited for, and who takes over when nobody waits any more."""
-    sent = {"step": title, "age": Age(attempt.started_at, now)}
-    if is_waited_for(detail, attempt, now):
-        template = _("“%(step)s” was sent %(age)s ago. Times out in %(left)s.")
-        return [say(template, **sent, left=Left(attempt.times_out_at, now))]
-    lease_until = detail.run.lease_until
-    if lease_until is not None and lease_until > now:
-        return [
-            say(_("“%(step)s” was sent %(age)s ago and its time is up."), **sent),
-            say(
-                _("Its worker writes that down at once; if it has died, another takes the run over in %(left)s."),
-                left=Left(lease_until, now),
-            ),
-        ]
-    first = _("“%(step)s” was sent %(age)s ago, and no worker waits for its answer any more.")
-    return [say(first, **sent), say(_("The next free worker takes the run over."))]
-
-
 def _awaiting(detail: RunDetail, now: datetime) -> Why | None:
     flying = next(_in_flight(detail), None)
     if flying is None:
@@ -294,7 +264,7 @@ def _awaiting(detail: RunDetail, now: datetime) -> Why | None:
         template = _("“%(list)s”: %(words)s.") if is_undo else _("%(words)s of “%(list)s” are done.")
         words = undone_words(whole.tally) if is_undo else done_words(whole.tally)
         sentences.append(say(template, list=whole.plan.title, words=words))
-    sentences += _waited_for(detail, title, attempt, now)
+    sentences += clauses.waited_for(detail, title, attempt, now)
     tone = Tone.COMPENSATION if is_undo else Tone.PROGRESS
     return Why(code, tuple(sentences), tone, "undo-2" if is_undo else "circle-dot", (help_about(detail, step),))
 
@@ -314,6 +284,25 @@ def _within(detail: RunDetail, now: datetime) -> Why | None:
     help_child = Help(_("See that run"), reverse("sagas:run-detail", args=[attempt.accepted_by]))
     tone = Tone.COMPENSATION if is_undo else Tone.PROGRESS
     return Why("child", tuple(sentences), tone, "undo-2" if is_undo else "circle-dot", (help_child,))
+
+
+def _asking(detail: RunDetail, now: datetime) -> Why | None:
+    return _waiting(detail, now, WaitingFor.APPROVAL, "decision")
+
+
+def _waiting_for_signal(detail: RunDetail, now: datetime) -> Why | None:
+    return _waiting(detail, now, WaitingFor.SIGNAL, "await_signal")
+
+
+def _sleeping(detail: RunDetail, now: datetime) -> Why | None:
+    return _waiting(detail, now, WaitingFor.TIMER, "timer")
+
+
+def _waiting(detail: RunDetail, now: datetime, kind: WaitingFor, code: str) -> Why | None:
+    step = next((step for step in detail.runs if step.wait is not None and step.wait.kind == kind.value), None)
+    if step is None:
+        return None
+    return Why(code, waits.why_it_waits(detail, step, now), Tone.PROGRESS, "hourglass", (help_about(detail, step),))
 
 
 def _queued(detail: RunDetail, now: datetime) -> Why | None:
@@ -356,9 +345,12 @@ _RULES: tuple[Rule, ...] = (
     _engine_down,
     _paused,
     _turning,
+    _asking,
     _retrying,
     _awaiting,
     _within,
+    _waiting_for_signal,
+    _sleeping,
     _queued,
     _moving,
 )

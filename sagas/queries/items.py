@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from django.db.models import Case, Count, F, IntegerField, Q, QuerySet, Value, When, Window
+from django.db.models import Case, Count, F, IntegerField, JSONField, Q, QuerySet, Value, When, Window
 from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import RowNumber
 
@@ -100,5 +100,6 @@ def tallies(run_id: UUID, wholes: Iterable[StepRun]) -> dict[str, Tally]:
 
 
 def _with_total(rows: QuerySet[StepRun]) -> QuerySet[StepRun]:
-    total = KeyTransform("items_total", KeyTransform("action", "halves"))
-    return rows.defer("halves").annotate(items_total=total)
+    action = KeyTransform("action", "halves")
+    waiting = Case(When(~Q(waits_for=""), then=action), output_field=JSONField())
+    return rows.defer("halves").annotate(items_total=KeyTransform("items_total", action), waiting_half=waiting)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from sagas.core import dag
 from sagas.core.definition import MAX_PARALLEL
 from sagas.core.duration import parse_duration_s
+from sagas.core.vocabulary import WaitingFor
+from sagas.core.wait_form import GROUP
 
 if TYPE_CHECKING:
     from sagas.core.vocabulary import Json
@@ -32,6 +34,20 @@ class Undo(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class WaitPlan:
+    """What a step waits for by its document, a word of `WaitingFor`. Times are seconds; None means not said."""
+
+    kind: str
+    length_s: float | None = None
+    moment: str = ""  # of `sleep_until`, as written
+    signal: str = ""
+    group: str = ""
+    prompt: str = ""
+    timeout_s: float | None = None
+    goes_on: bool = False  # when the time is up; else the step fails
+
+
+@dataclass(frozen=True, slots=True)
 class StepPlan:
     """One step as the document has it. Attempts None means for ever; times are seconds."""
 
@@ -47,6 +63,7 @@ class StepPlan:
     condition: str = ""  # `when`, as written
     for_each: str = ""  # the list, as written
     max_parallel: int = MAX_PARALLEL
+    wait: WaitPlan | None = None  # instead of an action
     attempts_max: int | None = _ATTEMPTS_DEFAULT
     compensation_attempts_max: int | None = _COMPENSATION_ATTEMPTS_DEFAULT
     timeout_s: float | None = None
@@ -130,6 +147,7 @@ def _step_plan(step: dict[str, Any], place: int, defaults: dict[str, Any], *, is
         compensation=compensation,
         compensation_title=str(half.get("title") or title_of(compensation)),
         is_pivot=bool(step.get("pivot")),
+        wait=_wait_plan(step),
         attempts_max=_attempts(step.get("retry"), defaults.get("retry"), _ATTEMPTS_DEFAULT),
         compensation_attempts_max=_attempts(
             half.get("retry"), defaults.get("compensation_retry"), _COMPENSATION_ATTEMPTS_DEFAULT
@@ -137,6 +155,25 @@ def _step_plan(step: dict[str, Any], place: int, defaults: dict[str, Any], *, is
         timeout_s=timeout_s,
         compensation_timeout_s=_seconds(half.get("timeout")) or timeout_s,
     )
+
+
+def _wait_plan(step: dict[str, Any]) -> WaitPlan | None:
+    if "sleep" in step:
+        return WaitPlan(WaitingFor.TIMER.value, length_s=_seconds(step["sleep"]))
+    if "sleep_until" in step:
+        return WaitPlan(WaitingFor.TIMER.value, moment=str(step["sleep_until"]))
+    for key, kind in (("wait_for", WaitingFor.SIGNAL), ("approval", WaitingFor.APPROVAL)):
+        if key in step:
+            said = _object(step[key])
+            return WaitPlan(
+                kind.value,
+                signal=str(said.get("signal") or ""),
+                group=str(said.get("group") or GROUP) if kind is WaitingFor.APPROVAL else "",
+                prompt=str(said.get("prompt") or ""),
+                timeout_s=_seconds(said.get("timeout")),
+                goes_on=said.get("on_timeout") == "continue",
+            )
+    return None
 
 
 def _seconds(value: Json) -> float | None:

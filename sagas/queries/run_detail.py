@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
 
-from sagas.core.vocabulary import NO_ITEM, CompensationStatus, Phase, StepKey, StepStatus
+from sagas.core.arrivals import DECLINED
+from sagas.core.vocabulary import NO_ITEM, CompensationStatus, OutcomeKind, Phase, StepKey, StepStatus
 from sagas.models import JournalEntry, Order, SagaRun, StepRun
 from sagas.queries import counts, items
 from sagas.queries.items import IsWanted, Tally
 from sagas.queries.plan import StepPlan, Undo, step_plans, title_of
+from sagas.queries.waits import Wait, WaitsTold, wait_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -77,6 +79,9 @@ class StepDetail:
     compensation_tries: int = 0
     output: Json = None
     error: Json = None
+    wait: Wait | None = None  # what it waits for now
+    waited: Wait | None = None  # what it waited for last, once that is over
+    left_out: str = ""  # why it was skipped: condition, person, timed_out, turn or terminated
     next_attempt_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -97,8 +102,11 @@ class StepDetail:
 
     @property
     def last_outcome(self) -> str:
-        """How the latest try of the action ended; empty when it has not."""
-        return self.actions[-1].outcome if self.actions else ""
+        """How the latest try of the action ended, or the answer of a person; empty when it has not."""
+        if self.actions:
+            return self.actions[-1].outcome
+        is_declined = isinstance(self.error, dict) and self.error.get("code") == DECLINED
+        return OutcomeKind.REJECTED.value if is_declined else ""
 
     @property
     def last_undo_outcome(self) -> str:
@@ -223,7 +231,7 @@ def find_run_detail(run_id: UUID, key: str = "") -> RunDetail | None:
         told = _entries_of(run, wanted) if run.sequence > ENTRIES_MAX else journal
     return RunDetail(
         run,
-        _steps(run, rows, _attempts(told), _tries(told)),
+        _steps(run, rows, told),
         journal,
         orders,
         last_beat_at,
@@ -303,13 +311,9 @@ def _ended(attempt: Attempt, entry: Entry) -> Attempt:
     )
 
 
-def _steps(
-    run: SagaRun,
-    rows: list[StepRun],
-    attempts: dict[tuple[str, int, str], list[Attempt]],
-    tries: Counter[tuple[str, int, str]],
-) -> tuple[StepDetail, ...]:
+def _steps(run: SagaRun, rows: list[StepRun], journal: tuple[Entry, ...]) -> tuple[StepDetail, ...]:
     """Put the step runs in the document's order, items behind their list; what it does not know comes last."""
+    attempts, tries, told = _attempts(journal), _tries(journal), WaitsTold(journal)
     plans = step_plans(run.version.document)
     by_step: dict[str, list[StepRun]] = defaultdict(list)
     for row in rows:
@@ -353,7 +357,10 @@ def _steps(
                     compensation_tries=tries[undo],
                     output=_output(row, shown, hidden),
                     error=row.error,
-                    next_attempt_at=row.next_attempt_at,
+                    wait=wait_of(row),
+                    waited=None if row.waits_for else told.over.get((row.step, row.item)),
+                    left_out=told.why_skipped(row, plan),
+                    next_attempt_at=None if row.waits_for else row.next_attempt_at,
                     started_at=row.started_at,
                     ended_at=row.ended_at,
                 )

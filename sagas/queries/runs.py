@@ -67,6 +67,7 @@ class RunFilter:
     saga: str = ""
     search: str = ""  # a run id, or the beginning of a business key
     started_after: datetime | None = None
+    waiting_for: str = ""
 
     @property
     def is_empty(self) -> bool:
@@ -103,6 +104,8 @@ def matching(wanted: RunFilter) -> QuerySet[SagaRun]:
     found = SagaRun.objects.all()
     if wanted.statuses:
         found = found.filter(status__in=wanted.statuses)
+    if wanted.waiting_for:
+        found = found.filter(waiting_for=wanted.waiting_for).exclude(waiting_for="")  # the partial index
     if wanted.saga:
         found = found.filter(saga__name=wanted.saga)
     if wanted.started_after:

@@ -13,7 +13,7 @@ from lucide.templatetags.lucide import lucide
 from sagas.core import vocabulary
 from sagas.core.vocabulary import Phase, StepKey
 from sagas.presentation import format as written
-from sagas.presentation import offers, status
+from sagas.presentation import offers, status, waits
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 register = template.Library()
 OTHER_ICONS = ("arrow-right", "check", "chevron-left", "chevron-right", "info", "package", "shield-check", "x")
 FILLED = {"diamond"}  # the one silhouette that must be found at a glance
-ICONS = tuple(sorted({*status.ICONS, *OTHER_ICONS}))
+ICONS = tuple(sorted({*status.ICONS, *waits.ICONS.values(), *OTHER_ICONS}))
 
 register.filter("duration", written.duration)
 register.filter("short_id", written.short_id)

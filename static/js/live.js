@@ -41,6 +41,7 @@
   function left(ms) {
     const s = Math.max(0, Math.ceil(ms / 1000));
     const h = Math.floor(s / 3600);
+    if (h >= 24) return age(h * 3600); // days and hours: nobody waits for the second
     const m = Math.floor(s / 60) % 60;
     return h ? `${h}:${two(m)}:${two(s % 60)}` : `${m}:${two(s % 60)}`;
   }

@@ -76,9 +76,9 @@ class Visitor:
         """Forget complaints that the test itself brought about."""
         self.complaints = [line for line in self.complaints if not line.startswith(beginnings)]
 
-    def eventually(self, script: str, wanted: Any, what: str) -> None:
+    def eventually(self, script: str, wanted: Any, what: str, argument: Any = None) -> None:
         """Wait until a look at the page gives `wanted`; Playwright's own way needs eval, which the page forbids."""
-        wait_for(lambda: self.page.evaluate(script) == wanted, what)
+        wait_for(lambda: self.page.evaluate(script, argument) == wanted, what)
 
     def text(self, selector: str) -> str:
         return self.page.inner_text(selector).strip()

@@ -202,3 +202,63 @@ def test_a_document_that_is_wrong_or_not_there_is_said():
         simulate("nowhere.yaml")
     with pytest.raises(DocumentWrongError, match="timeuot"):
         simulate("saga: a\ntimeuot: 5s\nsteps: []\n")
+
+
+WAITS = """\
+saga: lend
+steps:
+  - {name: book, action: a.book, compensation: {action: a.free}}
+  - {name: rest, sleep: 20s}
+  - {name: deposit, wait_for: {signal: paid, timeout: 2d}}
+  - {name: agree, approval: {prompt: "Lend it?"}}
+  - {name: hand, action: a.hand, compensation: none}
+"""
+
+
+@pytest.fixture
+def waiting(tmp_path):
+    path = tmp_path / "lend.yaml"
+    path.write_text(WAITS)
+    return path
+
+
+def test_waits_are_told_and_who_never_comes(waiting):
+    _, out, _ = run(waiting, "--fault", "agree=never")
+    assert out.splitlines()[1:] == [
+        "lend: still waiting, for ever after 20 s on the simulated clock",
+        "",
+        "        0 s  book: attempt 1 succeeded",
+        "        0 s  rest: sleeps 20 s",
+        "       20 s  rest: slept long enough",
+        "       20 s  deposit: waits for the signal paid (2 d at most)",
+        "       20 s  deposit: the signal came",
+        "       20 s  agree: asks operator: Lend it?",
+        "",
+        "Nobody comes for:       agree (an answer of operator)",
+        "Stays behind:           book (not decided yet)",
+    ]
+    _, out, _ = run(waiting)
+    assert "agree: approved" in out
+    _, out, _ = run(waiting, "--fault", "agree=rejected")
+    assert "because agree was rejected: simulation said no" in out
+
+
+def test_a_matrix_and_its_tests_hold_waits(waiting, tmp_path):
+    _, out, _ = run(waiting, "--matrix")
+    rows = [line for line in out.splitlines() if "nobody answers" in line]
+    assert [line.split()[0] for line in rows] == ["deposit", "agree"]
+    assert "compensated" in rows[0]
+    assert "still waiting, for ever" in rows[1]
+    assert rows[1].endswith("no end")
+    _, out, _ = run(waiting, "--matrix", "--pytest")
+    assert '"agree: nobody answers": ({"agree": "never"}, [], "waiting", [], ["book"]),' in out
+    compile(out, "test_lend.py", "exec")
+
+
+def test_a_trace_has_the_end_of_a_wait_in_seconds(waiting):
+    _, out, _ = run(waiting, "--json")
+    started = [entry for entry in json.loads(out)["trace"] if entry["kind"] == "wait_started"]
+    assert [(entry["step"], entry.get("until_s")) for entry in started] == [
+        ("rest", 20.0), ("deposit", 172_820.0), ("agree", None),
+    ]  # fmt: skip
+    assert [entry["until"] for entry in started if "until" in entry] in ([], [None])

@@ -132,7 +132,7 @@ def test_a_signal_nobody_waits_for_is_refused_and_one_for_a_run_that_ended(start
     with pytest.raises(InputInvalidError) as caught:
         send(run, "payed")
     assert [str(one.message) for one in caught.value.problems] == [
-        'The saga waits for no signal named "payed". Did you mean `paid`?'
+        'The saga waits for no signal named "payed". It waits for `paid`. Did you mean `paid`?'
     ]
     send(run, "paid")
     drive()

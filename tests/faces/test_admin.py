@@ -246,3 +246,16 @@ def test_a_search_tells_capitals_apart_and_one_longer_than_any_key_finds_nothing
     assert str(run.id) in erin.get(RUNS, {"q": "Case"}).content.decode()
     assert str(run.id) not in erin.get(RUNS, {"q": "case"}).content.decode()
     assert erin.get(RUNS, {"q": "x" * 60_000}).status_code == 200
+
+
+def test_a_run_that_waits_shows_what_for_until_when_and_the_signals_that_are_kept(db):
+    run = factories.asking_for_approval(timezone.now())
+    alice = sign_in("alice")
+    page = alice.get(f"{RUNS}{run.pk}/change/").text
+    assert "deposit_paid" in re.search(r"Signals kept.*?</div>", page, re.DOTALL)[0]
+    assert "Next try, or end of the wait" in page
+    assert re.search(r'class="field-waits_for">\s*<p>approval</p>', page)
+    assert alice.get(RUNS, {"waiting_for__exact": "approval"}).context["cl"].result_count == 1
+    steps = alice.get("/admin/sagas/steprun/", {"waits_for__exact": "approval"})
+    assert steps.context["cl"].result_count == 1
+    assert "next try, or end of the wait" in steps.text.lower()

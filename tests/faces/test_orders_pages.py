@@ -22,6 +22,8 @@ TELLERS = {  # an address word, its query, a run that allows it, what a good for
     "pause": (f.in_flight, {}, {}),
     "resume": (f.paused, {}, {}),
     "terminate": (f.in_flight, {}, {"reason": "INC-1"}),
+    "signal": (f.waiting_for_signal, {}, {"signal": "deposit_paid", "payload": "[1]"}),
+    "approve": (f.asking_for_approval, {"step": "agree", "outcome": "succeeded"}, {}),
 }
 VERBS = sorted(TELLERS)
 NEED_A_REASON = ("skip", "settle", "give-up", "terminate")
@@ -105,7 +107,7 @@ def test_a_run_that_moved_is_left_alone_and_what_was_typed_is_kept(now, verb):
 @pytest.mark.parametrize("verb", VERBS)
 def test_what_the_state_does_not_allow_is_a_conflict(now, verb):
     _, query, form = TELLERS[verb]
-    run = f.completed(now)
+    run = f.approved(now) if verb == "signal" else f.completed(now)
     answer = give(sign_in("alice"), run, verb, **(query | {"step": f.PAY}), **form)
     assert answer.status_code == 409
     html = answer.content.decode()

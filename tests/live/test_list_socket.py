@@ -21,7 +21,7 @@ def query_of(path: str) -> bytes:
 
 
 def test_an_address_says_what_the_page_shows():
-    wanted = RunFilter(("running", "pending"), "ship & go", "a=b%", datetime(2026, 1, 2, tzinfo=UTC))
+    wanted = RunFilter(("running", "pending"), "ship & go", "a=b%", datetime(2026, 1, 2, tzinfo=UTC), "approval")
     rows = (uuid4(), uuid4())
     for is_first in (True, False):
         read = addresses.read_list(query_of(addresses.list_path(rows, wanted, is_first_page=is_first)))

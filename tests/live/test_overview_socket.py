@@ -92,7 +92,7 @@ def test_a_mark_changes_with_every_start_move_and_end_and_costs_one_query(django
 
 
 @pytest.mark.django_db
-def test_the_overview_is_read_with_five_queries(django_assert_num_queries):
+def test_the_overview_is_read_with_six_queries(django_assert_num_queries):
     make_run()
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         frames.render_overview()

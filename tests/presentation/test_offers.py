@@ -54,9 +54,12 @@ def test_an_order_is_offered_at_a_half_exactly_when_the_law_would_take_it(tell):
     for step in detail.steps:
         for phase in HALVES:
             assert offers.applies(detail, step, Verb.SETTLE, phase) == takes(Verb.SETTLE, step, phase), step.key
-        for verb in (Verb.SKIP, Verb.GIVE_UP, Verb.RETRY):
+        for verb in (Verb.SKIP, Verb.GIVE_UP, Verb.RETRY, Verb.APPROVE):
             offered = any(offers.applies(detail, step, verb, phase) for phase in HALVES)
             assert offered == takes(verb, step), (step.key, verb)
+        if offers.applies(detail, step, Verb.SIGNAL):
+            sent = m.TakeOrder(number=1, verb=Verb.SIGNAL, by="", now=now, signal=step.wait.signal)
+            assert refusal(definition, state, sent) is None
 
 
 def test_a_settle_and_a_skip_never_stand_side_by_side_at_a_step_in_doubt():
@@ -76,6 +79,9 @@ def test_a_settle_and_a_skip_never_stand_side_by_side_at_a_step_in_doubt():
         (f.failed_past_pivot, "retry"),
         (f.paused, "resume"),
         (f.completed, ""),
+        (f.asking_for_approval, "approve"),
+        (f.waiting_for_signal, ""),
+        (f.sleeping, ""),
     ],
 )
 def test_the_likeliest_way_out_is_the_first_button(tell, primary):
