@@ -257,3 +257,13 @@ def test_a_worker_lost_between_the_start_and_its_entry_finds_the_child_again(sta
     assert SagaRun.objects.filter(parent_id=run.id).count() == 1
     assert fetch(run).steps.get(step="ship").attempts == 2
     assert are_sound(run, child_of(run))
+
+
+def test_a_run_that_is_opened_again_is_held_under_a_lease(start):
+    held = []
+    BEHAVIOUR["tell:action"] = refuse
+    BEHAVIOUR["send:compensation"] = lambda call: held.append(fetch(call.run_id).lease_until)
+    run = start()
+    drive()
+    assert child_of(run).status == "compensated"
+    assert held[0] is not None
