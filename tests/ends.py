@@ -28,6 +28,8 @@ class Ends(Lists):
     skipped: set[StepKey]
     settled: set[StepKey]
     given_up: set[StepKey]
+    hanging: set[StepKey]
+    told: dict[StepKey, OutcomeKind]
     waiting: dict[HalfKey, str]
 
     def see_decision(self, event: m.Event) -> list[str]:
@@ -48,8 +50,8 @@ class Ends(Lists):
         return []
 
     def goes_on_after_the_end(self, event: m.Event) -> bool:
-        """Whether an entry may follow the end: an order that came too late, or one that undoes a completed run."""
-        if isinstance(event, m.OrderRefused):
+        """Whether an entry may follow the end: what came too late, or what undoes a completed run."""
+        if isinstance(event, m.OrderRefused | m.LateReportReceived):
             return True
         is_for_undo = isinstance(event, m.OrderTaken) and event.verb is Verb.UNDO
         is_undoable = self.ended == "completed" and not self.is_past_pivot
@@ -78,7 +80,11 @@ class Ends(Lists):
     def _is_settled(self, event: m.StepSettled) -> list[str]:
         half = (StepKey(event.step, event.item), Phase.ACTION)
         found = self._not_in_flight(half)
-        if half in self.succeeded or (half not in self.unsettled and half not in self.failed):
+        said = self.told.pop(half[0], None)  # by a late report
+        if said not in {None, event.outcome} and half not in self.unsettled:  # else a newer attempt left it open again
+            found.append(f"R16 {name_of(half)} was settled as {event.outcome}, and reported as {said}")
+        is_open = said is not None or half in self.unsettled or half in self.failed
+        if half in self.succeeded or not is_open:
             found.append(f"S4 {name_of(half)} was settled, but its outcome was known")
         if self.numbers.get((half[0], Phase.COMPENSATION)):
             found.append(f"S3 {name_of(half)} was settled after its compensation had started")
@@ -160,7 +166,7 @@ class Ends(Lists):
         return (key, Phase.COMPENSATION) in self.succeeded or key in self.settled
 
     def _has_happened(self, key: StepKey) -> bool:
-        return (key, Phase.ACTION) in self.succeeded or key in self.in_doubt
+        return (key, Phase.ACTION) in self.succeeded or key in self.in_doubt or key in self.hanging
 
 
 def name_of(half: HalfKey) -> str:

@@ -18,6 +18,7 @@ from sagas.core.evolve import replay
 from sagas.core.state import RunState
 from sagas.core.vocabulary import CompensationStatus, OutcomeKind, Phase, StepKey, StepStatus
 from tests.ends import HalfKey, name_of
+from tests.late import Late
 from tests.probes import Probes
 from tests.waits import Waits
 
@@ -75,7 +76,7 @@ def resting_violations(definition: Definition, state: RunState) -> list[str]:
     return found
 
 
-class Watch(Waits, Probes):
+class Watch(Waits, Probes, Late):
     """What the journal has said so far about one run. `see` takes the next entry and returns the sentences."""
 
     def __init__(self, definition: Definition) -> None:
@@ -105,6 +106,13 @@ class Watch(Waits, Probes):
         self.asked: dict[StepKey, int] = {}  # tries of the probe about the last unknown outcome
         self.losses: dict[HalfKey, int] = {}  # in a row, that ended their worker
         self.last_unknown: set[HalfKey] = set()  # actions whose last attempt ended unknown, and no probe settled it
+        self.unknown: dict[
+            tuple[HalfKey, int], int
+        ] = {}  # attempts that ended unknown, by half and number: the edition
+        self.doubtful: dict[HalfKey, frozenset[int]] = {}  # those under the present key that nothing has settled
+        self.told: dict[StepKey, OutcomeKind] = {}  # what a late report has said of a step, until the step has ended
+        self.hanging: set[StepKey] = set()  # happened, though the run had gone back without it
+        self.asking: set[StepKey] = set()  # of these, what a person has yet to decide
 
     def copy(self) -> Watch:
         """Return a watch that goes on from here on its own."""
@@ -134,7 +142,7 @@ class Watch(Waits, Probes):
             found.append("S4 the journal does not begin with run_started")
         if self.ended and not self.goes_on_after_the_end(event):
             found.append(f"S1 {type(event).__name__} after {self.ended}")
-        found += self._see_attempt(event) + self.see_wait(event) + self._see_turn(event)
+        found += self.see_late(event) + self._see_attempt(event) + self.see_wait(event) + self._see_turn(event)
         return found + self.see_decision(event) + self.see_end(event) + self.see_list(event)
 
     def _see_attempt(self, event: m.Event) -> list[str]:
@@ -211,7 +219,7 @@ class Watch(Waits, Probes):
             found += self.probe_unlike(key, told)
         if bool(self.ended) != state.status.is_final:
             found.append(f"S4 the run is {state.status}, but its journal says {self.ended or 'that it has not ended'}")
-        return found + self.unlike_lists(state)
+        return found + self.unlike_lists(state) + self.unlike_late(state)
 
     # ---- one entry each ------------------------------------------------------
 
@@ -253,6 +261,7 @@ class Watch(Waits, Probes):
     def _compensation_starts(self, event: m.AttemptStarted) -> list[str]:
         found = []
         key = StepKey(event.step, event.item)
+        is_begun = bool(self.numbers.get((key, Phase.COMPENSATION)))
         if self.is_past_pivot:
             found.append(f"S6 the compensation of {key} starts after the pivot succeeded")
         if not self.is_backward:
@@ -271,7 +280,7 @@ class Watch(Waits, Probes):
                 continue
             if (other, Phase.COMPENSATION) in self.in_flight:
                 found.append(f"S3 the compensation of {key} starts while that of {other} is in flight")
-            elif not self._is_out_of_the_way(other):
+            elif not self._is_out_of_the_way(other) and not (other in self.hanging and is_begun):
                 found.append(f"S3 the compensation of {key} starts before that of {other}, which came after it")
         return found
 

@@ -134,7 +134,7 @@ class Lists:
         busy = sum((one, phase) in self.in_flight or (one, phase) in self.waiting for one in keys)
         if busy > step.max_parallel:
             found.append(f"S3 {busy} items of {event.step} are in flight at once, at most {step.max_parallel} may be")
-        if is_first:
+        if is_first and phase is not Phase.PROBE:
             found += self._turn_comes(key, phase, keys)
         return found
 

@@ -151,8 +151,6 @@ def consider_earlier(draft: Draft, key: StepKey) -> None:
 
 def is_overtaken(definition: Definition, state: RunState, key: StepKey) -> bool:
     """Whether something that `key` depended on is being undone right now, after `key` was passed over."""
-    if definition.stops_on_compensation_failure:
-        return False
     open_steps = {other.step for other, phase in state.open if phase is Phase.COMPENSATION}
     seen: set[str] = set()
     todo = list(definition.predecessors[key.step])

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from sagas.core.outcome import Outcome
-from sagas.core.vocabulary import AttemptKey, Json, OutcomeKind, Phase, RunStatus, Verb
+from sagas.core.vocabulary import AttemptKey, Json, OutcomeKind, Phase, RunStatus, StepKey, Verb
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,20 @@ class AcceptAttempt:
 
 
 @dataclass(frozen=True, slots=True)
+class LateReport:
+    """What an attempt came to that nobody waited for any more: one that was recorded as unknown."""
+
+    attempt: AttemptKey
+    edition: int
+    outcome: Outcome
+
+    @property
+    def key(self) -> StepKey:
+        """The step run it is about."""
+        return self.attempt.step_key
+
+
+@dataclass(frozen=True, slots=True)
 class TakeOrder:
     """An order from the inbox. `number` is its place there, from 1."""
 
@@ -66,6 +80,7 @@ class TakeOrder:
     reference: str = ""  # settle: where the evidence is
     signal: str = ""  # signal: its name; `arguments` is what it brings
     child: ChildEnd | None = None  # report: how the sub-saga ended
+    late: LateReport | None = None  # report: what an attempt came to after all
     dice: float = 0.5
 
 

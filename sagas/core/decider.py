@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sagas.core import arrivals, backward, children, forward, items, orders, probe_answers, probing
+from sagas.core import arrivals, backward, children, forward, items, late_reports, orders, probe_answers, probing
 from sagas.core import messages as m
 from sagas.core.draft import Draft
 from sagas.core.outcome import Failed, Outcome, Rejected, Succeeded, Unknown
@@ -44,6 +44,8 @@ def decide(definition: Definition, state: RunState, command: m.Command) -> Decis
                 _look(draft)
             if command.child is not None:
                 _hear(draft, command.child, command.step or "")
+            if command.late is not None and isinstance(draft.events[-1], m.OrderTaken):
+                _report(draft, command.late.attempt, command.late.outcome)
     if draft.events or isinstance(command, m.Look):
         _progress(draft)
     return Decision(tuple(draft.events), draft.state)
@@ -88,6 +90,8 @@ def _report(draft: Draft, attempt: AttemptKey, outcome: Outcome) -> None:
     if not half.is_out or half.number != attempt.number:
         return
     draft.emit(_ended(draft, attempt, outcome))
+    if attempt.phase is Phase.ACTION and late_reports.overrule(draft, key, outcome):
+        return
     if attempt.phase is Phase.COMPENSATION:
         backward.after_attempt(draft, key, outcome)
     elif attempt.phase is Phase.PROBE:

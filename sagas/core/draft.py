@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from sagas.core.definition import Definition, Half
     from sagas.core.state import RunState, StepState
 
-_OUTCOME_NAMES = {StepStatus.SUCCEEDED: "succeeded", StepStatus.IN_DOUBT: "unknown"}
-
 
 class Draft:
     """Collects events; each one moves the state on, so that the next thought sees it."""
@@ -92,7 +90,7 @@ class Draft:
             names
             | {
                 "step.output": step.output,
-                "step.outcome": _OUTCOME_NAMES.get(step.status, str(step.status)),
+                "step.outcome": "unknown" if step.status is StepStatus.IN_DOUBT else "succeeded",
                 "step.input": step.action.input,
                 "reason": self.state.reason,
             },

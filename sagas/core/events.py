@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
+from sagas.core.end_events import RunCompensated, RunCompleted, RunPartiallyCompensated, RunReopened, RunTerminated
 from sagas.core.vocabulary import NO_ITEM, Json, OutcomeKind, Phase, StepKey, StepStatus, Verb, WaitingFor
 
 
@@ -257,6 +258,32 @@ class OrderRefused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LateReportReceived:
+    """An attempt that was recorded as unknown has said what it came to. `order` is its number in the inbox.
+
+    It either settles the step (what follows from that is in the next entries), or
+    is kept as evidence. It hangs when it happened although it is undone, or was
+    taken for what never happened: then it needs an undo, or, where the run has
+    ended or nothing undoes the step, it is only shown.
+    """
+
+    order: int
+    step: str
+    phase: Phase
+    number: int
+    outcome: OutcomeKind
+    item: int = NO_ITEM
+    edition: int = 1
+    output: Json = None
+    code: str = ""
+    message: str = ""
+    details: Json = None
+    settles: bool = False
+    is_hanging: bool = False
+    needs_undo: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EditionStarted:
     """An operator's retry gives the half a fresh budget; a new edition also gives it a new key."""
 
@@ -270,9 +297,10 @@ class EditionStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepSettled:
-    """A person recorded what became of an action whose outcome nobody knew, or of one that failed.
+    """What became of an action whose outcome nobody knew, or of one that failed, was recorded.
 
-    `outcome` is succeeded (with `output`) or rejected: it did not happen, and a `StepFailed` follows.
+    By a person, or by a late report that the entry before tells of. `outcome` is succeeded
+    (with `output`), or else it did not happen, and a `StepFailed` follows.
     """
 
     step: str
@@ -329,40 +357,6 @@ class DeadlinePassed:
     """The run's deadline went by."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunCompleted:
-    """Every step succeeded or was skipped."""
-
-    output: Json = None
-    output_error: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunReopened:
-    """The run was completed; the run it belongs to is undone, and this one with it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunCompensated:
-    """Everything that was done is undone."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunPartiallyCompensated:
-    """The run was undone but for what a person gave up, which stays behind."""
-
-    stays: tuple[StepKey, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunTerminated:
-    """The run was stopped with no undo. `stays` lists what happened, or may have, and is not undone."""
-
-    stays: tuple[StepKey, ...] = ()
-    by: str = ""
-    message: str = ""
-
-
 Event: TypeAlias = (
     RunStarted
     | ItemsListed
@@ -384,6 +378,7 @@ Event: TypeAlias = (
     | AttentionCleared
     | OrderTaken
     | OrderRefused
+    | LateReportReceived
     | EditionStarted
     | StepSettled
     | StepSkipped

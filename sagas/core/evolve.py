@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sagas.core import evolve_ends, evolve_items, evolve_probes, evolve_waits
+from sagas.core import evolve_ends, evolve_items, evolve_late, evolve_probes, evolve_waits
 from sagas.core import messages as m
 from sagas.core.outcome import WORKER_LOST
 from sagas.core.state import Attention, HalfState, RunState, StepState
@@ -130,6 +130,7 @@ def _attempt_ended(state: RunState, event: m.AttemptEnded, at: datetime) -> None
         counted=half.counted + (1 if event.is_counted else 0),
         lost_in_a_row=half.lost_in_a_row + 1 if event.code == WORKER_LOST else 0,
         is_unsettled=(half.is_unsettled or is_unknown) and not event.settles,
+        sole_unknown=evolve_late.sole_unknown(half, event),
     )
     if event.outcome is not OutcomeKind.SUCCEEDED:
         state.steps[key] = _set_half(step, event.phase, half, error=_error(event))
@@ -171,6 +172,7 @@ def _retry_scheduled(state: RunState, event: m.RetryScheduled, _at: datetime) ->
     if event.phase is Phase.COMPENSATION:
         state.steps[key] = _set_half(step, event.phase, half, compensation_status=CompensationStatus.RETRYING)
     else:
+        step = evolve_probes.asked_no_more(step) if event.phase is Phase.ACTION else step
         state.steps[key] = _set_half(step, event.phase, half, status=StepStatus.RETRYING)
         evolve_probes.take_place(state, key, event.phase)
 
@@ -261,6 +263,7 @@ def _edition_started(state: RunState, event: m.EditionStarted, _at: datetime) ->
         lost_in_a_row=0,
         due_at=None,
         is_unsettled=half.is_unsettled and not is_new_key,
+        sole_unknown=0 if is_new_key else half.sole_unknown,
         has_input=half.has_input or event.is_edited,
         input=event.input if event.is_edited else half.input,
     )
@@ -275,7 +278,7 @@ def _edition_started(state: RunState, event: m.EditionStarted, _at: datetime) ->
 def _step_settled(state: RunState, event: m.StepSettled, at: datetime) -> None:
     key = StepKey(event.step, event.item)
     step = evolve_probes.rested(state.step(key))
-    action = replace(step.action, is_unsettled=False)
+    action = replace(step.action, is_unsettled=False, sole_unknown=0)
     if event.outcome is not OutcomeKind.SUCCEEDED:  # a StepFailed follows
         is_undo_pending = step.compensation_status is CompensationStatus.PENDING
         compensation = CompensationStatus.NOT_NEEDED if is_undo_pending else step.compensation_status
@@ -329,6 +332,7 @@ _REVISING = (
     m.RunStarted,
     m.OrderTaken,
     m.OrderRefused,
+    m.LateReportReceived,
     m.RunCompleted,
     m.RunReopened,
     m.RunCompensated,
@@ -356,6 +360,7 @@ _APPLY: dict[type, Callable[[RunState, Any, datetime], None]] = {
     m.AttentionCleared: _attention_cleared,
     m.OrderTaken: _order_consumed,
     m.OrderRefused: _order_consumed,
+    m.LateReportReceived: evolve_late.late_report_received,
     m.EditionStarted: _edition_started,
     m.StepSettled: _step_settled,
     m.StepSkipped: _step_skipped,

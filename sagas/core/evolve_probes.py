@@ -31,9 +31,13 @@ def leave(state: RunState, key: StepKey) -> None:
 
 def rested(step: StepState) -> StepState:
     """Return the step with no attempt due, of its action or its probe."""
-    if step.probe.due_at is not None:
-        step = replace(step, probe=replace(step.probe, due_at=None))
-    return replace(step, action=replace(step.action, due_at=None, waits_for=None))
+    step = asked_no_more(step)
+    return replace(step, action=replace(step.action, due_at=None, waits_for=None, late=None, late_output=None))
+
+
+def asked_no_more(step: StepState) -> StepState:
+    """Return the step without a question that waits."""
+    return step if step.probe.due_at is None else replace(step, probe=replace(step.probe, due_at=None))
 
 
 def begun_anew(step: StepState) -> StepState:
@@ -54,7 +58,7 @@ def probe_ended(state: RunState, event: m.AttemptEnded, at: datetime) -> None:
     if not event.settles:
         state.steps[key] = replace(step, probe=probe)
         return
-    action = replace(step.action, is_unsettled=False)
+    action = replace(step.action, is_unsettled=False, sole_unknown=0)
     if event.outcome is not OutcomeKind.SUCCEEDED:  # the step's end or its next attempt follows
         error = {"code": event.code, "message": event.message}
         if event.details is not None:

@@ -116,8 +116,8 @@ def retry_or_end(draft: Draft, key: StepKey, outcome: Failed | Unknown) -> None:
     """The action is tried again by its policy, but not while attempts are drained; else the step ends."""
     policy = draft.half_of(key, Phase.ACTION).retry
     step = draft.step(key)
-    is_deadly = step.losses >= LOST_IN_A_ROW_MAX
-    if draft.state.is_turning or is_deadly or not may_retry(policy, step.action, outcome):
+    is_over = step.losses >= LOST_IN_A_ROW_MAX or step.action.late is OutcomeKind.REJECTED
+    if draft.state.is_turning or is_over or not may_retry(policy, step.action, outcome):
         end_by_join(draft, key, outcome.error)
     else:
         schedule_retry(draft, key, Phase.ACTION, policy, outcome)

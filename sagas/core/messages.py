@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sagas.core.commands import AcceptAttempt, ChildEnd, Command, Look, ReportOutcome, TakeOrder
+from sagas.core.commands import AcceptAttempt, ChildEnd, Command, LateReport, Look, ReportOutcome, TakeOrder
+from sagas.core.end_events import RunCompensated, RunCompleted, RunPartiallyCompensated, RunReopened, RunTerminated
 from sagas.core.events import (
     AttemptAccepted,
     AttemptEnded,
@@ -17,17 +18,13 @@ from sagas.core.events import (
     Event,
     ItemsJoined,
     ItemsListed,
+    LateReportReceived,
     OrderRefused,
     OrderTaken,
     RetryScheduled,
-    RunCompensated,
-    RunCompleted,
-    RunPartiallyCompensated,
     RunPaused,
-    RunReopened,
     RunResumed,
     RunStarted,
-    RunTerminated,
     SignalReceived,
     StepFailed,
     StepInDoubt,
@@ -57,6 +54,8 @@ __all__ = [
     "Event",
     "ItemsJoined",
     "ItemsListed",
+    "LateReport",
+    "LateReportReceived",
     "Look",
     "OrderRefused",
     "OrderTaken",

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sagas.core import arrivals, backward, children, forward, items, probing, settling, waiting
+from sagas.core import arrivals, backward, children, forward, items, late_reports, probing, settling, waiting
 from sagas.core import messages as m
 from sagas.core.outcome import TERMINATED
-from sagas.core.vocabulary import Direction, OutcomeKind, Phase, StepKey, StepStatus, Verb
+from sagas.core.vocabulary import CompensationStatus, Direction, OutcomeKind, Phase, StepKey, StepStatus, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sagas.core.definition import Definition
     from sagas.core.draft import Draft
-    from sagas.core.state import RunState
+    from sagas.core.state import RunState, StepState
 
 Target = tuple[StepKey, Phase]
 _WITHOUT_CODE = frozenset({Verb.RETRY, Verb.TERMINATE, Verb.SIGNAL})
@@ -35,10 +35,13 @@ def take(draft: Draft, order: m.TakeOrder) -> None:
     """Apply an order, or write down why it no longer applies."""
     if draft.state.is_unreadable and order.verb not in {Verb.RETRY, Verb.TERMINATE}:
         draft.emit(m.AttentionCleared(step="", phase=Phase.ACTION))  # whoever applies it can read the version
+    if order.late is not None:
+        late_reports.take(draft, order, order.late)
+        return
     why = refusal(draft.definition, draft.state, order)
     said: dict[str, Any] = {"number": order.number, "verb": order.verb, "by": order.by, "reason": order.reason}
     if why is not None:
-        draft.emit(refused(order, why))
+        draft.emit(refused(draft.state, order, why))
         return
     draft.emit(m.OrderTaken(**said, step=order.step or ""))
     match order.verb:
@@ -71,8 +74,10 @@ def take(draft: Draft, order: m.TakeOrder) -> None:
             draft.emit(m.TurnRequested(cause="parent", by=order.by, message=order.reason))
 
 
-def refused(order: m.TakeOrder, why: str) -> m.OrderRefused:
-    """Return the entry of an order that no longer applies."""
+def refused(state: RunState, order: m.TakeOrder, why: str) -> m.OrderRefused | m.LateReportReceived:
+    """Return the entry of an order that no longer applies; a late report is kept as evidence."""
+    if order.late is not None:
+        return late_reports.kept(state, order, order.late)
     return m.OrderRefused(
         number=order.number, verb=order.verb, by=order.by, reason=order.reason, step=order.step or "", why=why
     )
@@ -217,6 +222,17 @@ def _terminate(draft: Draft, order: m.TakeOrder) -> None:
                     is_counted=False,
                 )
             )
+        if phase is Phase.ACTION and half.late is OutcomeKind.SUCCEEDED:
+            draft.emit(
+                m.StepSettled(
+                    step=key.step,
+                    item=key.item,
+                    outcome=OutcomeKind.SUCCEEDED,
+                    output=half.late_output,
+                    passes_pivot=key.step == draft.definition.pivot,
+                )
+            )
+            continue
         said: dict[str, Any] = {"step": key.step, "item": key.item, "code": TERMINATED, "message": message}
         is_unsettled = draft.step(key).half(Phase.ACTION if phase is Phase.PROBE else phase).is_unsettled
         outcome = OutcomeKind.UNKNOWN if is_unsettled else OutcomeKind.FAILED
@@ -230,8 +246,13 @@ def _terminate(draft: Draft, order: m.TakeOrder) -> None:
     stays = tuple(
         key
         for key, step in sorted(draft.state.steps.items())
-        if step.status in {StepStatus.SUCCEEDED, StepStatus.IN_DOUBT}
+        if (step.status in {StepStatus.SUCCEEDED, StepStatus.IN_DOUBT} or _hangs(step))
         and step.compensation_status not in backward.DONE_UNDOING
         and not draft.state.is_list(key)
     )
     draft.emit(m.RunTerminated(stays=stays, by=order.by, message=order.reason))
+
+
+def _hangs(step: StepState) -> bool:
+    """Whether a step that was taken for failed happened after all, and is to be undone."""
+    return step.compensation_status not in {CompensationStatus.NONE, CompensationStatus.NOT_NEEDED}

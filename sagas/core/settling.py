@@ -21,9 +21,11 @@ from sagas.core.vocabulary import (
 if TYPE_CHECKING:
     from sagas.core.definition import Definition
     from sagas.core.draft import Draft
-    from sagas.core.state import RunState
+    from sagas.core.state import RunState, StepState
+    from sagas.core.vocabulary import Json
 
 SETTLED = "settled"  # the code of a failure that a person stated
+NOTHING_TO_SAY = Error("", "")
 _ENDED = frozenset({StepStatus.SUCCEEDED, StepStatus.SKIPPED})
 _SKIPPABLE = frozenset({StepStatus.PENDING, StepStatus.RETRYING, StepStatus.FAILED})
 _NOT_UNDONE_YET = frozenset({CompensationStatus.NONE, CompensationStatus.PENDING, CompensationStatus.NOT_NEEDED})
@@ -114,7 +116,7 @@ def settle_refusal(definition: Definition, state: RunState, order: m.TakeOrder) 
     if order.phase is Phase.COMPENSATION:
         return _compensation_refusal(state, key, order)
     step = state.step(key)
-    if step.compensation_status not in _NOT_UNDONE_YET or not step.compensation.is_fresh:
+    if not is_still_open_to_settling(step):
         return f"Step {key} is being undone: what became of its action cannot be changed any more."
     is_between = step.status is StepStatus.RETRYING and step.action.is_unsettled
     if step.status is StepStatus.IN_DOUBT or is_between or step.is_probing:
@@ -136,33 +138,51 @@ def _compensation_refusal(state: RunState, key: StepKey, order: m.TakeOrder) -> 
 def settle(draft: Draft, order: m.TakeOrder) -> None:
     """Write down what truly happened, and go on from there."""
     key = _key(order.step)
-    _clear(draft, key, order.phase)
     if order.phase is Phase.COMPENSATION:
+        _clear(draft, key, order.phase)
         draft.emit(m.CompensationSettled(step=key.step, item=key.item, reference=order.reference))
         backward.consider_earlier(draft, key)
         return
-    has_happened = order.outcome is OutcomeKind.SUCCEEDED
+    settle_action(
+        draft, key, order.outcome, output=order.output, reference=order.reference, error=Error(SETTLED, order.reason)
+    )
+
+
+def is_still_open_to_settling(step: StepState) -> bool:
+    """Whether nothing is being undone of the step, so that what became of its action may still be said."""
+    return step.compensation_status in _NOT_UNDONE_YET and step.compensation.is_fresh
+
+
+def settle_action(
+    draft: Draft,
+    key: StepKey,
+    outcome: OutcomeKind,
+    *,
+    output: Json = None,
+    reference: str = "",
+    error: Error = NOTHING_TO_SAY,
+) -> None:
+    """Write down what became of an action, and go on from there; `error` says why it did not happen."""
+    has_happened = outcome is OutcomeKind.SUCCEEDED
+    _clear(draft, key, Phase.ACTION)
     probing.call_off(draft, key)
     draft.emit(
         m.StepSettled(
             step=key.step,
             item=key.item,
-            outcome=order.outcome,
-            output=order.output if has_happened else None,
-            reference=order.reference,
+            outcome=outcome,
+            output=output if has_happened else None,
+            reference=reference,
             passes_pivot=has_happened and key.step == draft.definition.pivot,
         )
     )
     if has_happened:
         forward.after_success(draft, key)
         return
-    error = Error(SETTLED, order.reason)
     if draft.state.direction is Direction.FORWARD:
-        forward.fail(draft, key, OutcomeKind.REJECTED, error)
+        forward.fail(draft, key, outcome, error)
         return
-    draft.emit(
-        m.StepFailed(step=key.step, item=key.item, outcome=OutcomeKind.REJECTED, code=SETTLED, message=order.reason)
-    )
+    draft.emit(m.StepFailed(step=key.step, item=key.item, outcome=outcome, code=error.code, message=error.message))
     backward.consider_earlier(draft, key)
 
 

@@ -15,6 +15,7 @@ from sagas.core.vocabulary import (
     CompensationStatus,
     Direction,
     Json,
+    OutcomeKind,
     Phase,
     RunStatus,
     StepKey,
@@ -34,6 +35,9 @@ class HalfState:
     is_awaiting: bool = False  # an attempt is in flight
     is_atomic: bool = False  # ... and it ends in the same transaction as its entry
     is_unsettled: bool = False  # an attempt under this key ended unknown
+    sole_unknown: int = 0  # its number, when it is the only one that did
+    late: OutcomeKind | None = None  # what a late report says of this key while a newer attempt is in flight
+    late_output: Json = None
     due_at: datetime | None = None  # of the next attempt, while retrying; of the end of a wait
     waits_for: WaitingFor | None = None  # while the step waits: what ends it, beside the time
     accepted_by: str = ""  # who has the attempt in hand, or had it: the run of a sub-saga
@@ -136,6 +140,7 @@ class RunState:
     is_turning: bool = False  # asked to turn round; attempts in flight are drained
     is_past_pivot: bool = False
     is_overdue: bool = False
+    is_hanging: bool = False  # something happened that nothing will undo, though the run says otherwise
     is_paused: bool = False  # nothing new is dispatched; what is in flight ends
     input: Json = None
     output: Json = None

@@ -46,7 +46,7 @@ def decide_without_definition(state: RunState, orders: Sequence[m.TakeOrder], no
         if draft.state.status.is_final or place == ending:
             law_of_orders.take(draft, order)
         elif place < ending:
-            draft.emit(law_of_orders.refused(order, "The run was terminated."))
+            draft.emit(law_of_orders.refused(draft.state, order, "The run was terminated."))
         else:
             break
     if not draft.state.status.is_final and not draft.state.is_unreadable:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from concurrent.futures import CancelledError
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,7 +15,8 @@ from sagas.core.definition import SubSaga
 from sagas.core.due import due_at
 from sagas.core.outcome import NOT_SENT, WORKER_LOST, Error, Failed, Outcome, Succeeded, Unknown
 from sagas.core.vocabulary import AttemptKey, Phase, StepKey, StepStatus, idempotency_key
-from sagas.engine import children, journal, stored
+from sagas.engine import children, journal, late, stored
+from sagas.engine.append_slot import acquire_from_thread
 from sagas.engine.children import NotOursError
 from sagas.engine.group import Refused
 from sagas.engine.journal import Append
@@ -25,7 +25,7 @@ from sagas.participants.base import Call
 from sagas.participants.errors import CommitUncertainError, NotAwaitedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DATA_REFUSED = "data_refused"
-LOOP_LOOK_S = 1.0  # between two looks of a waiting thread whether the loop still runs
 SUSPECT_AFTER = 2  # deaths of a worker in a row with an attempt of the run in flight
 
 
@@ -61,24 +60,29 @@ class Driver:
         self._writing = asyncio.Lock()  # one append of a run is in flight at a time
         self._attempts: dict[AttemptKey, asyncio.Task[None]] = {}
         self._is_unsent: set[AttemptKey] = set()
+        self._plain_attempts: set[AttemptKey] = set()  # those that may come back when nobody waits for them any more
 
     async def drive(self, orders: Sequence[Order]) -> None:
         """Drive the run until nothing of it is in flight here."""
         is_alone = self._is_suspect()
+        commands: list[m.Command] = []
         if is_alone:
             await self.pump.one_suspect.acquire()
         try:
             now = self.pump.clock.carried()
-            commands: list[m.Command] = [self._lost(key, phase, now) for key, phase in sorted(self.state.awaiting)]
+            commands = [self._lost(key, phase, now) for key, phase in sorted(self.state.awaiting)]
             commands += self._new_orders(orders, now)
             commands.append(m.Look(now, random.random()))
             await self.apply(commands)
+            commands = []
             while self.state.awaiting:
                 if is_alone and not self._is_suspect():
                     is_alone = False
                     self.pump.one_suspect.release()
-                if commands := await self._next_commands():
+                commands = await self._next_commands()
+                if commands:
                     await self.apply(commands)
+                commands = []  # written
         except LetGo:
             logger.info("Run %s is driven by somebody else now", self.run_id)
         except Refused:
@@ -88,6 +92,22 @@ class Driver:
                 self.pump.one_suspect.release()
             for attempt in self._attempts.values():
                 attempt.cancel()
+            self._tell_unheard(commands)
+
+    def _tell_unheard(self, commands: list[m.Command]) -> None:
+        """Leave to whoever drives the run now what its attempts came to in our hands, and was not written."""
+        while not self._inbox.empty():
+            if (left := self._inbox.get_nowait()) is not None:
+                commands.append(left)
+        for command in commands:
+            if not isinstance(command, m.ReportOutcome) or command.attempt not in self._plain_attempts:
+                continue
+            self.pump.in_background(self._teller(command.attempt), command.outcome)
+
+    def _teller(self, key: AttemptKey) -> Callable[[Outcome], None]:
+        """Return what puts the outcome of an attempt into the inbox of its run, from any thread."""
+        edition = self.state.step(key.step_key).half(key.phase).edition
+        return partial(late.tell, self.run_id, key, edition)
 
     def _is_suspect(self) -> bool:
         """Whether an attempt of the run was in flight at the death of its worker, twice in a row.
@@ -240,7 +260,9 @@ class Driver:
             self._inbox.put_nowait(m.ReportOutcome(key, found, now, _dice()))
 
     async def _plain(self, name: str, key: AttemptKey) -> Outcome:
-        return await self.pump.performer.perform(name, self._call(key), lambda: self._is_unsent.discard(key))
+        self._plain_attempts.add(key)
+        sent = partial(self._is_unsent.discard, key)
+        return await self.pump.performer.perform(name, self._call(key), sent, self._teller(key))
 
     async def _ask(self, name: str, key: AttemptKey) -> Outcome:
         return probe.refusal(registry.find(name)) or probe.as_answer(await self._plain(name, key))
@@ -252,7 +274,7 @@ class Driver:
         run = str(self.run_id)
         action_key = idempotency_key(run, key.step_key, Phase.ACTION, step.action.edition)
         own_key = action_key if is_probe else idempotency_key(run, key.step_key, key.phase, half.edition)
-        outcome = "unknown" if step.status is StepStatus.IN_DOUBT else str(step.status)
+        outcome = "unknown" if step.status is StepStatus.IN_DOUBT else "succeeded"
         return Call(
             run_id=run,
             saga=self.definition.saga,
@@ -284,7 +306,7 @@ class Driver:
 
         def commit(outcome: Succeeded) -> None:
             if not takes_slot_first:
-                _acquire_from_thread(self._writing, loop)
+                acquire_from_thread(self._writing, loop)
             try:
                 written.append(self._write_atomic(key, outcome))
             except BaseException:
@@ -347,30 +369,6 @@ class Driver:
                 await self.apply(commands)
             except (LetGo, Refused):
                 logger.info("Run %s could not be given back; its lease will end", self.run_id)
-
-
-def _acquire_from_thread(lock: asyncio.Lock, loop: asyncio.AbstractEventLoop) -> None:
-    """Take a lock of the loop's from another thread.
-
-    Raises:
-        NotAwaitedError: the shift is over, and its loop with it.
-    """
-    acquiring = lock.acquire()
-    try:
-        taken = asyncio.run_coroutine_threadsafe(acquiring, loop)
-    except RuntimeError:
-        acquiring.close()
-        raise NotAwaitedError from None
-    while True:
-        try:
-            taken.result(LOOP_LOOK_S)
-        except TimeoutError:
-            if loop.is_closed():
-                raise NotAwaitedError from None
-        except CancelledError:
-            raise NotAwaitedError from None
-        else:
-            return
 
 
 def _without_data(command: m.Command) -> m.Command:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.db.models import F
 
 from sagas import wakeups
+from sagas.core.late_codec import encode_late
 from sagas.core.vocabulary import Verb
 from sagas.models import Order, SagaRun
 
@@ -48,6 +49,8 @@ def _details(order: m.TakeOrder) -> dict[str, Json]:
         details |= {"signal": order.signal, "with": order.arguments}
     if order.verb in {Verb.SETTLE, Verb.SKIP} and order.output is not None:
         details["output"] = order.output
+    if order.late is not None:
+        details["late"] = encode_late(order.late)
     if order.child is not None:
         child = order.child
         details["child"] = {

@@ -156,6 +156,7 @@ _RUN_FIELDS = {
     "is_turning": "boolean",
     "is_past_pivot": "boolean",
     "is_overdue": "boolean",
+    "is_hanging": "boolean",
     "is_paused": "boolean",
     "is_outcome_unknown": "boolean",
     "waiting_for": "text",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 
 from sagas.core import messages as m
+from sagas.core import orders as law_of_orders
 from sagas.core.definition import Approval, Definition
 from sagas.core.evolve import replay
 from sagas.core.preview import CancelPlan, plan_cancel
@@ -160,15 +161,7 @@ def _end_here(run: SagaRun, law: Law, order: m.TakeOrder, waiting: list[Order]) 
     """Terminate: take the run from whoever drives it, and write its end."""
     before = stored.load_one(run)
     refused: list[m.Event] = [
-        m.OrderRefused(
-            number=one.number,
-            verb=Verb(one.verb),
-            by=one.by,
-            why="The run was terminated.",
-            reason=one.reason,
-            step=one.details.get("step") or "",
-        )
-        for one in waiting
+        law_of_orders.refused(before, stored.as_command(one, order.now), "The run was terminated.") for one in waiting
     ]
     decision = law.end(replay(((event, order.now) for event in refused), before), order)
     token = run.token + 1

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from django.db import DatabaseError, InterfaceError, connection, connections
@@ -105,8 +107,15 @@ class Performer:
                 with suppress(DatabaseError, InterfaceError):
                     known.close()
 
-    async def perform(self, name: str, call: Call, on_sent: Callable[[], None]) -> Outcome:
-        """Carry out an attempt that is not atomic. `on_sent` is called when it leaves the queue for a thread."""
+    async def perform(
+        self, name: str, call: Call, on_sent: Callable[[], None], on_late: Callable[[Outcome], None]
+    ) -> Outcome:
+        """Carry out an attempt that is not atomic.
+
+        `on_sent` is called when it leaves the queue for a thread; `on_late`, in that
+        thread, with what it comes to when nobody waits for that any more: after the
+        time-out, or when the run was lost, or the shift is over.
+        """
         action = registry.find(name)
         if action is None:
             return local.not_registered(name)
@@ -118,29 +127,41 @@ class Performer:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Outcome] = loop.create_future()
         is_late = False
-
-        def settle(outcome: Outcome) -> None:
-            if not answer.done():
-                answer.set_result(outcome)
+        end = threading.Lock()  # of the wait: taken by whoever ends it, the thread that comes back or the time
 
         def time_out() -> None:
             nonlocal is_late
             is_late = self._plain.time_out()
-            settle(Unknown(Error(TIMED_OUT, f"No answer within {call.timeout_s:g} s.")))
+            if end.acquire(blocking=False) and not answer.done():
+                answer.set_result(Unknown(Error(TIMED_OUT, f"No answer within {call.timeout_s:g} s.")))
 
-        def come_back(outcome: Outcome) -> None:
+        def come_back(outcome: Outcome, *, is_awaited: bool) -> None:
             timer.cancel()
             self._plain.come_back(is_late=is_late)
-            settle(outcome)
+            if is_awaited and not answer.done():
+                answer.set_result(outcome)
+            elif is_awaited:  # given up in the moment in which the thread came back
+                with suppress(RuntimeError):  # the pools are closed
+                    self._plain.executor.submit(_say_late, on_late, outcome)
 
         def work() -> None:
             outcome = local.perform_plain(action, call)
-            with suppress(RuntimeError):  # the shift is over, and its loop with it
-                loop.call_soon_threadsafe(come_back, outcome)
+            is_awaited = end.acquire(blocking=False)
+            if not is_awaited:
+                _say_late(on_late, outcome)
+            try:
+                loop.call_soon_threadsafe(partial(come_back, outcome, is_awaited=is_awaited))
+            except RuntimeError:  # the shift is over, and its loop with it
+                if is_awaited:
+                    _say_late(on_late, outcome)
 
         timer = loop.call_later(call.timeout_s, time_out)
         self._plain.executor.submit(work)
-        return await answer
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            end.acquire(blocking=False)
+            raise
 
     async def perform_atomic(
         self, action: Action, call: Call, commit: Callable[[Succeeded], None], on_sent: Callable[[], None]
@@ -200,3 +221,11 @@ class Performer:
             except BaseException:
                 self._atomic.come_back(is_late=False)
                 raise
+
+
+def _say_late(on_late: Callable[[Outcome], None], outcome: Outcome) -> None:
+    """Tell of a late return, in the action's thread; its connections do not outlive a shift that is over."""
+    try:
+        on_late(outcome)
+    finally:
+        connections.close_all()

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from sagas.core.definition import Definition
+    from sagas.core.outcome import Outcome
     from sagas.core.state import RunState
 
 logger = logging.getLogger(__name__)
@@ -183,6 +184,11 @@ class Pump:
     async def in_journal_thread(self, work: Callable[[], Result]) -> Result:
         """Return what `work` returns, done in the thread that writes."""
         return await asyncio.get_running_loop().run_in_executor(self._database, work)
+
+    def in_background(self, work: Callable[[Outcome], None], outcome: Outcome) -> None:
+        """Have `work` done in the thread that writes; nobody waits for it."""
+        with suppress(RuntimeError):  # the shift is over
+            self._database.submit(work, outcome)
 
     # ---- claiming --------------------------------------------------------------
 

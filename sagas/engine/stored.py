@@ -11,6 +11,7 @@ from sagas.core import messages as m
 from sagas.core.codec import decode_half, encode_half
 from sagas.core.due import waiting_for
 from sagas.core.forward import OUTCOME_UNKNOWN
+from sagas.core.late_codec import decode_late
 from sagas.core.list_state import ListState
 from sagas.core.state import UNTRIED, Attention, RunState, Signal, StepState
 from sagas.core.vocabulary import (
@@ -110,6 +111,7 @@ def _run_state(run: SagaRun, rows: Sequence[StepRun]) -> RunState:
         is_turning=run.is_turning,
         is_past_pivot=run.is_past_pivot,
         is_overdue=run.is_overdue,
+        is_hanging=run.is_hanging,
         is_paused=run.is_paused,
         input=run.input,
         output=run.output,
@@ -169,6 +171,7 @@ def as_command(order: Order, now: datetime, dice: float = 0.5) -> m.TakeOrder:
         reference=order.details.get("reference", ""),
         signal=order.details.get("signal", ""),
         child=_child_end(order.details.get("child")),
+        late=decode_late(order.details["late"]) if "late" in order.details else None,
         dice=dice,
     )
 
@@ -189,6 +192,7 @@ def run_columns(before: RunState, after: RunState) -> dict[str, Any]:
         "is_turning": after.is_turning,
         "is_past_pivot": after.is_past_pivot,
         "is_overdue": after.is_overdue,
+        "is_hanging": after.is_hanging,
         "is_paused": after.is_paused,
         "is_outcome_unknown": any(one.code == OUTCOME_UNKNOWN for one in after.attention),
         "waiting_for": str(waits) if waits else "",
@@ -264,6 +268,7 @@ def touched_steps(events: Iterable[m.Event], before: RunState, after: RunState) 
                 | m.StepSkipped()
                 | m.CompensationSettled()
                 | m.CompensationGivenUp()
+                | m.LateReportReceived()
             ):
                 keys.add(StepKey(event.step, event.item))
     return keys

@@ -38,6 +38,7 @@ class SagaRun(models.Model):
     is_past_pivot = models.BooleanField(default=False)
     is_paused = models.BooleanField(default=False)
     is_overdue = models.BooleanField(default=False)
+    is_hanging = models.BooleanField(default=False)  # a late report tells of something that nothing will undo
     is_outcome_unknown = models.BooleanField(default=False)
     waiting_for = models.CharField(max_length=10, choices=_choices(WaitingFor), blank=True, default="")
     attention = models.JSONField(default=list)  # [{step, item, phase, code}], what a person must clear

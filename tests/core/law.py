@@ -32,6 +32,7 @@ from sagas.core.vocabulary import AttemptKey, Json, OutcomeKind, Phase, RunStatu
 from tests.core.law_answers import ANSWERS, LOSSES, NEVER_HAPPENED, NOT_STARTED
 from tests.core.law_blind import BlindLook, decided
 from tests.core.law_children import misheard, reports
+from tests.core.law_late import late_reports, moved_after_the_end
 from tests.invariants import Watch, resting_violations
 from tests.lists import names_of
 
@@ -172,6 +173,7 @@ class Allowance:
     answers: int = 0  # of a person who was asked
     undos: int = 0  # of a completed run, by the run it belongs to
     blind: int = 0  # looks of a worker that cannot read the version
+    reports: int = 0  # late ones, of attempts that ended unknown
 
 
 Move = tuple[m.Command, Allowance]
@@ -198,7 +200,7 @@ def must(definition: Definition, state: RunState, left: Allowance) -> list[Move]
     return moves
 
 
-def may(definition: Definition, state: RunState, left: Allowance) -> list[Move]:
+def may(definition: Definition, state: RunState, left: Allowance, watch: Watch) -> list[Move]:
     """What people and the clock may add at any point."""
     moves: list[Move] = []
     number = state.inbox_done + 1
@@ -231,6 +233,9 @@ def may(definition: Definition, state: RunState, left: Allowance) -> list[Move]:
             for outcome in (OutcomeKind.SUCCEEDED, OutcomeKind.REJECTED)
             if refusal(definition, state, m.TakeOrder(number, Verb.APPROVE, "alice", T0, step=str(key))) is None
         ]
+    if left.reports:
+        fewer = replace(left, reports=left.reports - 1)
+        moves += [(order, fewer) for order in late_reports(watch, state, T0)]
     if left.deadlines and definition.deadline_s and not state.is_overdue:
         moves.append((m.Look(AT_DEADLINE), replace(left, deadlines=0)))
     return moves
@@ -287,6 +292,7 @@ def explore(definition: Definition, allowance: Allowance = Allowance()) -> Explo
             ends.add(str(state.status))
         if state.status.is_final:
             _hold_nothing_after_the_end(definition, state, journal)
+            _hold(moved_after_the_end(definition, watch, state, T0), journal)
         undo = m.TakeOrder(state.inbox_done + 1, Verb.UNDO, "run p1", T0)
         if left.undos and refusal(definition, state, undo) is None:
             moves = [(undo, replace(left, undos=left.undos - 1))]
@@ -296,7 +302,7 @@ def explore(definition: Definition, allowance: Allowance = Allowance()) -> Explo
         if not moves and not state.attention and not state.is_paused and not _waits_for_somebody(state):
             _hold(["L1 the run is not final and nothing will ever move it"], journal)
         runs = 0 if moves else 1
-        for command, after in moves + ([] if state.status.is_final else may(definition, state, left)):
+        for command, after in moves + ([] if state.status.is_final else may(definition, state, left, watch)):
             decision = decided(definition, state, command)
             told = (*journal, *((event, command.now) for event in decision.events))
             watched = watch.copy()
@@ -312,6 +318,7 @@ def explore(definition: Definition, allowance: Allowance = Allowance()) -> Explo
 
     state, first = started(definition)
     watch = Watch(definition)
+    watch.hears_late = allowance.reports > 0
     watch.see(first)
     runs = walk(state, watch, allowance, ((first, T0),))
     return Explored(runs, len(counts), frozenset(ends))
@@ -330,6 +337,7 @@ def _essence(state: RunState) -> object:
         state.is_past_pivot,
         state.is_overdue,
         state.is_paused,
+        state.is_hanging,
         state.attention,
         tuple(one.name for one in state.signals),
         frozenset(
@@ -347,6 +355,8 @@ def _half_essence(half: HalfState) -> object:
         half.lost_in_a_row,
         half.is_awaiting,
         half.is_unsettled,
+        half.sole_unknown > 0,  # which one it is stands in the watch
+        half.late,
         half.due_at is not None,
         half.has_input,
         half.waits_for,

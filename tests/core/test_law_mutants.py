@@ -96,15 +96,15 @@ DECISION_MUTANTS = [
         settling, "skip_refusal", "definition.by_name[key.step].is_pivot", "False", "S3", "P", id="skips the pivot",
     ),
     pytest.param(
-        settling, "settle_refusal", "step.compensation_status not in _NOT_UNDONE_YET or not step.compensation.is_fresh",
+        settling, "settle_refusal", "not is_still_open_to_settling(step)",
         "False", "S3", "C", id="settles what is being undone",
     ),
     pytest.param(
-        settling, "settle", "has_happened and key.step == draft.definition.pivot", "False", "S4", "P",
+        settling, "settle_action", "has_happened and key.step == draft.definition.pivot", "False", "S4", "P",
         id="forgets that a settled pivot is passed",
     ),
     pytest.param(
-        settling, "settle", "outcome=order.outcome", "outcome=OutcomeKind.SUCCEEDED", "S4", "C",
+        settling, "settle_action", "outcome=outcome,\n            output", "outcome=OutcomeKind.SUCCEEDED,\n            output", "S4", "C",
         id="hears yes where a person said no",
     ),
     pytest.param(

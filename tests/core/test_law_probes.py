@@ -9,6 +9,7 @@ from sagas.core.decider import decide
 from sagas.core.outcome import WORKER_LOST, Error, Failed, Rejected, Succeeded, Unknown
 from sagas.core.vocabulary import NO_ITEM, AttemptKey, Phase, RunStatus, StepKey, StepStatus, Verb
 from tests.core.law import NEVER_HAPPENED, T0, Allowance, explore, linear, started
+from tests.core.test_law_items import listed
 
 QUIET = Allowance(cancels=1, retries=0, losses=0, deadlines=0)
 UNKNOWN = Unknown(Error("timed_out", "No answer within 10 s."))
@@ -259,3 +260,13 @@ def test_a_persons_retry_asks_the_probe_first_and_cannot_change_the_input():
     assert run.sent[-1] == "s0:probe"
     run.ask(Succeeded())
     assert run.step.status is StepStatus.SUCCEEDED
+
+
+@pytest.mark.parametrize("size", [(2, 1), (2, 2)])
+def test_the_law_holds_for_a_list_whose_items_are_asked_about(enumerated, size):
+    definition = listed(linear("c"), s0=size)
+    seen = explore(definition, Allowance(cancels=0, retries=0, losses=0, deadlines=0))
+    enumerated["definitions"] += 1
+    enumerated["states"] += seen.states
+    enumerated["runs"] += seen.runs
+    assert {"completed", "compensated"} <= seen.ends

@@ -14,7 +14,8 @@ from sagas.core.definition import Definition
 from sagas.core.due import due_at
 from sagas.core.vocabulary import AttemptKey, OutcomeKind, Phase, RunStatus, Verb
 from tests.core.law import ANSWERS, AT_DEADLINE, DEADLINE_S, LOSSES, NEVER_HAPPENED, PIVOT, T0, decisions, started, step
-from tests.invariants import violations
+from tests.core.law_late import late_reports
+from tests.invariants import Watch, violations
 
 MOVES_MAX = 600
 WEIGHTED = [ANSWERS[0]] * 14 + [*ANSWERS[1:], *LOSSES]
@@ -54,6 +55,8 @@ def runs(draw: st.DrawFn):
     definition = draw(sagas())
     state, first = started(definition)
     journal = [(first, T0)]
+    watch = Watch(definition)
+    watch.see(first)
     now = T0
     orders = draw(st.integers(0, 6))
     for _ in range(MOVES_MAX):
@@ -62,7 +65,7 @@ def runs(draw: st.DrawFn):
         choices = ["report"] * 8 * bool(awaiting) + ["look"] * 4 * (due is not None)
         if not choices and (state.status.is_final or not orders):
             break
-        choices += ["order"] * bool(orders)
+        choices += ["order"] * bool(orders) + ["late"] * 2 * bool(watch.unknown)
         match draw(st.sampled_from(choices)):
             case "report":
                 key, phase = draw(st.sampled_from(awaiting))
@@ -72,6 +75,8 @@ def runs(draw: st.DrawFn):
             case "look":
                 now = max(now, due) if due != AT_DEADLINE or draw(st.booleans()) else now + timedelta(seconds=1)
                 command = m.Look(now)
+            case "late":
+                command = draw(st.sampled_from(list(late_reports(watch, state, now))))
             case _:
                 orders -= 1
                 number = state.inbox_done + 1
@@ -81,6 +86,8 @@ def runs(draw: st.DrawFn):
         decision = decide(definition, state, command)
         state = decision.state
         journal += [(one, now) for one in decision.events]
+        for one in decision.events:
+            watch.see(one)
     return definition, [(place, one, at) for place, (one, at) in enumerate(journal, start=1)], state
 
 
@@ -107,7 +114,7 @@ def test_nothing_is_undone_once_the_pivot_has_committed(run):
         and (one.step, one.outcome) == (definition.pivot, OutcomeKind.SUCCEEDED)
         and one.phase is not Phase.COMPENSATION
         for one in events
-    )
+    ) or any(isinstance(one, m.StepSettled) and one.passes_pivot for one in events)
     if has_passed:
         event("past the pivot")
         assert not any(isinstance(one, m.AttemptStarted) and one.phase is Phase.COMPENSATION for one in events)

@@ -97,7 +97,7 @@ def test_a_run_can_be_paused_before_it_begins_and_skip_what_has_not_begun(saga):
     assert faults_of(run) == []
 
 
-def test_terminating_ends_a_run_at_once_and_its_late_answer_changes_nothing(saga, gate):
+def test_terminating_ends_a_run_at_once_and_its_late_answer_is_kept_as_evidence(saga, gate):
     arrived, opened, wait = gate
     BEHAVIOUR["stock:action"] = wait
     run = start_run(saga(), {}).run
@@ -111,13 +111,14 @@ def test_terminating_ends_a_run_at_once_and_its_late_answer_changes_nothing(saga
         return bool(ended)
 
     drive(terminate_in_flight)
+    drive(lambda: fetch(run).inbox_done == 2)
     row = fetch(run)
     assert (row.status, row.lease_until, row.due_at) == ("terminated", None, None)
     assert row.reason == {"cause": "terminate", "by": "alice", "message": "because"}
     assert [step(run, name).status for name in ("pay", "stock")] == ["succeeded", "in_doubt"]
-    assert row.journal.order_by("-sequence")[0].data["stays"] == [["pay", -1], ["stock", -1]]
-    drive()
-    assert fetch(run).sequence == row.sequence
+    assert row.journal.get(kind="run_terminated").data["stays"] == [["pay", -1], ["stock", -1]]
+    assert kinds(run)[-2:] == ["run_terminated", "late_report_received"]
+    assert not row.is_hanging, "the end has listed it as what may stay behind"
     assert faults_of(run) == []
 
 

@@ -110,7 +110,7 @@ def test_a_time_out_is_asked_about_as_well(pay, gate):
     run = pay(timeout="300ms")
     drive(lambda: step(run, "pay").status == "failed" if fetch(run).steps.exists() else False)
     opened.set()
-    drive()
+    drive(lambda: fetch(run).inbox_done == 1)  # the action comes back, too late
     assert fetch(run).status == "compensated"
     assert sent() == ["pay:action", "pay:probe"], "nothing is undone that never happened"
     assert faults_of(run) == []

@@ -1,0 +1,41 @@
+"""The lines of the journal by which a run ends. A part of `events.py`, whose rules hold here too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sagas.core.vocabulary import Json, StepKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCompleted:
+    """Every step succeeded or was skipped."""
+
+    output: Json = None
+    output_error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReopened:
+    """The run was completed; the run it belongs to is undone, and this one with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCompensated:
+    """Everything that was done is undone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPartiallyCompensated:
+    """The run was undone but for what a person gave up, which stays behind."""
+
+    stays: tuple[StepKey, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunTerminated:
+    """The run was stopped with no undo. `stays` lists what happened, or may have, and is not undone."""
+
+    stays: tuple[StepKey, ...] = ()
+    by: str = ""
+    message: str = ""
