@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 KNOWN = {
     "SAGAWEB_DATA_DIR": "folder of the embedded database and the generated secret (default: var)",
     "SAGAWEB_SECRET_KEY": "signing key; generated into the data folder for local use, demanded elsewhere",
+    "SAGAWEB_SECRET_KEY_FALLBACKS": "former signing keys, separated by spaces; what was sealed with one can be opened",
     "SAGAWEB_ALLOWED_HOSTS": "host names the web answers to, separated by commas",
     "SAGAWEB_BASE_URL": "address that people and participants use, such as https://sagas.example.org",
     "SAGAWEB_DEBUG": "1 for tracebacks in the browser; never in production",
@@ -40,6 +41,7 @@ class Env:
     redis_url: str | None
     secret_key: str
     secret_key_is_generated: bool
+    secret_key_fallbacks: tuple[str, ...]
     allowed_hosts: tuple[str, ...]
     base_url: str
     debug: bool
@@ -73,6 +75,7 @@ def read(environ: Mapping[str, str], base_dir: Path) -> Env:
         redis_url=environ.get("REDIS_URL") or None,
         secret_key=key,
         secret_key_is_generated=generated,
+        secret_key_fallbacks=tuple(environ.get("SAGAWEB_SECRET_KEY_FALLBACKS", "").split()),
         allowed_hosts=tuple(
             host.strip() for host in environ.get("SAGAWEB_ALLOWED_HOSTS", "").split(",") if host.strip()
         ),

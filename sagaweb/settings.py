@@ -20,6 +20,7 @@ ASSETS_DIR = PACKAGE_DIR if IS_WHEEL else BASE_DIR
 ENV = environment.read(os.environ, Path.cwd() if IS_WHEEL else BASE_DIR)
 
 SECRET_KEY = ENV.secret_key
+SECRET_KEY_FALLBACKS = list(ENV.secret_key_fallbacks)
 DEBUG = ENV.debug
 ALLOWED_HOSTS = list(ENV.allowed_hosts) or ["127.0.0.1", "localhost", "[::1]"]
 SAGAWEB_BASE_URL = ENV.base_url

@@ -16,6 +16,7 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_optional
 
 from sagas.core.limits import EXPRESSION_PLUSES_MAX, JSON_DEPTH_MAX, LOOP_ENTRIES_MAX, LOOPS_MAX, PAYLOAD_BYTES_MAX
+from sagas.core.sealed import LOST, Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,9 +55,12 @@ def checked(value: Json) -> Json:
     """Return `value` unchanged when CEL can hold it; the library would cut, change or mis-handle the rest.
 
     Raises:
-        ExpressionError: U+0000, a lone surrogate, an integer beyond 64 bits, or a number that is not finite.
+        ExpressionError: a hidden value that could not be opened, U+0000, a lone surrogate,
+            an integer beyond 64 bits, or a number that is not finite.
     """
     if isinstance(value, str):
+        if isinstance(value, Hidden):
+            raise ExpressionError(LOST)
         if "\0" in value:
             raise ExpressionError("text contains U+0000")
         try:

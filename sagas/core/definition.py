@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from sagas.core import dag
+from sagas.core.redaction import NOTHING, Place, Redaction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -126,6 +127,7 @@ class Step:
     when: Template | None = None  # false: the step is skipped
     is_pivot: bool = False
     wait: Wait | None = None
+    redact: tuple[Place, ...] = ()  # places of its input and output that nobody is to see
     for_each: Template | None = None  # gives the list; then all else is said of each of its items
     max_parallel: int = MAX_PARALLEL  # items at once, in either direction
     probe: Half | None = None  # asks whether the action happened, with the action's own arguments
@@ -163,6 +165,7 @@ class Definition:
     stops_on_compensation_failure: bool = True
     asks_when_in_doubt: bool = False
     content_hash: str = ""
+    redaction: Redaction = NOTHING  # every place at which a value that nobody is to see stands
 
     @cached_property
     def by_name(self) -> dict[str, Step]:

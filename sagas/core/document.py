@@ -24,11 +24,13 @@ from sagas.core.limits import (
     LABELS_MAX,
     NAME_LENGTH_MAX,
     PROBLEMS_MAX,
+    REDACTED_MAX,
     TITLE_LENGTH_MAX,
     UNIT_LENGTH_MAX,
 )
 from sagas.core.names import Names
 from sagas.core.problem import Problem, Report, check_payload, few_guesses, found_text
+from sagas.core.redacted_places import redaction_of
 from sagas.core.schema import check_input, check_schema
 from sagas.core.source import read_source
 from sagas.core.steps import RUN_NAMES, SAGA_NAME, STEP_NAME, read_steps, readable
@@ -151,6 +153,11 @@ def _read(document: Json, actions: Mapping[str, ActionFacts], report: Report) ->
         check_schema(fields.raw("input"), ("input",), report)
     steps = read_steps(fields, actions)
     deadline_s = fields.duration_s("deadline", 0.0, 0.001, DEADLINE_S_MAX)
+    output = fields.template("output", readable(RUN_NAMES, [step.name for step in steps], ()))
+    redaction = redaction_of(steps, output)
+    if redaction.count > REDACTED_MAX:
+        message = f"more than {REDACTED_MAX} places would be redacted, those that paths add included."
+        fields.error("steps", "too_many", message)
     return Definition(
         saga=saga,
         title=fields.text("title", saga.replace("-", " ").capitalize(), length_max=TITLE_LENGTH_MAX),
@@ -160,11 +167,12 @@ def _read(document: Json, actions: Mapping[str, ActionFacts], report: Report) ->
         labels=_labels(fields),
         amount=_amount(fields),
         unit=fields.text("unit", length_max=UNIT_LENGTH_MAX),
-        output=fields.template("output", readable(RUN_NAMES, [step.name for step in steps], ())),
+        output=output,
         deadline_s=deadline_s or None,
         stops_on_compensation_failure=fields.choice("on_compensation_failure", ON_COMPENSATION_FAILURE) == "stop",
         asks_when_in_doubt=fields.choice("in_doubt", IN_DOUBT) == "ask",
         content_hash=content_hash(document),
+        redaction=redaction,
     )
 
 

@@ -25,12 +25,14 @@ from sagas.core.limits import (
     LABELS_MAX,
     PARALLEL_MAX,
     PROMPT_LENGTH_MAX,
+    REDACTED_MAX,
     RETRY_ATTEMPTS_MAX,
     RETRY_FACTOR_MAX,
     STEPS_MAX,
     TITLE_LENGTH_MAX,
     UNIT_LENGTH_MAX,
 )
+from sagas.core.redact_form import PLACE
 from sagas.core.schema import DIALECT
 
 if TYPE_CHECKING:
@@ -146,7 +148,7 @@ def _step() -> Schema:
         ),
         "run": _pattern(steps.SAGA_NAME),
         "probe": _probe(),
-        "redact": {"type": "array", "items": {"type": "string"}},
+        "redact": {"type": "array", "items": _pattern(PLACE), "minItems": 1, "maxItems": REDACTED_MAX},
     }
     return {
         "title": "Step",

@@ -86,7 +86,11 @@ STEP = {
     "approval": Words("Approval", "Until a person of the group says yes or no."),
     "run": Words("Sub-saga", "The name of a saga that is run as this step; `with` is its input."),
     "probe": Words("Probe", "What settles an unknown outcome by looking."),
-    "redact": Words("Redact", "Places in the step's input and output that are shown as ••• and encrypted at rest."),
+    "redact": Words(
+        "Redact",
+        "Places such as with.card.number, output.token or compensation.with.card, which are shown as ••• and encrypted "
+        "at rest, here and wherever a plain path such as ${input.card} carries the value.",
+    ),
 }
 
 COMPENSATION = {

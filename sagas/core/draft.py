@@ -10,6 +10,7 @@ from sagas.core.evolve import advance
 from sagas.core.expressions import ExpressionError
 from sagas.core.outcome import EXPRESSION_ERROR, Error
 from sagas.core.scope import Scope
+from sagas.core.secret_text import without_secrets
 from sagas.core.vocabulary import NO_ITEM, Json, Phase, StepKey, StepStatus
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ class Draft:
         self.undo_candidates: set[StepKey] = set()
 
     def emit(self, event: m.Event) -> None:
-        """Write an event down."""
+        """Write an event down; its texts tell nothing of what is redacted."""
+        if redaction := self.definition.redaction:
+            event = without_secrets(event, redaction, self.state)
         self.events.append(event)
         advance(self.state, event, self.now)
 

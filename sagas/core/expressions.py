@@ -23,6 +23,7 @@ from sagas.core.cel import NOT_CODE, CompileError, ExpressionError, Moment, Prog
 from sagas.core.limits import EXPRESSION_LENGTH_MAX, EXPRESSIONS_PER_VALUE_MAX, KIB, PAYLOAD_BYTES_MAX, PROBLEMS_MAX
 from sagas.core.names import Names
 from sagas.core.problem import check_payload
+from sagas.core.sealed import LOST, Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -80,6 +81,8 @@ class _Rendering:
         todo = [value]
         while todo:
             part = todo.pop()
+            if isinstance(part, Hidden):
+                raise ExpressionError(LOST)
             self._left -= len(part) if isinstance(part, str) else 1
             if self._left < 0:
                 message = f"the result is larger than {PAYLOAD_BYTES_MAX // KIB} KiB"
@@ -110,6 +113,8 @@ class _Plain:
     def render(self, rendering: _Rendering) -> Json:
         value = rendering.scope.get(self.name)
         for link in self.links:
+            if isinstance(value, Hidden):
+                raise ExpressionError(LOST)
             if not isinstance(value, dict):
                 return None
             value = value.get(link)

@@ -9,6 +9,7 @@ KIB = 1024
 DOCUMENT_BYTES_MAX = 256 * KIB  # a document is written by people; reading 256 KiB of YAML takes about two seconds
 DOCUMENT_PARTS_MAX = 20_000  # keys and values: 200 steps have a few thousand; each costs the YAML reader 0.1 ms
 JSON_DEPTH_MAX = 64  # deeper nesting exhausts the stack of parsers that recurse; no person writes it
+REDACTED_MAX = 200  # hidden places of one saga, those that plain paths add included: each is looked for in each write
 STEPS_MAX = 200  # the picture of a run stays readable, and names in scope stay cheap to declare
 LABELS_MAX = 10  # each label is searched on its own
 NAME_LENGTH_MAX = 64  # of sagas, steps and labels: the width of the columns they are stored in

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 from sagas.core import arrivals, backward, children, forward, items, late_reports, probing, settling, waiting
 from sagas.core import messages as m
 from sagas.core.outcome import TERMINATED
+from sagas.core.sealed import MASKED, holds_mask, unmasked
 from sagas.core.vocabulary import CompensationStatus, Direction, OutcomeKind, Phase, StepKey, StepStatus, Verb
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from sagas.core.definition import Definition
     from sagas.core.draft import Draft
     from sagas.core.state import RunState, StepState
+    from sagas.core.vocabulary import Json
 
 Target = tuple[StepKey, Phase]
 _WITHOUT_CODE = frozenset({Verb.RETRY, Verb.TERMINATE, Verb.SIGNAL})
@@ -132,17 +134,23 @@ def _retry_refusal(definition: Definition, state: RunState, order: m.TakeOrder) 
     if not targets:
         about = f"step {order.step}" if order.step else "the run"
         return f"Nothing of {about} waits for a retry: the run is {_words(state)}."
-    if order.has_arguments:
-        if len(targets) > 1:
-            return "An edited input needs the name of one step."
-        key, phase = targets[0]
-        if phase is Phase.ACTION and items.is_whole(definition, key):
-            return f"Step {key} makes a list of items: it has no input to edit."
-        if phase is Phase.ACTION and definition.by_name[key.step].action is None:
-            return f"Step {key} waits and calls nobody: it has no input to edit."
-        if phase is Phase.PROBE or state.step(key).half(phase).is_unsettled:
-            return "The outcome of an earlier attempt is unknown: its input cannot be edited before that is settled."
-    return None
+    return _edit_refusal(definition, state, order, targets) if order.has_arguments else None
+
+
+def _edit_refusal(definition: Definition, state: RunState, order: m.TakeOrder, targets: Sequence[Target]) -> str | None:
+    """Return why the targets cannot be tried again with the input that the order brings."""
+    if len(targets) > 1:
+        return "An edited input needs the name of one step."
+    key, phase = targets[0]
+    if phase is Phase.ACTION and items.is_whole(definition, key):
+        return f"Step {key} makes a list of items: it has no input to edit."
+    if phase is Phase.ACTION and definition.by_name[key.step].action is None:
+        return f"Step {key} waits and calls nobody: it has no input to edit."
+    half = state.step(key).half(phase)
+    if phase is Phase.PROBE or half.is_unsettled:
+        return "The outcome of an earlier attempt is unknown: its input cannot be edited before that is settled."
+    is_masked = definition.redaction and holds_mask(unmasked(order.arguments, half.input))
+    return MASKED if is_masked else None
 
 
 def _pause_refusal(_definition: Definition, state: RunState, _order: m.TakeOrder) -> str | None:
@@ -174,6 +182,14 @@ _REFUSALS: dict[Verb, Callable[[Definition, RunState, m.TakeOrder], str | None]]
 # ---- what they do ----------------------------------------------------------
 
 
+def _arguments(draft: Draft, target: Target, order: m.TakeOrder) -> Json:
+    """Return the edited input; what was shown as `•••` and left so is what it was."""
+    if not order.has_arguments or not draft.definition.redaction:
+        return order.arguments if order.has_arguments else None
+    key, phase = target
+    return unmasked(order.arguments, draft.step(key).half(phase).input)
+
+
 def _retry(draft: Draft, target: Target, order: m.TakeOrder) -> None:
     key, phase = target
     half = draft.step(key).half(phase)
@@ -186,7 +202,7 @@ def _retry(draft: Draft, target: Target, order: m.TakeOrder) -> None:
                 phase=phase,
                 edition=half.edition if half.is_unsettled else half.edition + 1,
                 is_edited=order.has_arguments,
-                input=order.arguments if order.has_arguments else None,
+                input=_arguments(draft, target, order),
             )
         )
     if needs_person:

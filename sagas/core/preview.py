@@ -11,6 +11,8 @@ from sagas.core.decider import decide
 from sagas.core.draft import Draft
 from sagas.core.expressions import ExpressionError
 from sagas.core.orders import refusal
+from sagas.core.redaction import input_of
+from sagas.core.secret_text import scrubbed, secrets_of
 from sagas.core.vocabulary import CompensationStatus, Json, Phase, StepKey, Verb
 
 if TYPE_CHECKING:
@@ -70,11 +72,15 @@ def plan_cancel(definition: Definition, state: RunState, now: datetime) -> Cance
 def _planned(draft: Draft, key: StepKey, *, is_certain: bool) -> PlannedUndo:
     half = draft.half_of(key, Phase.COMPENSATION)
     known = draft.step(key).compensation
+    redaction, root = draft.definition.redaction, input_of(key.step, Phase.COMPENSATION)
     if known.has_input:
-        return PlannedUndo(key, half.action.name, known.input, is_certain=is_certain)
+        shown = redaction.masked(root, known.input)
+        return PlannedUndo(key, half.action.name, shown, is_certain=is_certain)
     if not is_certain:  # its input may need what the action has yet to answer
         return PlannedUndo(key, half.action.name, is_certain=False)
     try:
-        return PlannedUndo(key, half.action.name, half.arguments.render(draft.scope(key, Phase.COMPENSATION)))
+        rendered = half.arguments.render(draft.scope(key, Phase.COMPENSATION))
+        return PlannedUndo(key, half.action.name, redaction.masked(root, rendered))
     except ExpressionError as error:
-        return PlannedUndo(key, half.action.name, error=str(error))
+        secrets = secrets_of(redaction, draft.state) if redaction else ()
+        return PlannedUndo(key, half.action.name, error=scrubbed(str(error), secrets))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from sagas.core.cel import INT64
 from sagas.core.limits import JSON_DEPTH_MAX, KIB, MESSAGE_LENGTH_MAX, PAYLOAD_BYTES_MAX, PROBLEMS_MAX
+from sagas.core.sealed import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -156,7 +157,7 @@ def found_text(value: Json) -> str:
 def check_payload(value: Json, *, bytes_max: int = PAYLOAD_BYTES_MAX) -> tuple[Problem, ...]:
     """Check JSON that comes from outside: what neither database nor the expressions could keep unchanged.
 
-    Refused: nesting beyond 64, U+0000, lone surrogates, numbers beyond 64 bits
+    Refused: the key of sealed values, nesting beyond 64, U+0000, lone surrogates, numbers beyond 64 bits
     or not finite, and more than `bytes_max` bytes as compact UTF-8 JSON.
     """
     if _is_plainly_fine(value, bytes_max):
@@ -187,6 +188,7 @@ def _is_plainly_fine(value: Json, bytes_max: int) -> bool:
         size <= bytes_max
         and text.count("[") + text.count("{") <= JSON_DEPTH_MAX
         and "\\u0000" not in text
+        and MARK not in text
         and _LONG_NUMBER.search(text) is None
         and json.loads(text) == value  # else keys that are not text, or tuples
     )
@@ -222,6 +224,8 @@ def _fault(path: Path, part: Json) -> tuple[str, str] | None:
             return _text_fault(part)
         case dict() | list() if part and len(path) >= JSON_DEPTH_MAX:
             return "too_deep", f"This is nested deeper than {JSON_DEPTH_MAX} levels."
+        case dict() if MARK in part:
+            return "reserved", f"A mapping must not have the key `{MARK}`: redacted values are stored as one."
         case dict() if not all(isinstance(key, str) for key in part):
             return "key_not_text", "Keys must be text."
         case int() if part not in INT64:

@@ -6,7 +6,7 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from sagas.core import lint
+from sagas.core import lint, redacted_places
 from sagas.core.definition import Approval, SignalWait, Timer
 from sagas.core.expressions import CompiledTemplate
 from sagas.core.problem import hint
@@ -35,6 +35,7 @@ def check(definition: Definition, document: Json, actions: Mapping[str, ActionFa
     _endless_waits(definition, report)
     _missing_outputs(definition, report, actions)
     lint.conditions(definition, report)
+    redacted_places.check(definition, report)
     _time_budget(definition, report)
     _inputs(definition, report)
     if definition.key is not None and not _expressions(definition.key):

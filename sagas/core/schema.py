@@ -17,6 +17,7 @@ from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationErrorKin
 
 from sagas.core.limits import COMPILED_KEPT_MAX, PROBLEMS_MAX
 from sagas.core.problem import Path, Problem, check_payload, found_text, path_text, pointer_text
+from sagas.core.redaction import INPUT
 from sagas.core.schema_cost import SchemaCostError, check_cost, check_references
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from sagas.core.definition import Definition
     from sagas.core.problem import Report
+    from sagas.core.redaction import Redaction
     from sagas.core.vocabulary import Json
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -84,10 +86,11 @@ def check_input(definition: Definition, value: Json) -> tuple[Problem, ...]:
     except SchemaCostError as error:
         return (Problem(f"The input cannot be checked: {error}.", code="too_costly"),)
     errors = _validator(definition).iter_errors(value)
-    return tuple(problem for error in islice(errors, PROBLEMS_MAX) for problem in _problems(error))[:PROBLEMS_MAX]
+    found = (problem for error in islice(errors, PROBLEMS_MAX) for problem in _problems(error, definition.redaction))
+    return tuple(islice(found, PROBLEMS_MAX))
 
 
-def _problems(error: jsonschema_rs.ValidationError) -> Iterator[Problem]:
+def _problems(error: jsonschema_rs.ValidationError, redaction: Redaction) -> Iterator[Problem]:
     path = tuple(error.instance_path)
     match error.kind:
         case ValidationErrorKind.Required(property=name):
@@ -95,6 +98,8 @@ def _problems(error: jsonschema_rs.ValidationError) -> Iterator[Problem]:
         case ValidationErrorKind.AdditionalProperties(unexpected=names):
             for name in names:
                 yield _problem((*path, name), "unknown_key", f"`{name}` is not known here.")
+        case kind if redaction.touches(INPUT, tuple(map(str, path))):
+            yield _problem(path, kind.name, f"This does not fit the schema ({kind.name}). What was found is redacted.")
         case ValidationErrorKind.Enum(options=options) as kind if len(options) <= _LISTED_MAX:
             known = ", ".join(json.dumps(one, ensure_ascii=False) for one in options)
             yield _problem(path, kind.name, _short(f"Must be one of {known}; found {found_text(error.instance)}") + ".")

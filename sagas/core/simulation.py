@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 from sagas.core import messages as m
 from sagas.core.backward import DONE_UNDOING
 from sagas.core.codec import encode
+from sagas.core.hidden_fields import changed_entry
 from sagas.core.limits import PAYLOAD_BYTES_MAX
+from sagas.core.redaction import INPUT, OUTPUT
 from sagas.core.script import COMPENSATION_MARK
+from sagas.core.sealed import MASK
 from sagas.core.vocabulary import NO_ITEM, CompensationStatus, Json, OutcomeKind, Phase, RunStatus, StepKey, StepStatus
 
 if TYPE_CHECKING:
@@ -168,6 +171,7 @@ class Simulation:
         left = PAYLOAD_BYTES_MAX
         for sequence, (event, at) in enumerate(self.journal, start=1):
             kind, data = encode(event)
+            data = changed_entry(self.definition.redaction, event, data, lambda _: MASK)
             line = {"sequence": sequence, "at_s": self._seconds(at), "kind": kind, **data}
             if isinstance(event, m.RunStarted):
                 line = {key: line[key] for key in line if key not in {"run", "version", "input", "by"}}
@@ -221,8 +225,8 @@ class Simulation:
             "status": self.status.value,
             "reason": self.reason,
             "attention": self.attention,
-            "input": self.state.input,
-            "output": self.output,
+            "input": self.definition.redaction.masked(INPUT, self.state.input),
+            "output": self.definition.redaction.masked(OUTPUT, self.output),
             "took_s": round(self.took_s, 6),
             "waited_s": round(self.waited_s, 6),
             "undone": self.undone,

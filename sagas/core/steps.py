@@ -14,6 +14,7 @@ from sagas.core.limits import ACTION_NAME_LENGTH_MAX, NAME_LENGTH_MAX, PROBE_TRI
 from sagas.core.list_form import LISTS, item_names, read_list
 from sagas.core.names import Names
 from sagas.core.problem import Path, Report, found_text, hint
+from sagas.core.redact_form import read_redact
 from sagas.core.wait_form import NOT_OF_WAITS, WAITS, read_wait
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ PROBE_RETRY = RetryPolicy(attempts=PROBE_TRIES_MAX, wait_s_max=10.0)
 KINDS = ("action", "run", *WAITS)  # what a step does: exactly one of these
 STEP_KEYS = (
     "name", "title", *KINDS, "with", "after", "when", *LISTS, "compensation", "pivot", "timeout", "retry", "probe",
+    "redact",
 )  # fmt: skip
-STEP_KEYS_LATER = ("redact",)
+STEP_KEYS_LATER: tuple[str, ...] = ()
 NOT_OF_RUN = ("timeout", "retry")  # keys that only a call of an action has
 DEFAULTS_KEYS = ("timeout", "retry", "compensation_retry")
 COMPENSATION_KEYS = ("action", "with", "timeout", "retry")
@@ -196,6 +198,7 @@ class _StepReader:
             for_each=for_each,
             max_parallel=max_parallel,
             probe=None if half is None or isinstance(half.action, SubSaga) else self._probe(half),
+            redact=read_redact(fields, name),
         )
 
     def _half(self, timeout_s: float) -> tuple[Half, bool]:

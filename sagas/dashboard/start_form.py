@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
 
+from sagas.core.sealed import MASK
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -87,9 +89,8 @@ def filled_fields(schema: Json, value: Json) -> tuple[Field, ...]:
     if any(field.kind == WHOLE for field in fields):
         return tuple(replace(field, typed=_written(value, "json")) for field in fields)
     value = value if isinstance(value, dict) else {}
-    return tuple(
-        replace(field, typed=_written(value[field.name], field.kind) if field.name in value else "") for field in fields
-    )
+    typed = {field.key: _written(value[field.name], field.kind) for field in fields if field.name in value}
+    return tuple(_with_typed(field, typed) for field in fields)
 
 
 def read_fields(fields: Iterable[Field]) -> tuple[Json, tuple[Field, ...]]:
@@ -178,13 +179,20 @@ def _skeleton(schema: Json, depth: int = 0) -> Json:
 
 
 def _written(value: Json, kind: str) -> str:
+    if value == MASK:
+        return MASK
     if kind == "text" and isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False, indent=2 if kind == "json" else None)
 
 
 def _with_typed(field: Field, typed: Mapping[str, str] | None) -> Field:
-    return field if typed is None else replace(field, typed=typed.get(field.key, ""))
+    if typed is None:
+        return field
+    text = typed.get(field.key, "")
+    if text == MASK and field.kind != WHOLE:  # a redacted value of any kind that is to stay what it is
+        return replace(field, typed=text, kind="text")
+    return replace(field, typed=text)
 
 
 def _read(field: Field) -> Any:

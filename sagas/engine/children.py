@@ -22,6 +22,7 @@ from sagas.engine.errors import (
 )
 from sagas.models import SagaRun
 from sagas.participants.local import CODE_AWAITED_S
+from sagas.sealing import opened
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -105,7 +106,7 @@ def _seen(run: SagaRun, phase: Phase) -> Outcome | str:
     status = RunStatus(run.status)
     if not status.is_final:
         return str(run.id)
-    return outcome_of(m.ChildEnd(str(run.id), status, run.output, run.is_past_pivot), phase)
+    return outcome_of(m.ChildEnd(str(run.id), status, opened(run.output), run.is_past_pivot), phase)
 
 
 def _refused(message: str) -> Failed:

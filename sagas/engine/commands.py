@@ -17,6 +17,7 @@ from sagas.core import messages as m
 from sagas.core.codec import encode
 from sagas.core.document import check_input
 from sagas.core.facts import Facts, facts_of
+from sagas.core.redaction import INPUT
 from sagas.core.vocabulary import Json
 from sagas.engine.clock import Clock
 from sagas.engine.errors import (
@@ -26,8 +27,10 @@ from sagas.engine.errors import (
     SagaUnknownError,
     SagaUnreadableError,
 )
+from sagas.engine.hiding import sealed_entry
 from sagas.models import JournalEntry, Saga, SagaRun, SagaVersion
 from sagas.models.identity import uuid7
+from sagas.sealing import digests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from sagas.core.definition import Definition
+    from sagas.core.redaction import Redaction
 
 _clock = Clock()
 _INTEGER_MAX = 2**63 - 1
@@ -92,9 +96,9 @@ def start_run(
     facts = facts_of(definition, str(run_id), input, key=key, labels=labels)
     if facts.problems:
         raise InputInvalidError(facts.problems)
-    digest = input_hash(input)
+    hashes = input_hashes(definition.redaction, input)
     if facts.key and (known := _find_started(row.saga_id, facts.key)) is not None:
-        return _same(known, facts.key, digest)
+        return _same(known, facts.key, hashes)
     try:
         with transaction.atomic():
             run = insert_run(row, definition, run_id, input, facts, by, within=within)
@@ -103,7 +107,7 @@ def start_run(
         known = _find_started(row.saga_id, facts.key)
         if known is None:
             raise
-        return _same(known, facts.key, digest)
+        return _same(known, facts.key, hashes)
     return Started(run, is_new=True)
 
 
@@ -144,15 +148,21 @@ def _find_started(saga_id: int, key: str) -> SagaRun | None:
     return SagaRun.objects.select_related("saga", "version").filter(saga_id=saga_id, start_key=key).first()
 
 
-def _same(run: SagaRun, key: str, digest: str) -> Started:
-    if run.input_hash != digest:
+def _same(run: SagaRun, key: str, hashes: tuple[str, ...]) -> Started:
+    if run.input_hash not in hashes:
         raise KeyReusedError(key, run.id)
     return Started(run, is_new=False)
 
 
-def input_hash(value: Json) -> str:
-    """Return the SHA-256 of the canonical form of an input, in hex."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+def input_hashes(redaction: Redaction, value: Json) -> tuple[str, ...]:
+    """Return the hash to store of an input, and all others by which the same input may have been stored before.
+
+    It is the SHA-256 of the canonical form, in hex. From that a short secret could be
+    guessed, so where the input is redacted a key goes into it.
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    plain, keyed = hashlib.sha256(text.encode()).hexdigest(), digests(text)
+    return (*keyed, plain) if redaction.places.get(INPUT) else (plain, *keyed)
 
 
 def insert_run(
@@ -191,12 +201,19 @@ def insert_run(
         depth=0 if within is None else within.depth,
         rerun_of="" if rerun_of is None else str(rerun_of),
     )
-    return _write_start(started, version, now, run_id, start_key or facts.key or None)
+    return _write_start(started, version, now, run_id, start_key or facts.key or None, definition.redaction)
 
 
 def _write_start(
-    started: m.RunStarted, version: SagaVersion, now: datetime, run_id: UUID, start_key: str | None
+    started: m.RunStarted,
+    version: SagaVersion,
+    now: datetime,
+    run_id: UUID,
+    start_key: str | None,
+    redaction: Redaction,
 ) -> SagaRun:
+    kind, data = encode(started)
+    data = sealed_entry(redaction, started, data)
     run = SagaRun.objects.create(
         id=run_id,
         saga=version.saga,
@@ -205,8 +222,8 @@ def _write_start(
         start_key=start_key,
         labels=started.labels,
         amount=started.amount,
-        input=started.input,
-        input_hash=input_hash(started.input),
+        input=data["input"],
+        input_hash=input_hashes(redaction, started.input)[0],
         created_by=started.by,
         parent_id=started.parent or None,
         parent_step=started.parent_step,
@@ -220,6 +237,5 @@ def _write_start(
         updated_at=now,
         deadline_at=started.deadline_at,
     )
-    kind, data = encode(started)
     JournalEntry.objects.create(run=run, sequence=1, kind=kind, data=data, at=now)
     return run

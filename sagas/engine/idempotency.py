@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +12,7 @@ from django.utils import timezone
 
 from sagas.engine.errors import RequestKeyBusyError, RequestKeyReusedError
 from sagas.models import IdempotencyKey
+from sagas.sealing import digests
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,11 +49,11 @@ def starting_once(owner: str, key: str | None, body: Json, start: Callable[[], S
     if key is None:
         started = start()
         return Replay(started.run.id, started.is_new)
-    digest = hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    hashes = digests(json.dumps(body, sort_keys=True, separators=(",", ":")))
     for _ in range(TRIES_MAX):
         try:
             with transaction.atomic():
-                return _find(owner, key, digest) or _start(owner, key, digest, start)
+                return _find(owner, key, hashes) or _start(owner, key, hashes[0], start)
         except _RaceLostError:
             continue
     raise RequestKeyBusyError("The same key is being used by many requests at once; try again.")
@@ -63,11 +63,11 @@ class _RaceLostError(Exception):
     """Another request with this key committed first; the run made here is rolled back."""
 
 
-def _find(owner: str, key: str, digest: str) -> Replay | None:
+def _find(owner: str, key: str, hashes: tuple[str, ...]) -> Replay | None:
     seen = IdempotencyKey.objects.filter(owner=owner, key=key, created_at__gt=timezone.now() - KEPT).first()
     if seen is None:
         return None
-    if seen.request_hash != digest:
+    if seen.request_hash not in hashes:
         raise RequestKeyReusedError(key, seen.run_id)
     return Replay(seen.run_id, is_new=False)
 

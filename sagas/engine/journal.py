@@ -18,12 +18,15 @@ from django.db import DataError, IntegrityError, connection, transaction
 
 from sagas.core.codec import encode
 from sagas.core.due import due_at
+from sagas.core.sealed import Hidden, as_stored
 from sagas.engine import relatives
+from sagas.engine.hiding import sealed_entry, sealed_run, sealed_step
 from sagas.engine.stored import run_columns, step_columns, touched_steps
 from sagas.models import JournalEntry, SagaRun, StepRun
 
 if TYPE_CHECKING:
     from sagas.core.messages import Event
+    from sagas.core.redaction import Redaction
     from sagas.core.state import RunState
 
 
@@ -42,6 +45,7 @@ class Append:
     before: RunState
     after: RunState
     events: tuple[tuple[Event, datetime], ...]  # each with its time
+    redaction: Redaction  # what of all this is sealed before it is written
     at: datetime
     keeps_lease: bool
     inbox_seen: int = 0
@@ -102,7 +106,7 @@ def write(batch: Sequence[Append]) -> set[UUID]:
 
 def _run_row(one: Append) -> dict[str, Any]:
     is_final = one.after.status.is_final
-    return run_columns(one.before, one.after) | {
+    return sealed_run(one.redaction, run_columns(one.before, one.after)) | {
         "id": one.run_id.hex,
         "token": one.token,
         "updated_at": one.at,
@@ -119,6 +123,7 @@ def _entry_rows(batch: Iterable[Append]) -> str:
         run = one.run_id.hex
         for number, (event, at) in enumerate(one.events, start=one.before.sequence + 1):
             kind, data = encode(event)
+            data = sealed_entry(one.redaction, event, data)
             rows.append({"run_id": run, "sequence": number, "kind": kind, "data": data, "at": at})
     return _text(rows)
 
@@ -128,16 +133,25 @@ def _step_rows(batch: Iterable[Append]) -> str:
     for one in batch:
         run = one.run_id.hex
         keys = touched_steps((event for event, _ in one.events), one.before, one.after)
-        rows += [{"run_id": run, **step_columns(key, one.after.step(key))} for key in keys]
+        steps = ((key, sealed_step(one.redaction, key, one.after.step(key))) for key in keys)
+        rows += [{"run_id": run, **step_columns(key, step)} for key, step in steps]
     return _text(rows)
 
 
 def _text(rows: list[dict[str, Any]]) -> str:
-    return orjson.dumps(rows, default=_as_json, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
+    option = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+    return orjson.dumps(rows, default=_as_json, option=option).decode()
 
 
-def _as_json(value: object) -> str:
-    """Times as both databases compare them: UTC, six digits, no zone (the SQL adds it on PostgreSQL)."""
+def _as_json(value: object) -> Any:
+    """Hidden values as they are sealed; times as both databases compare them.
+
+    That is UTC, six digits, no zone (the SQL adds it on PostgreSQL).
+    """
+    if isinstance(value, Hidden):
+        return as_stored(value)
+    if isinstance(value, str):  # a word of a closed vocabulary
+        return str(value)
     if isinstance(value, datetime):
         return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
     raise TypeError(f"{type(value).__name__} is not JSON")

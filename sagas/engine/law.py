@@ -9,7 +9,9 @@ from sagas.catalog.errors import VersionUnknownError, VersionUnreadableError
 from sagas.catalog.load import load_version
 from sagas.core.decider import decide
 from sagas.core.orders import refusal
+from sagas.core.redaction import NOTHING, Redaction
 from sagas.core.without_definition import decide_without_definition, refusal_without_definition
+from sagas.engine.hiding import opened_order, opened_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,6 +29,11 @@ class Law:
 
     definition: Definition | None
     why: str = ""
+
+    @property
+    def redaction(self) -> Redaction:
+        """What is redacted in its runs, as far as anybody here can know."""
+        return NOTHING if self.definition is None else self.definition.redaction
 
     def refusal(self, state: RunState, order: m.TakeOrder) -> str | None:
         """Return why an order does not apply; None when it does."""
@@ -47,8 +54,9 @@ class Law:
         """
         if self.definition is None or state.is_unreadable:
             return state
+        state = opened_state(self.redaction, state)
         for order in orders:
-            state = decide(self.definition, state, order).state
+            state = decide(self.definition, state, opened_order(order)).state
         return state
 
 

@@ -17,6 +17,7 @@ from sagas.core.vocabulary import INTERNAL, Json, OutcomeKind, Phase, Verb
 from sagas.engine import inbox, journal, stored
 from sagas.engine.clock import Clock
 from sagas.engine.errors import InputInvalidError, OrderRefusedError, RevisionStaleError, RunUnknownError
+from sagas.engine.hiding import sealed_order
 from sagas.engine.law import Law, law_of
 from sagas.models import SagaRun
 
@@ -113,7 +114,7 @@ def give_order(run_id: UUID, verb: Verb, *, by: str, ask: Ask = NOTHING_MORE, re
         why = law.refusal(state, order)
         if why is not None:
             raise OrderRefusedError(why, status=run.status, allowed=_allowed(law, state, now))
-        inbox.put(run, order, now)
+        inbox.put(run, sealed_order(law.redaction, order), now)
         if verb is Verb.TERMINATE:
             _end_here(run, law, order, waiting)
     return run
@@ -174,6 +175,7 @@ def _end_here(run: SagaRun, law: Law, order: m.TakeOrder, waiting: list[Order]) 
                 before=before,
                 after=decision.state,
                 events=tuple((event, order.now) for event in (*refused, *decision.events)),
+                redaction=law.redaction,
                 at=order.now,
                 keeps_lease=False,
             )

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sagas.core import messages as m
+from sagas.core.redaction import NOTHING
 from sagas.core.vocabulary import FINAL, Verb
 from sagas.engine import inbox
+from sagas.engine.hiding import sealed_order
 from sagas.models import SagaRun
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def _report(one: Append) -> None:
         step=state.parent_step,
         child=m.ChildEnd(state.run, state.status, state.output, state.is_past_pivot),
     )
-    inbox.put(parent, order, one.at)
+    inbox.put(parent, sealed_order(NOTHING, order), one.at)
 
 
 def _verb_for_children(one: Append) -> Verb | None:

@@ -10,12 +10,15 @@ from django.db import IntegrityError, transaction
 from sagas import wakeups
 from sagas.core.document import check_input
 from sagas.core.facts import facts_of
+from sagas.core.problem import Problem
+from sagas.core.sealed import MASKED, holds_mask, unmasked
 from sagas.core.vocabulary import FINAL, Json
 from sagas.engine.commands import Started, find_version, insert_run, read_definition
 from sagas.engine.errors import InputInvalidError, OrderRefusedError, RevisionStaleError, RunUnknownError
 from sagas.engine.orders import allowed_orders
 from sagas.models import Saga, SagaRun
 from sagas.models.identity import uuid7
+from sagas.sealing import opened
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -64,7 +67,10 @@ def rerun(
         raise OrderRefusedError(why, status=origin.status, allowed=allowed_orders(origin))
     version = find_version(origin.saga.name, None)
     definition = read_definition(version)
-    chosen = value if has_input else origin.input
+    before = opened(origin.input)
+    chosen = unmasked(value, before) if has_input else before
+    if definition.redaction and holds_mask(chosen):
+        raise InputInvalidError((Problem(MASKED, code="masked"),), within="/input")
     if problems := check_input(definition, chosen):
         raise InputInvalidError(tuple(problems), within="/input")
     new_id = uuid7()

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sagas.core.due import due_at
+from sagas.core.redaction import NOTHING
 from sagas.core.without_definition import decide_without_definition
 from sagas.engine import journal, stored
 
@@ -47,6 +48,7 @@ def leave(run: SagaRun, token: int, why: str, state: RunState, orders: Sequence[
                 before=state,
                 after=decision.state,
                 events=tuple((event, now) for event in decision.events),
+                redaction=NOTHING,  # what was sealed was not opened
                 at=now,
                 keeps_lease=False,
                 inbox_seen=max((order.number for order in orders), default=0),

@@ -8,6 +8,7 @@ from django.db.models import Q
 from sagas.core.vocabulary import Verb
 from sagas.models.identity import uuid7
 from sagas.models.run import SagaRun, _choices
+from sagas.models.sealed_json import SealedJSONField
 
 
 class Order(models.Model):
@@ -17,7 +18,7 @@ class Order(models.Model):
     run = models.ForeignKey(SagaRun, on_delete=models.CASCADE, related_name="orders", db_index=False)
     number = models.PositiveIntegerField()  # from 1, per run
     verb = models.CharField(max_length=16, choices=_choices(Verb))
-    details = models.JSONField(default=dict)  # {step?, with?, phase?, outcome?, output?, reference?}
+    details = SealedJSONField(default=dict)  # {step?, with?, phase?, outcome?, output?, reference?}
     by = models.CharField(max_length=150)
     reason = models.TextField(blank=True)
     at = models.DateTimeField()

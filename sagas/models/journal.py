@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from sagas.models.run import SagaRun
+from sagas.models.sealed_json import SealedJSONField
 
 
 class JournalEntry(models.Model):
@@ -15,7 +16,7 @@ class JournalEntry(models.Model):
     run = models.ForeignKey(SagaRun, on_delete=models.CASCADE, related_name="journal", db_index=False)
     sequence = models.PositiveIntegerField()  # from 1, without gaps
     kind = models.CharField(max_length=40)
-    data = models.JSONField()
+    data = SealedJSONField()
     at = models.DateTimeField()
 
     class Meta:

@@ -18,6 +18,7 @@ from sagas.core.vocabulary import (
 )
 from sagas.models.definition import Saga, SagaVersion
 from sagas.models.identity import uuid7
+from sagas.models.sealed_json import SealedJSONField
 
 FINAL_VALUES = sorted(status.value for status in FINAL)
 
@@ -42,16 +43,16 @@ class SagaRun(models.Model):
     is_outcome_unknown = models.BooleanField(default=False)
     waiting_for = models.CharField(max_length=10, choices=_choices(WaitingFor), blank=True, default="")
     attention = models.JSONField(default=list)  # [{step, item, phase, code}], what a person must clear
-    signals = models.JSONField(default=list)  # [{name, payload, by}], that no step has taken yet
+    signals = SealedJSONField(default=list)  # [{name, payload, by}], that no step has taken yet
     reason = models.JSONField(null=True)  # why it turned or stopped
 
     key = models.CharField(max_length=200, blank=True, default="", db_index=True)  # business key, searchable
     start_key = models.CharField(max_length=210, null=True)
     labels = models.JSONField(default=dict)
     amount = models.BigIntegerField(null=True)  # in the unit the definition says
-    input = models.JSONField()
+    input = SealedJSONField()
     input_hash = models.CharField(max_length=64)
-    output = models.JSONField(null=True)
+    output = SealedJSONField(null=True)
     created_by = models.CharField(max_length=150)
     parent = models.ForeignKey("self", null=True, on_delete=models.CASCADE, related_name="children")  # of a sub-saga
     parent_step = models.CharField(max_length=80, blank=True, default="")  # `ship`, or `ship[3]`
@@ -128,9 +129,9 @@ class StepRun(models.Model):
     waits_for = models.CharField(max_length=10, choices=_choices(WaitingFor), blank=True, default="")  # while it waits
     attempts = models.PositiveIntegerField(default=0)  # of the action, all editions
     compensation_attempts = models.PositiveIntegerField(default=0)
-    output = models.JSONField(null=True)
+    output = SealedJSONField(null=True)
     error = models.JSONField(null=True)  # {code, message, details} of the last attempt that did not succeed
-    halves = models.JSONField(default=dict)  # the engine's own state of both halves (core/codec.py)
+    halves = SealedJSONField(default=dict)  # the engine's own state of both halves (core/codec.py)
     next_attempt_at = models.DateTimeField(null=True)  # while it waits: when that ends by itself
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)

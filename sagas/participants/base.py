@@ -35,6 +35,7 @@ class Call:
     action_key: str = ""
     outcome: str = ""
     deadline_at: datetime | None = None
+    is_redacted: bool = False  # something that the step is given or gives back must not be shown, in no log either
 
 
 class _Refusal(Exception):  # noqa: N818 - its children have the short names that users write

@@ -132,7 +132,8 @@ def perform_atomic(action: Action, call: Call, commit: Callable[[Succeeded], Non
             is_written = True
     except BaseException as error:  # an action's sys.exit() must not end the pump's thread
         if is_committed:
-            logger.warning("A hook of %s failed after its commit", call.idempotency_key, exc_info=error)
+            shown = None if call.is_redacted else error
+            logger.warning("A hook of %s failed after its commit", call.idempotency_key, exc_info=shown)
             return None
         if is_written and isinstance(error, (OperationalError, InterfaceError)):
             message = f"The connection was lost in the commit of {call.idempotency_key}."
@@ -208,7 +209,7 @@ def _outcome_of(action: Action, call: Call, error: BaseException) -> Outcome:
             return Failed(_stated(error), settles=True)
         case NotAwaitedError():
             return Failed(Error(NOT_AWAITED, "Nobody awaits this attempt any more; rolled back."), is_counted=False)
-    logger.warning("%s failed in %s attempt %d", action.name, call.idempotency_key, call.attempt, exc_info=error)
+    _log(action, call, error)
     match error:
         case _OutputError():
             reason = Error(error.code, one_line(str(error)))
@@ -219,11 +220,17 @@ def _outcome_of(action: Action, call: Call, error: BaseException) -> Outcome:
     return Failed(reason) if action.is_atomic or action.reads_only else Unknown(reason)
 
 
+def _log(action: Action, call: Call, error: BaseException) -> None:
+    """Write a failure down; of a step with redacted values only of which kind it is, since its text may tell one."""
+    place = (action.name, call.idempotency_key, call.attempt, type(error).__name__)
+    logger.warning("%s failed in %s attempt %d: %s", *place, exc_info=None if call.is_redacted else error)
+
+
 def _stated(error: Rejected | NoEffect | NotDone) -> Error:
     try:
         details = checked_output(error.details)
     except _OutputError:
-        logger.warning("The details of %r are left out: not JSON, or too large", error)
+        logger.warning("The details of a %s are left out: not JSON, or too large", type(error).__name__)
         details = None
     return Error(one_line(str(error.code))[:CODE_CHARACTERS_MAX], one_line(_text(error)), details)
 

@@ -61,9 +61,6 @@ WRONG = [
         "found the number 0."),
         "steps[0].retry.max (line 5, column 44): `initial` (2m) is longer than `max` (1m).",
     ]),
-    (one("    redact: [input]\n"), [
-        "steps[0].redact (line 5, column 5): `redact` is part of the format but not built yet in this version.",
-    ]),
     (one("    probe: {http: {service: x}}\n"), [
         "steps[0].probe.http (line 5, column 13): `http` is part of the format but not built yet in this version.",
     ]),
@@ -217,6 +214,33 @@ WRONG = [
      ["input (line 5, column 8): This schema cannot be used: Pointer '/$defs/x' does not exist."]),
     (one("input: {pattern: '(?=a)b'}\n"),
      ['input.pattern (line 5, column 18): This schema cannot be used: "(?=a)b" is not a "regex".']),
+    (one("    with: {card: 1}\n    redact: [with.crd, card, output, compensation.with.x, 5]\n"), [
+        "steps[0].redact[0] (line 6, column 14): There is no argument `crd`. Did you mean `card`?",
+        ("steps[0].redact[1] (line 6, column 24): `redact` names a place such as with.card.number, output.token or "
+         'compensation.with.card; found "card".'),
+        ("steps[0].redact[3] (line 6, column 38): "
+         "The step has no `compensation` in which something could be hidden."),
+        ("steps[0].redact[4] (line 6, column 59): `redact` names a place such as with.card.number, output.token or "
+         "compensation.with.card; found the number 5."),
+    ]),
+    (one("    redact: output\n"), [
+        ("steps[0].redact (line 5, column 13): `redact` must be a list of places, such as [with.card, output.token]; "
+         'found "output".')
+    ]),
+    (one("    redact: [with]\n"),
+     ["steps[0].redact[0] (line 5, column 14): There is no `with` in which something could be hidden."]),
+    (steps("  - {name: rest, sleep: 1m, redact: [output]}\n"), [
+        ("steps[0].redact[0] (line 3, column 38): A step that waits for a time or a person gives nothing back that "
+         "could be hidden.")
+    ]),
+    (one('    with: {card: "${input.card}"}\n    redact: [with.card]\nkey: "${input.card.number}"\n'
+         'labels: {all: "x${input}"}\n'), [
+        "key (line 7, column 6): This would show `input.card.number`, which is redacted: a run is found by it.",
+        "labels.all (line 8, column 15): This would show `input`, which is redacted: a run is found by it.",
+    ]),
+    (one("    with: {$sealed: abc}\n"),
+     [("steps[0].with (line 5, column 11): A mapping must not have the key `$sealed`: "
+       "redacted values are stored as one.")]),
 ]  # fmt: skip
 
 
@@ -258,6 +282,14 @@ LINT = [
     ]),
     (one("input: {properties: {a: {}, b: {}}}\nkey: ${input.a}\n"),
      ["input.properties.b (line 5, column 32): No expression reads `input.b`."]),
+    (one('    with: {card: "${input.card}", last: "${size(input.card)}"}\n    redact: [with.card]\n'), [
+        ("steps[0].with.last (line 5, column 41): `input.card` is redacted, or holds what is; "
+         "what this makes of it is shown.")
+    ]),
+    (steps('  - {name: s, run: other, with: {card: "${input.card}"}, redact: [with.card]}\n'), [
+        ("steps[0].with (line 3, column 33): What a sub-saga is given stands in its own run, which shows it unless "
+         "its own steps redact it.")
+    ]),
 ]  # fmt: skip
 
 

@@ -104,7 +104,8 @@ DECISION_MUTANTS = [
         id="forgets that a settled pivot is passed",
     ),
     pytest.param(
-        settling, "settle_action", "outcome=outcome,\n            output", "outcome=OutcomeKind.SUCCEEDED,\n            output", "S4", "C",
+        settling, "settle_action", "outcome=outcome,\n            output",
+        "outcome=OutcomeKind.SUCCEEDED,\n            output", "S4", "C",
         id="hears yes where a person said no",
     ),
     pytest.param(

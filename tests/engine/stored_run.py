@@ -5,7 +5,9 @@ from __future__ import annotations
 from sagas.catalog.load import load_version
 from sagas.core.codec import decode
 from sagas.engine import stored
+from sagas.engine.hiding import opened_state
 from sagas.models import SagaRun
+from sagas.sealing import opened
 from tests.invariants import violations
 
 
@@ -15,7 +17,7 @@ def fetch(run) -> SagaRun:
 
 def state_of(run):
     row = fetch(run)
-    return stored.load_one(row)
+    return opened_state(load_version(row.version_id).redaction, stored.load_one(row))
 
 
 def kinds(run) -> list[str]:
@@ -25,7 +27,7 @@ def kinds(run) -> list[str]:
 def faults_of(run) -> list[str]:
     """Every invariant that the stored run breaks, as sentences."""
     row = fetch(run)
-    entries = [(entry.sequence, decode(entry.kind, entry.data), entry.at) for entry in row.journal.all()]
+    entries = [(entry.sequence, decode(entry.kind, opened(entry.data)), entry.at) for entry in row.journal.all()]
     found = violations(load_version(row.version_id), entries, state_of(row))
     if row.status in {"completed", "compensated"} and (row.lease_until or row.due_at):
         found.append("S1 a final run has a lease or is due")

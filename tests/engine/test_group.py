@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from sagas.core.redaction import NOTHING
 from sagas.core.state import RunState
 from sagas.engine import group as group_module
 from sagas.engine.group import GroupCommit
@@ -16,7 +17,7 @@ from sagas.engine.journal import Append
 from sagas.engine.journal_thread import JournalThread
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-ONE = Append(UUID(int=1), 1, RunState(), RunState(), (), NOW, keeps_lease=True)
+ONE = Append(UUID(int=1), 1, RunState(), RunState(), (), NOTHING, NOW, keeps_lease=True)
 OTHER = replace(ONE, run_id=UUID(int=2))
 
 

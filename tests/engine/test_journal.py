@@ -12,6 +12,7 @@ from sagas.catalog.load import load_version
 from sagas.core import messages as m
 from sagas.core.decider import decide
 from sagas.core.outcome import Succeeded
+from sagas.core.redaction import NOTHING
 from sagas.core.vocabulary import AttemptKey, Phase, RunStatus
 from sagas.engine import group, journal, lease
 from sagas.engine.clock import Clock
@@ -34,7 +35,7 @@ def step_on(run, token, *, keeps_lease=True, command=None):
     before, command = state_of(run), command or m.Look(Clock().now())
     decision = decide(load_version(fetch(run).version_id), before, command)
     events = tuple((event, command.now) for event in decision.events)
-    return journal.Append(fetch(run).id, token, before, decision.state, events, command.now, keeps_lease)
+    return journal.Append(fetch(run).id, token, before, decision.state, events, NOTHING, command.now, keeps_lease)
 
 
 def claim_all():

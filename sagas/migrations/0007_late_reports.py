@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('sagas', '0005_reruns'),
+        ('sagas', '0006_waits_found'),
     ]
 
     operations = [

@@ -1,0 +1,127 @@
+"""From what `redact` names to every place where the same values stand (see `redaction.py`), and what shows them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from sagas.core.definition import Approval, SignalWait
+from sagas.core.limits import JSON_DEPTH_MAX, REDACTED_MAX
+from sagas.core.redaction import (
+    OUTPUT,
+    PLAIN,
+    READ,
+    Keys,
+    Place,
+    Redaction,
+    begins,
+    input_of,
+    items_of,
+    keys_of,
+    leaves,
+    output_of,
+    root_of,
+    signal_of,
+)
+from sagas.core.vocabulary import Phase
+
+if TYPE_CHECKING:
+    from sagas.core.definition import Definition, Step, Template
+    from sagas.core.problem import Path, Report
+
+
+def redaction_of(steps: Iterable[Step], output: Template | None) -> Redaction:
+    """Return what is hidden in runs of these steps."""
+    steps = tuple(steps)
+    found = {place for step in steps for place in step.redact}
+    same: dict[str, list[tuple[Keys, Place]]] = defaultdict(list)
+    for one, other in _copies(steps, output) if found else ():
+        same[one[0]].append((one[1], other))
+        same[other[0]].append((other[1], one))
+    todo = list(found)
+    while todo and len(found) <= REDACTED_MAX:  # the reader refuses more
+        root, keys = todo.pop()
+        for at, (there, to) in same[root]:
+            if not (begins(keys, at) or begins(at, keys)):
+                continue
+            place = (there, (*to, *keys[len(at) :])[:JSON_DEPTH_MAX])
+            if place not in found:
+                found.add(place)
+                todo.append(place)
+    places: dict[str, list[Keys]] = {}
+    for root, keys in sorted(found):
+        if not any(keys[: len(kept)] == kept for kept in places.setdefault(root, [])):  # sorted: the shorter come first
+            places[root].append(keys)
+    return Redaction({root: tuple(kept) for root, kept in places.items()}, len(found))
+
+
+def _copies(steps: tuple[Step, ...], output: Template | None) -> Iterator[tuple[Place, Place]]:
+    """Yield pairs of places at which the same value stands."""
+    for step in steps:
+        if step.action is not None:
+            yield from _copies_of(step.action.arguments, input_of(step.name, Phase.ACTION), step.name)
+        if step.compensation is not None:
+            yield from _copies_of(step.compensation.arguments, input_of(step.name, Phase.COMPENSATION), step.name)
+        if step.for_each is not None:
+            yield from _copies_of(step.for_each, items_of(step.name), step.name)
+        if isinstance(step.wait, SignalWait):
+            yield (output_of(step.name, Phase.ACTION), ()), (signal_of(step.wait.signal), ())
+    if output is not None:
+        yield from _copies_of(output, OUTPUT, "")
+
+
+def _copies_of(template: Template, root: str, step: str) -> Iterator[tuple[Place, Place]]:
+    for keys, text in leaves(template.source):
+        if (
+            (plain := PLAIN.fullmatch(text))
+            and (read := READ.fullmatch(plain[1]))
+            and (source := root_of(read[1], step))
+        ):
+            yield (root, keys), (source, keys_of(read[2]))
+
+
+def check(definition: Definition, report: Report) -> None:
+    """Report what would show a hidden value, and warn of what may."""
+    redaction = definition.redaction
+    if not redaction:
+        return
+    named = {"key": definition.key, "amount": definition.amount}
+    facts: list[tuple[Path, Template]] = [((name,), one) for name, one in named.items() if one is not None]
+    facts += [(("labels", name), one) for name, one in definition.labels.items()]
+    for path, template in facts:
+        for _, text in leaves(template.source):
+            for read in redaction.reads_hidden(text):
+                message = f"this would show `{read}`, which is redacted: a run is found by it."
+                report.error(path, "redacted_shown", message)
+    for path, template, root, owner in _shown(definition):
+        for keys, text in leaves(template.source):
+            if PLAIN.fullmatch(text) or redaction.hides(root, keys):
+                continue
+            for read in redaction.reads_hidden(text, owner):
+                message = f"`{read}` is redacted, or holds what is; what this makes of it is shown."
+                report.warning(
+                    (*path, *(int(key) if key.isdecimal() else key for key in keys)), "redacted_read", message
+                )
+    for step in definition.steps:
+        root = input_of(step.name, Phase.ACTION)
+        if step.is_sub_saga and redaction.places.get(root):
+            message = "what a sub-saga is given stands in its own run, which shows it unless its own steps redact it."
+            report.warning(("steps", step.position, "with"), "redacted_passed_on", message)
+
+
+def _shown(definition: Definition) -> Iterator[tuple[Path, Template, str, str]]:
+    """Yield each template whose value is shown, with its place in the document, its root and its step."""
+    if definition.output is not None:
+        yield ("output",), definition.output, OUTPUT, ""
+    for step in definition.steps:
+        at: Path = ("steps", step.position)
+        if step.action is not None:
+            yield (*at, "with"), step.action.arguments, input_of(step.name, Phase.ACTION), step.name
+        if step.compensation is not None and not step.is_sub_saga:
+            path = (*at, "compensation", "with")
+            yield path, step.compensation.arguments, input_of(step.name, Phase.COMPENSATION), step.name
+        if step.for_each is not None:
+            yield (*at, "for_each"), step.for_each, items_of(step.name), step.name
+        if isinstance(step.wait, Approval):
+            yield (*at, "approval", "prompt"), step.wait.prompt, "", step.name

@@ -1,0 +1,106 @@
+"""Between what the engine works with and what is stored: redacted values are sealed going out, opened coming in.
+
+The state of a run whose definition redacts nothing is neither looked through nor copied.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sagas.core import messages as m
+from sagas.core.hidden_fields import changed_entry
+from sagas.core.outcome import REDACTED_LOST, Error, Failed
+from sagas.core.redaction import OUTPUT, input_of, items_of, output_of, signal_of
+from sagas.core.sealed import LOST, Hidden, holds_hidden
+from sagas.core.vocabulary import NO_ITEM, Phase, StepKey
+from sagas.sealing import opened, seal
+
+if TYPE_CHECKING:
+    from sagas.core.redaction import Redaction
+    from sagas.core.state import HalfState, RunState, StepState
+    from sagas.core.vocabulary import Json
+
+
+def sealed_entry(redaction: Redaction, event: m.Event, data: dict[str, Json]) -> dict[str, Json]:
+    """Return the data of an entry with what is redacted in it sealed."""
+    return changed_entry(redaction, event, data, seal) if redaction else data
+
+
+def sealed_step(redaction: Redaction, key: StepKey, step: StepState) -> StepState:
+    """Return a step run as it is stored."""
+    if not redaction:
+        return step
+    is_list = key.item == NO_ITEM and step.action.items_total is not None
+    action = items_of(key.step) if is_list else input_of(key.step, Phase.ACTION)
+    return replace(
+        step,
+        action=_sealed_half(redaction, action, step.action),
+        compensation=_sealed_half(redaction, input_of(key.step, Phase.COMPENSATION), step.compensation),
+        output=redaction.changed(output_of(key.step, Phase.ACTION), step.output, seal),
+    )
+
+
+def _sealed_half(redaction: Redaction, root: str, half: HalfState) -> HalfState:
+    return half if half.input is None else replace(half, input=redaction.changed(root, half.input, seal))
+
+
+def sealed_run(redaction: Redaction, columns: dict[str, Any]) -> dict[str, Any]:
+    """Return the columns of a run as they are stored."""
+    if not redaction:
+        return columns
+    signals = [
+        {**one, "payload": redaction.changed(signal_of(one["name"]), one["payload"], seal)}
+        for one in columns["signals"]
+    ]
+    return columns | {"output": redaction.changed(OUTPUT, columns["output"], seal), "signals": signals}
+
+
+def opened_state(redaction: Redaction, state: RunState) -> RunState:
+    """Return a stored state as the law works with it."""
+    if not redaction:
+        return state
+    after = state.copy()
+    after.input = opened(state.input)
+    after.output = opened(state.output)
+    after.signals = tuple(replace(one, payload=opened(one.payload)) for one in state.signals)
+    after.steps = {key: _opened_step(step) for key, step in state.steps.items()}
+    return after
+
+
+def _opened_step(step: StepState) -> StepState:
+    return replace(
+        step,
+        action=replace(step.action, input=opened(step.action.input)),
+        compensation=replace(step.compensation, input=opened(step.compensation.input)),
+        output=opened(step.output),
+    )
+
+
+def find_lost(arguments: Json) -> Failed | None:
+    """Return what an attempt comes to that cannot be given its arguments, since they cannot be opened; else None."""
+    if not holds_hidden(arguments):
+        return None
+    return Failed(Error(REDACTED_LOST, f"Not sent: {LOST}."), is_retriable=False)
+
+
+def sealed_order(redaction: Redaction, order: m.TakeOrder) -> m.TakeOrder:
+    """Return an order as it waits in the inbox: what it brings is sealed as a whole, redacted or not.
+
+    What a sub-saga gives back is always sealed: which places of it are redacted is for its parent to say.
+    """
+    if order.child is not None and order.child.output is not None:
+        order = replace(order, child=replace(order.child, output=seal(order.child.output)))
+    if not redaction:
+        return order
+    arguments = order.arguments if order.arguments is None else seal(order.arguments)
+    return replace(order, arguments=arguments, output=order.output if order.output is None else seal(order.output))
+
+
+def opened_order(order: m.TakeOrder) -> m.TakeOrder:
+    """Return an order from the inbox as the law takes it."""
+    if order.child is not None and isinstance(order.child.output, Hidden):
+        order = replace(order, child=replace(order.child, output=opened(order.child.output)))
+    if isinstance(order.arguments, Hidden) or isinstance(order.output, Hidden):
+        order = replace(order, arguments=opened(order.arguments), output=opened(order.output))
+    return order

@@ -1,0 +1,336 @@
+"""Redacted values: participants get them, nobody else sees them, and no table holds them."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+from cryptography.fernet import Fernet
+
+from sagas import NoEffect
+from sagas.catalog.publish import publish
+from sagas.core.sealed import MASK, Hidden
+from sagas.core.vocabulary import Phase, Verb
+from sagas.engine.commands import start_run
+from sagas.engine.errors import InputInvalidError, KeyReusedError, OrderRefusedError
+from sagas.engine.orders import Ask, foresee_cancel, give_order
+from sagas.engine.reruns import rerun
+from sagas.models import JournalEntry, Order, SagaVersion, StepRun
+from sagas.sealing import opened, seal
+from tests.engine.conftest import drive
+from tests.engine.stored_run import faults_of, fetch, state_of
+from tests.redacted import (
+    BEHAVIOUR,
+    CALLS,
+    CARD,
+    INPUT,
+    NAME,
+    PIN,
+    SOURCE,
+    TOKEN,
+    assert_no_table_tells,
+    break_telling,
+    refuse_telling,
+)
+
+
+@pytest.fixture(autouse=True)
+def _fresh():
+    CALLS.clear()
+    BEHAVIOUR.clear()
+
+
+@pytest.fixture
+def started(transactional_db):
+    publish(SOURCE.replace("KIND", "call"), by="tests")
+    return start_run("charge", INPUT).run
+
+
+@pytest.mark.parametrize("kind", ["call", "atomic"])
+def test_participants_are_given_what_nobody_else_sees(kind, transactional_db, caplog):
+    publish(SOURCE.replace("KIND", kind), by="tests")
+    run = start_run("charge", INPUT).run
+    assert (run.input["order"], run.input["card"]) == ("A-1", {"number": MASK, "pin": MASK})
+    assert_no_table_tells()
+    drive()
+    assert fetch(run).status == "completed"
+    assert CALLS[0] == ("pay:action", {"card": {"number": CARD, "pin": PIN}, "order": "A-1"})
+    assert CALLS[-1] == ("ship:action", {"bearer": f"Bearer {TOKEN}", "order": "A-1"})
+    assert sorted(call for call in CALLS if call[0].startswith("greet")) == [
+        ("greet[0]:action", {"name": NAME, "token": TOKEN}),
+        ("greet[1]:action", {"name": NAME, "token": TOKEN}),
+    ]
+    assert_no_table_tells()
+    assert "CANARY" not in caplog.text
+    assert faults_of(run) == []
+    row = fetch(run)
+    assert json.dumps(row.output, ensure_ascii=False) == '{"token": "•••", "order": "A-1"}'
+    assert state_of(run).output == {"token": TOKEN, "order": "A-1"}
+    pay = StepRun.objects.get(run=run, step="pay")
+    assert (pay.output, pay.halves["action"]["input"]["card"]) == (
+        {"token": MASK, "id": 7}, {"number": MASK, "pin": MASK},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("behave", [refuse_telling, break_telling])
+def test_no_error_message_and_no_log_tells_a_secret(behave, started, caplog):
+    caplog.set_level(logging.DEBUG)
+    BEHAVIOUR["ship:action"] = behave
+    BEHAVIOUR["pay:compensation"] = behave
+    drive()
+    assert fetch(started).status == "needs_attention"
+    assert_no_table_tells()
+    assert "CANARY" not in caplog.text
+    assert "90217" not in caplog.text
+    assert MASK in StepRun.objects.get(run=started, step="pay").error["message"]
+    assert faults_of(started) == []
+
+
+def test_an_expression_that_has_no_value_does_not_tell_what_it_read(transactional_db):
+    source = SOURCE.replace("KIND", "call").replace("'Bearer ' + steps", "int(input.card.number) > 0 ? 'a' : steps")
+    publish(source, by="tests")
+    run = start_run("charge", INPUT).run
+    drive()
+    assert fetch(run).status == "compensated"
+    assert StepRun.objects.get(run=run, step="ship").error["code"] == "expression_error"
+    assert_no_table_tells()
+
+
+def test_a_compensation_is_given_what_it_undoes_and_the_plan_does_not_tell(started):
+    BEHAVIOUR["ship:action"] = break_telling
+    BEHAVIOUR["ship:compensation"] = break_telling
+    drive()
+    run = fetch(started)
+    assert run.status == "needs_attention"
+    give_order(run.id, Verb.RETRY, by="alice", ask=Ask(step="ship"))
+    BEHAVIOUR.clear()
+    drive()
+    assert fetch(run).status == "compensated"
+    assert ("ship:compensation", {"bearer": f"Bearer {TOKEN}"}) in CALLS
+    assert ("pay:compensation", {"number": CARD}) in CALLS
+    assert_no_table_tells()
+    assert faults_of(run) == []
+
+
+def test_the_plan_of_a_cancel_shows_no_secret(transactional_db):
+    publish(
+        SOURCE.replace("KIND", "call").replace("  - name: greet", "  - {name: rest, sleep: 1h}\n  - name: greet"),
+        by="a",
+    )
+    run = start_run("charge", INPUT).run
+    drive(lambda: fetch(run).waiting_for == "timer" and fetch(run).lease_until is None)
+    plan = foresee_cancel(fetch(run))
+    assert [(str(one.key), one.input) for one in plan.undo] == [("pay", {"number": MASK})]
+
+
+def test_an_edited_input_may_leave_what_was_masked(started):
+    BEHAVIOUR["ship:action"] = lambda *_: (_ for _ in ()).throw(NoEffect("later"))
+    BEHAVIOUR["pay:compensation"] = refuse_telling
+    drive()
+    run = fetch(started)
+    assert run.attention[0]["step"] == "pay"
+    with pytest.raises(OrderRefusedError, match="stands for a redacted value"):
+        give_order(run.id, Verb.RETRY, by="alice", ask=Ask(step="pay", arguments={"other": MASK}, has_arguments=True))
+    BEHAVIOUR.clear()
+    edited = {"number": MASK, "note": "by hand"}
+    give_order(run.id, Verb.RETRY, by="alice", ask=Ask(step="pay", arguments=edited, has_arguments=True))
+    assert_no_table_tells()
+    assert Order.objects.get(run=run).details == {"step": "pay", "with": MASK}
+    drive()
+    assert CALLS[-1][1] == {"number": CARD, "note": "by hand"}
+    assert fetch(run).status == "compensated"
+    assert_no_table_tells()
+    assert faults_of(run) == []
+
+
+def test_what_a_person_settles_is_sealed_too(started):
+    BEHAVIOUR["pay:action"] = break_telling
+    BEHAVIOUR["pay:compensation"] = refuse_telling
+    drive()
+    run = fetch(started)
+    give_order(
+        run.id, Verb.SETTLE, by="alice",
+        ask=Ask(step="pay", phase=Phase.COMPENSATION, reason="done by hand", reference="T-1"),
+    )  # fmt: skip
+    drive()
+    assert fetch(run).status == "compensated"
+    assert_no_table_tells()
+
+
+def test_a_signal_brings_what_nobody_sees(transactional_db):
+    publish(
+        "saga: wait\nsteps:\n  - {name: w, wait_for: {signal: s, timeout: 1h}, redact: [output.code]}\n"
+        "  - {name: use, action: redaction.call, with: {code: '${steps.w.output.code}'}, compensation: none}\n",
+        by="tests",
+    )
+    run = start_run("wait", {}).run
+    give_order(run.id, Verb.SIGNAL, by="bank", ask=Ask(signal="s", arguments={"code": CARD}, has_arguments=True))
+    assert_no_table_tells()
+    drive()
+    assert fetch(run).status == "completed"
+    assert CALLS == [("use:action", {"code": CARD})]
+    assert_no_table_tells()
+    assert faults_of(run) == []
+
+
+def test_a_signal_that_comes_early_is_kept_sealed(transactional_db):
+    publish(
+        "saga: wait\nsteps:\n  - {name: rest, sleep: 1h}\n"
+        "  - {name: w, wait_for: {signal: s, timeout: 1h}, redact: [output.code]}\n",
+        by="tests",
+    )
+    run = start_run("wait", {}).run
+    give_order(run.id, Verb.SIGNAL, by="bank", ask=Ask(signal="s", arguments={"code": CARD}, has_arguments=True))
+    drive(lambda: fetch(run).inbox_done == 1)
+    assert fetch(run).signals[0]["payload"] == {"code": MASK}
+    assert state_of(run).signals[0].payload == {"code": CARD}
+    assert_no_table_tells()
+    assert faults_of(run) == []
+
+
+def test_what_a_sub_saga_gives_back_is_sealed_on_its_way(transactional_db):
+    publish(
+        "saga: inner\noutput: {token: '${steps.a.output.token}'}\nsteps:\n"
+        "  - {name: a, action: redaction.call, compensation: none, redact: [output.token]}\n",
+        by="tests",
+    )
+    publish("saga: outer\nsteps:\n  - {name: i, run: inner, redact: [output.token]}\n"
+            "  - {name: use, action: redaction.call, with: {t: '${steps.i.output.token}'}, compensation: none}\n",
+            by="tests")  # fmt: skip
+    run = start_run("outer", {}).run
+    drive()
+    assert fetch(run).status == "completed"
+    assert CALLS[-1] == ("use:action", {"t": TOKEN})
+    assert_no_table_tells()
+    assert faults_of(run) == []
+
+
+# ---- starting ----------------------------------------------------------------
+
+
+def test_the_same_input_is_the_same_start_also_after_the_key_was_changed(started, settings):
+    assert not start_run("charge", INPUT).is_new
+    with pytest.raises(KeyReusedError):
+        start_run("charge", INPUT | {"card": {"number": "other", "pin": PIN}})
+    settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another"
+    assert not start_run("charge", INPUT).is_new
+
+
+def test_what_is_wrong_with_a_redacted_input_is_told_without_it(transactional_db):
+    publish(SOURCE.replace("KIND", "call"), by="tests")
+    with pytest.raises(InputInvalidError) as caught:
+        start_run("charge", INPUT | {"card": {"number": "9f"}})
+    assert [problem.message for problem in caught.value.problems] == [
+        "This does not fit the schema (minLength). What was found is redacted."
+    ]
+
+
+def test_a_rerun_has_what_was_masked_and_refuses_what_stands_for_nothing(started):
+    drive()
+    first = rerun(started.id, by="alice").run
+    shown = fetch(started).input
+    second = rerun(started.id, by="alice", value={**shown, "order": "A-2"}, has_input=True).run
+    for run in (first, second):
+        assert state_of(run).input["card"] == INPUT["card"]
+        assert opened(fetch(run).input)["names"] == INPUT["names"]
+    with pytest.raises(InputInvalidError, match="stands for a redacted value"):
+        rerun(started.id, by="alice", value={**shown, "other": MASK}, has_input=True)
+    assert_no_table_tells()
+
+
+def test_no_value_from_outside_looks_like_a_sealed_one(started):
+    for value in ({"$sealed": "x"}, {"a": [{"$sealed": "x", "b": 1}]}):
+        with pytest.raises(InputInvalidError, match="must not have the key `\\$sealed`"):
+            start_run("charge", INPUT | {"more": value})
+
+
+# ---- keys ----------------------------------------------------------------------
+
+
+def test_a_former_key_still_opens(started, settings):
+    settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another"
+    drive()
+    assert fetch(started).status == "completed"
+    assert CALLS[0] == ("pay:action", {"card": {"number": CARD, "pin": PIN}, "order": "A-1"})
+    assert faults_of(started) == []
+
+
+def test_a_lost_key_is_said_and_nothing_is_sent(started, settings):
+    """The input cannot be read, so the step fails for good; nothing was done, so nothing is to be undone."""
+    settings.SECRET_KEY = "another"
+    drive()
+    assert fetch(started).status == "compensated"
+    error = StepRun.objects.get(run=started, step="pay").error
+    assert error["message"].startswith("a redacted value cannot be read here")
+    assert CALLS == []
+
+
+def test_a_key_lost_under_way_asks_a_person_who_can_put_it_back(started, settings):
+    known = settings.SECRET_KEY
+
+    def lose(_call, _arguments):
+        raise NoEffect("later")
+
+    BEHAVIOUR["ship:action"] = lose
+    BEHAVIOUR["pay:compensation"] = lose
+    drive()
+    run = fetch(started)
+    assert run.status == "needs_attention"
+    settings.SECRET_KEY = "another"
+    BEHAVIOUR.clear()
+    CALLS.clear()
+    give_order(run.id, Verb.RETRY, by="alice")
+    drive()
+    assert fetch(run).status == "needs_attention"
+    error = StepRun.objects.get(run=run, step="pay").error
+    assert (error["code"], error["message"]) == (
+        "redacted_lost",
+        "Not sent: a redacted value cannot be read here: it was sealed with a secret key that is not known any more.",
+    )
+    assert CALLS == []
+    settings.SECRET_KEY = known
+    give_order(run.id, Verb.RETRY, by="alice")
+    drive()
+    assert fetch(run).status == "compensated"
+    assert [arguments for _, arguments in CALLS] == [{"number": CARD}]
+    assert faults_of(run) == []
+
+
+def test_without_its_version_a_run_is_written_as_it_is_sealed(started, settings):
+    """A worker that cannot read the definition knows of no redaction, so it opens nothing."""
+    BEHAVIOUR["ship:action"] = lambda *_: (_ for _ in ()).throw(NoEffect("later"))
+    BEHAVIOUR["pay:compensation"] = refuse_telling
+    drive()
+    SagaVersion.objects.update(document={"saga": "charge"})
+    from sagas.catalog import load
+
+    load._hashes.clear()
+    load._compiled.clear()
+    give_order(started.id, Verb.TERMINATE, by="alice", ask=Ask(reason="enough"))
+    assert fetch(started).status == "terminated"
+    assert_no_table_tells()
+    assert StepRun.objects.get(run=started, step="pay").output == {"token": MASK, "id": 7}
+    assert opened(StepRun.objects.get(run=started, step="pay").output) == {"token": TOKEN, "id": 7}
+
+
+# ---- sealing -------------------------------------------------------------------
+
+
+def test_sealing_twice_gives_two_texts_and_both_open():
+    one, other = seal({"a": [1, None, "é"]}), seal({"a": [1, None, "é"]})
+    assert one.token != other.token
+    assert (str(one), repr(one), json.dumps([one], ensure_ascii=False)) == (MASK, f"'{MASK}'", f'["{MASK}"]')
+    assert opened([one, {"b": other}]) == [{"a": [1, None, "é"]}, {"b": {"a": [1, None, "é"]}}]
+    assert opened(seal({"in": seal(CARD)})) == {"in": CARD}
+
+
+def test_what_cannot_be_opened_stays_hidden_and_is_written_as_it_was(started):
+    stranger = Hidden(Fernet(Fernet.generate_key()).encrypt(b"1").decode())
+    assert opened({"a": stranger})["a"] is stranger
+    entry = JournalEntry.objects.get(run=started, sequence=1)
+    entry.data["input"]["card"]["pin"] = stranger
+    JournalEntry.objects.filter(run=started, sequence=1).update(data=entry.data)
+    again = JournalEntry.objects.get(run=started, sequence=1).data["input"]["card"]["pin"]
+    assert (again, again.token) == (MASK, stranger.token)
+    assert opened(JournalEntry.objects.get(run=started, sequence=1).data)["input"]["card"]["number"] == CARD
