@@ -56,6 +56,11 @@ def plain(call, **arguments):
     return _answer(call, arguments)
 
 
+@action("redaction.probe", reads_only=True)
+def probe(call, **arguments):
+    return BEHAVIOUR[f"{call.step}:probe"](call, arguments)
+
+
 @action("redaction.atomic", atomic=True)
 def atomic(call, **arguments):
     return _answer(call, arguments)

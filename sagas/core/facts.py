@@ -10,9 +10,7 @@ from sagas.core.cel import INT64
 from sagas.core.expressions import ExpressionError
 from sagas.core.limits import KEY_LENGTH_MAX, LABELS_MAX
 from sagas.core.problem import Problem, check_payload
-from sagas.core.redaction import INPUT
 from sagas.core.scope import Scope
-from sagas.core.secret_text import scrubbed, secrets_in
 from sagas.core.state import RunState
 
 if TYPE_CHECKING:
@@ -51,14 +49,12 @@ def facts_of(
     """
     scope = Scope(definition, RunState(run=run_id, saga=definition.saga, input=value))
     problems: list[Problem] = []
-    secrets = sorted(secrets_in(definition.redaction, INPUT, value), key=len, reverse=True)
 
     def rendered(name: str, template: Template) -> Json:
         try:
             return template.render(scope)
         except ExpressionError as error:
-            why = scrubbed(str(error), secrets)
-            problems.append(Problem(message=f"`{name}` has no value for this input: {why}", pointer="/input"))
+            problems.append(Problem(message=f"`{name}` has no value for this input: {error}", pointer="/input"))
             return None
 
     if key is None and definition.key is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 
@@ -10,13 +11,15 @@ from cryptography.fernet import Fernet
 
 from sagas import NoEffect
 from sagas.catalog.publish import publish
+from sagas.core.outcome import Succeeded
 from sagas.core.sealed import MASK, Hidden
 from sagas.core.vocabulary import Phase, Verb
+from sagas.engine import children
 from sagas.engine.commands import start_run
 from sagas.engine.errors import InputInvalidError, KeyReusedError, OrderRefusedError
 from sagas.engine.orders import Ask, foresee_cancel, give_order
 from sagas.engine.reruns import rerun
-from sagas.models import JournalEntry, Order, SagaVersion, StepRun
+from sagas.models import JournalEntry, Order, SagaRun, SagaVersion, StepRun
 from sagas.sealing import opened, seal
 from tests.engine.conftest import drive
 from tests.engine.stored_run import faults_of, fetch, state_of
@@ -65,7 +68,7 @@ def test_participants_are_given_what_nobody_else_sees(kind, transactional_db, ca
     assert "CANARY" not in caplog.text
     assert faults_of(run) == []
     row = fetch(run)
-    assert json.dumps(row.output, ensure_ascii=False) == '{"token": "•••", "order": "A-1"}'
+    assert json.dumps(row.output, ensure_ascii=False, sort_keys=True) == '{"order": "A-1", "token": "•••"}'
     assert state_of(run).output == {"token": TOKEN, "order": "A-1"}
     pay = StepRun.objects.get(run=run, step="pay")
     assert (pay.output, pay.halves["action"]["input"]["card"]) == (
@@ -85,6 +88,31 @@ def test_no_error_message_and_no_log_tells_a_secret(behave, started, caplog):
     assert "90217" not in caplog.text
     assert MASK in StepRun.objects.get(run=started, step="pay").error["message"]
     assert faults_of(started) == []
+
+
+def test_a_probe_is_given_what_the_action_was_and_tells_nobody_either(transactional_db, caplog):
+    source = SOURCE.replace("KIND", "call").replace(
+        "redact: [with.card", "probe: {python: redaction.probe}\n    redact: [with.card", 1
+    )
+    publish(source, by="tests")
+    run = start_run("charge", INPUT).run
+    asked = []
+
+    def answer(_call, arguments):
+        asked.append(arguments)
+        if len(asked) == 1:
+            raise RuntimeError(f"cannot look for {arguments}")
+        return {"token": TOKEN}
+
+    BEHAVIOUR["pay:action"] = break_telling
+    BEHAVIOUR["pay:probe"] = answer
+    drive()
+    assert fetch(run).status == "completed"
+    assert asked == [{"card": INPUT["card"], "order": "A-1"}] * 2
+    assert state_of(run).output == {"token": TOKEN, "order": "A-1"}
+    assert_no_table_tells()
+    assert "CANARY" not in caplog.text
+    assert faults_of(run) == []
 
 
 def test_an_expression_that_has_no_value_does_not_tell_what_it_read(transactional_db):
@@ -114,14 +142,43 @@ def test_a_compensation_is_given_what_it_undoes_and_the_plan_does_not_tell(start
 
 
 def test_the_plan_of_a_cancel_shows_no_secret(transactional_db):
-    publish(
-        SOURCE.replace("KIND", "call").replace("  - name: greet", "  - {name: rest, sleep: 1h}\n  - name: greet"),
-        by="a",
-    )
+    """Of the compensation that would start at once, and of the one after it."""
+    publish(SOURCE.replace("KIND", "call") + "  - {name: rest, sleep: 1h}\n", by="tests")
     run = start_run("charge", INPUT).run
     drive(lambda: fetch(run).waiting_for == "timer" and fetch(run).lease_until is None)
     plan = foresee_cancel(fetch(run))
-    assert [(str(one.key), one.input) for one in plan.undo] == [("pay", {"number": MASK})]
+    assert [(str(one.key), one.input) for one in plan.undo] == [("ship", {"bearer": MASK}), ("pay", {"number": MASK})]
+
+
+ASKING = """
+saga: asking
+in_doubt: ask
+steps:
+  - name: pay
+    action: redaction.call
+    retry: {attempts: 1}
+    redact: [output.token]
+    compensation: {action: redaction.call, with: {t: "${step.output.token}", id: "${step.output.id}"}}
+  - {name: rest, sleep: 1h}
+"""
+
+
+def test_what_waits_in_the_inbox_is_foreseen_as_it_is_and_shown_as_dots(transactional_db):
+    publish(ASKING, by="tests")
+    run = start_run("asking", {}).run
+    BEHAVIOUR["pay:action"] = break_telling
+    drive()
+    settled = Ask(step="pay", reason="seen", output={"token": TOKEN, "id": 7})
+    give_order(run.id, Verb.SETTLE, by="alice", ask=settled)
+    assert_no_table_tells()
+    plan = foresee_cancel(fetch(run))
+    assert [(one.input, one.error) for one in plan.undo] == [({"t": MASK, "id": 7}, "")]
+    give_order(run.id, Verb.CANCEL, by="alice")
+    drive()
+    assert fetch(run).status == "compensated"
+    assert CALLS[-1] == ("pay:compensation", {"t": TOKEN, "id": 7})
+    assert_no_table_tells()
+    assert faults_of(run) == []
 
 
 def test_an_edited_input_may_leave_what_was_masked(started):
@@ -204,6 +261,9 @@ def test_what_a_sub_saga_gives_back_is_sealed_on_its_way(transactional_db):
     assert CALLS[-1] == ("use:action", {"t": TOKEN})
     assert_no_table_tells()
     assert faults_of(run) == []
+    inner = SagaRun.objects.get(parent=run)
+    again = children.start(run.id, fetch(run).token, "inner", {}, key=inner.start_key, step="i", depth=0)
+    assert again == Succeeded({"token": TOKEN})
 
 
 # ---- starting ----------------------------------------------------------------
@@ -215,6 +275,11 @@ def test_the_same_input_is_the_same_start_also_after_the_key_was_changed(started
         start_run("charge", INPUT | {"card": {"number": "other", "pin": PIN}})
     settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another"
     assert not start_run("charge", INPUT).is_new
+
+
+def test_the_hash_of_a_redacted_input_cannot_be_guessed_from_the_input(started):
+    text = json.dumps(INPUT, sort_keys=True, separators=(",", ":"))
+    assert fetch(started).input_hash != hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_what_is_wrong_with_a_redacted_input_is_told_without_it(transactional_db):

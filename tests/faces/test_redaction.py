@@ -69,6 +69,16 @@ def test_pages_show_dots(client):
     assert MASK in frames.render_run(run.id).html
 
 
+def test_a_start_with_the_same_key_is_the_same_after_the_secret_key_was_changed(settings):
+    api, header = Api(Role.OPERATOR), {"Idempotency-Key": "k"}
+    first = api.post("runs/", {"saga": "charge", "input": INPUT}, **header).json()["id"]
+    settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another"
+    again = api.post("runs/", {"saga": "charge", "input": INPUT}, **header)
+    assert (again.status_code, again.json()["id"]) == (200, first)
+    other = api.post("runs/", {"saga": "charge", "input": INPUT | {"order": "B"}}, **header)
+    assert other.status_code == 409
+
+
 def test_the_api_answers_with_dots():
     api = Api(Role.OPERATOR)
     answer = api.post("runs/", {"saga": "charge", "input": INPUT}, **{"Idempotency-Key": "k"})
