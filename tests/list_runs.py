@@ -9,6 +9,7 @@ from sagas.catalog.publish import publish
 from sagas.core import messages as m
 from sagas.core.decider import decide
 from sagas.core.outcome import Error, Outcome, Rejected, Succeeded, Unknown
+from sagas.core.redaction import NOTHING
 from sagas.core.vocabulary import AttemptKey, Phase, StepKey
 from sagas.engine import journal, lease, stored
 from sagas.engine.clock import Clock
@@ -60,7 +61,9 @@ def list_run(
         state = decision.state
         events += decision.events
     told = tuple((event, now) for event in events)
-    assert journal.append([journal.Append(run.id, token, before, state, told, now, keeps_lease=bool(state.awaiting))])
+    assert journal.append(
+        [journal.Append(run.id, token, before, state, told, NOTHING, now, keeps_lease=bool(state.awaiting))]
+    )
     return SagaRun.objects.select_related("saga", "version").get(id=run.id)
 
 

@@ -54,7 +54,8 @@ MUTANTS = [
         id="takes what is being asked about for failed, at the end",
     ),
     pytest.param(
-        settling, "settle", "probing.call_off(draft, key)", "pass", "S4", "c", id="settles under the probe's feet",
+        settling, "settle_action", "probing.call_off(draft, key)", "pass", "S4", "c",
+        id="settles under the probe's feet",
     ),
 ]  # fmt: skip
 
