@@ -24,9 +24,10 @@ run demo: setup
 test: setup
 	@$(BIN)/python -m tests.everywhere
 
-# The long proofs: more samples of every property, the same tests otherwise.
+# The long proofs: more samples of every property, the same tests otherwise; then every broken engine must be noticed.
 prove: setup
 	@HYPOTHESIS_PROFILE=prove $(BIN)/python -m tests.everywhere
+	@$(BIN)/python -m tests.engine_mutants
 
 check: export SAGAWEB_DATA_DIR := $(CURDIR)/var/check
 check: export SAGAWEB_SECRET_KEY := only for checks, which sign nothing that anybody keeps

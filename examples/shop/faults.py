@@ -52,12 +52,20 @@ def before(call: Call, fault: Fault | None) -> None:
 
 
 def after(call: Call, fault: Fault | None) -> None:
-    """Go wrong with the work done and nobody told: `time_out` and `crash`."""
+    """Go wrong with the work done and nobody told: `time_out` and `crash`.
+
+    Raises:
+        TimeoutError: mode `time_out`, when its time has long been up.
+    """
     if not _is_on(fault, call):
         return
     if fault["mode"] == "time_out":
         wait = call.timeout_s + OVERTIME_S
-        time.sleep(min(wait, TIME_OUT_S_MAX_SQLITE) if _is_holding_sqlite() else wait)
+        if _is_holding_sqlite():
+            time.sleep(min(wait, TIME_OUT_S_MAX_SQLITE))
+            return
+        time.sleep(wait)
+        raise TimeoutError("The demo never answers")  # an answer now would come late, and still settle the step
     if fault["mode"] == "crash":
         os._exit(KILLED)
 
