@@ -6,9 +6,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar
 
 from sagas.api import shapes
-from sagas.api.orders import REASON_LENGTH_MAX, RunOrder, describe_order
+from sagas.api.orders import REASON_LENGTH_MAX, RunOrder, describe_order, problem_of
 from sagas.api.problems import ProblemError, not_found
-from sagas.api.runs import no_such_run
 from sagas.api.views import Flag, StrictSerializer, Text, read_body
 from sagas.core import limits
 from sagas.core.vocabulary import OutcomeKind, Role, Verb
@@ -65,12 +64,13 @@ class RunApproval(RunOrder):
         """Let pass only those whom the approval asks.
 
         Raises:
-            ProblemError: 403 that says who may; 404 when the run has no such approval.
+            ProblemError: 403 that says who may; 404 when the run has no such approval; 409 when its version
+                cannot be read here.
         """
         try:
             group = orders.find_group(run_id, step)
-        except errors.RunUnknownError:
-            raise no_such_run(run_id) from None
+        except errors.EngineError as error:
+            raise problem_of(error, run_id) from None
         if group is None:
             raise not_found(f"No step of this run named {step[:80]!r} asks for an approval.")
         if not self.caller().standing.may_answer(group):

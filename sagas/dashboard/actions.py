@@ -92,8 +92,10 @@ def _check_right(request: HttpRequest, run_id: UUID, form: OrderForm) -> None:
             asked = [orders.find_group(run_id, form.step)]
         except errors.RunUnknownError as error:
             raise Http404(str(error)) from None
+        except errors.OrderRefusedError:  # nobody can read whom it asks, and no answer is taken either
+            return
     else:  # no step is named: one that asks now is meant
-        asked = [step.wait.group for step in get_detail(run_id).steps if step.wait and questions.is_asking(step)]
+        asked = [step.wait.group for step in get_detail(run_id).runs if step.wait and questions.is_asking(step)]
     groups = [group for group in asked if group is not None]
     if groups and not any(standing.may_answer(group) for group in groups):
         raise PermissionDenied(questions.refusal_words(groups[0]))

@@ -20,7 +20,7 @@ def answer(detail: RunDetail, step: StepDetail, outcome: OutcomeKind) -> Confirm
 
 
 def _approve(detail: RunDetail, step: StepDetail) -> Confirm:
-    after = [other.plan.title for other in detail.steps if step.plan.name in other.plan.after]
+    after = [other.plan.title for other in detail.wholes if step.plan.name in other.plan.after]
     will = [_("Go on with “%(step)s”.") % {"step": title} for title in after]
     if step.plan.is_pivot:
         will.append(_("Pass the point of no return. From there the run only goes forward."))
@@ -56,8 +56,8 @@ def _decline(detail: RunDetail, step: StepDetail) -> Confirm:
 
 def signal(detail: RunDetail) -> Confirm:
     """Return what is said before a signal is sent."""
-    waiting = {step.wait.signal: step.plan.title for step in reversed(detail.steps) if step.wait and step.wait.signal}
-    names = dict.fromkeys(step.plan.wait.signal for step in detail.steps if step.plan.wait and step.plan.wait.signal)
+    waiting = {step.wait.signal: step.plan.title for step in reversed(detail.runs) if step.wait and step.wait.signal}
+    names = dict.fromkeys(step.plan.wait.signal for step in detail.wholes if step.plan.wait and step.plan.wait.signal)
     by_need = sorted(names, key=lambda name: name not in waiting)  # those that end a wait first
     return Confirm(
         heading=_("Send a signal to “%(run)s”?") % {"run": name_of(detail)},

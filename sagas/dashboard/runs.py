@@ -78,7 +78,7 @@ def run_detail(request: HttpRequest, run_id: UUID) -> HttpResponse:
     context = fragments.run_context(detail, timezone.now())
     standing = standing_of(request.user)
     context["may_operate"] = includes(standing.role, Role.OPERATOR)
-    context["may_answer"] = questions.marks_of(standing, (step.plan for step in detail.steps))
+    context["may_answer"] = questions.marks_of(standing, (step.plan for step in detail.wholes))
     context["socket_path"] = addresses.run_path(run_id)
     return render(request, "sagas/runs/detail.html", context)
 

@@ -57,14 +57,14 @@ def marks_of(standing: Standing, plans: Iterable[StepPlan]) -> str:
 
 def marks_asked(detail: RunDetail) -> str:
     """Return the marks of the groups that are asked now, as an attribute lists words."""
-    return " ".join(dict.fromkeys(mark for step in detail.steps if (mark := mark_of(detail, step))))
+    return " ".join(dict.fromkeys(mark for step in detail.runs if (mark := mark_of(detail, step))))
 
 
 def mark_of(detail: RunDetail, step: StepDetail) -> str:
     """Return the mark of the group that a step asks now; empty when it asks nobody."""
     if not is_asking(step) or step.wait is None:
         return ""
-    return marks(one.plan for one in detail.steps).get(step.wait.group, "")
+    return marks(one.plan for one in detail.wholes).get(step.wait.group, "")
 
 
 def is_asking(step: StepDetail) -> bool:

@@ -118,4 +118,6 @@ def waits_words(waiting_for: str) -> str:
             return _("waits for a signal")
         case "timer":
             return _("sleeping")
+        case "child":
+            return _("waits for a sub-saga")
     return _("waits: %s") % waiting_for if waiting_for else ""

@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 
 from sagas.core.vocabulary import Direction, StepStatus, Verb, WaitingFor
 from sagas.presentation.format import duration, length
+from sagas.presentation.lists import named
 from sagas.presentation.questions import asked_words
 from sagas.presentation.sentence import At, Left, Sentence, listed, message_in, say
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from sagas.queries.run_detail import RunDetail, StepDetail
     from sagas.queries.waits import Wait
 
+QUESTIONS_TOLD_MAX = 2  # beside the first
 KEPT_CHARACTERS_MAX = 120  # of the names of kept signals, in the head of a page
 TIMER, SIGNAL, APPROVAL = WaitingFor.TIMER.value, WaitingFor.SIGNAL.value, WaitingFor.APPROVAL.value
 ICONS: Mapping[str, str] = {TIMER: "timer", SIGNAL: "radio", APPROVAL: "user-round-check"}
@@ -36,15 +38,11 @@ def why_it_waits(detail: RunDetail, step: StepDetail, now: datetime) -> tuple[Se
     wait = step.wait
     if wait is None:
         return ()
-    beside = [other for other in detail.steps if other.wait is not None and other is not step]
-    others = [other.plan.title for other in beside if other.wait is not None and other.wait.kind != APPROVAL]
-    too = ngettext("%(steps)s waits too.", "%(steps)s wait too.", len(others))
     return (
         *_what(detail, step, wait, now),
         *_how_long(detail, step, wait, now),
         *([say(_("The deadline of the run has passed."))] if detail.run.is_overdue else []),
-        *(_asks_too(other.wait) for other in beside if other.wait is not None and other.wait.kind == APPROVAL),
-        *([say(too, steps=listed(others))] if others else []),
+        *_beside(detail, step),
     )
 
 
@@ -62,6 +60,27 @@ def _what(detail: RunDetail, step: StepDetail, wait: Wait, now: datetime) -> lis
         case "timer":
             return [say(_("“%(step)s” has slept long enough. The next free worker goes on with the run."), step=title)]
     return [say(_("“%(step)s” waits: %(kind)s."), step=title, kind=wait.kind)]
+
+
+def _beside(detail: RunDetail, step: StepDetail) -> list[Sentence]:
+    """Say what else a run waits for; of many questions only how many."""
+    titles: list[str] = []
+    questions = 0
+    for whole in detail.wholes:
+        plan = whole.plan
+        count = whole.count(lambda status, _undo: status == StepStatus.WAITING.value) if plan.wait else 0
+        count -= plan.name == step.plan.name
+        if plan.wait is not None and plan.wait.kind == APPROVAL:
+            questions += max(count, 0)
+        elif count > 0:
+            titles.append(plan.title if whole.tally is None else named(plan.title, count))
+    asked = [one.wait for one in detail.runs if one.wait and one.wait.kind == APPROVAL and one is not step]
+    said = [_asks_too(wait) for wait in asked]
+    if questions > QUESTIONS_TOLD_MAX:
+        said = [say(_("%(count)s more questions wait too."), count=questions)]
+    if titles:
+        said.append(say(ngettext("%(steps)s waits too.", "%(steps)s wait too.", len(titles)), steps=listed(titles)))
+    return said
 
 
 def _asks_too(wait: Wait) -> Sentence:
@@ -121,12 +140,12 @@ def _deadline_first(detail: RunDetail, wait: Wait, now: datetime) -> list[Senten
 
 def while_paused(detail: RunDetail) -> list[Sentence]:
     """Say what a pause does to the waits of a run."""
-    waits = [step.wait for step in detail.steps if step.wait is not None]
+    waits = [step.wait for step in detail.runs if step.wait is not None]
     said = [
         say(_("It still asks: “%(prompt)s” An answer is taken."), prompt=wait.prompt)
         for wait in waits
         if wait.kind == APPROVAL
-    ]
+    ][: QUESTIONS_TOLD_MAX + 1]
     if any(wait.until is not None for wait in waits):
         said.append(say(_("A wait whose time is up meanwhile ends when the run is resumed.")))
     return said

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.db.models.fields.json import KeyTransform
 
-from sagas.core.vocabulary import StepKey, WaitingFor
+from sagas.core.vocabulary import NO_ITEM, StepKey, WaitingFor
 from sagas.models import SagaRun, StepRun
 from sagas.queries.plan import title_of
 from sagas.queries.waits import Wait, wait_of
@@ -30,6 +30,10 @@ class Question:
     wait: Wait
 
 
+def _title(row: StepRun) -> str:
+    return title_of(row.step) if row.item == NO_ITEM else f"{title_of(row.step)} [{row.item}]"
+
+
 def list_questions(groups: Collection[str] | None = None, most: int = QUESTIONS_MAX) -> tuple[Question, ...]:
     """Return what is asked of these groups (None: of any), oldest first. One query; no payload is read."""
     rows = _asking(groups).select_related("run__saga").annotate(waiting_half=KeyTransform("action", "halves"))
@@ -37,10 +41,8 @@ def list_questions(groups: Collection[str] | None = None, most: int = QUESTIONS_
         "step", "item", "waits_for", "next_attempt_at", "started_at",
         "run__key", "run__revision", "run__is_paused", "run__created_at", "run__saga__name", "run__saga__title",
     )  # fmt: skip
-    found = ((row, wait_of(row)) for row in rows.order_by("started_at", "id")[:most])
-    return tuple(
-        Question(row.run, str(StepKey(row.step, row.item)), title_of(row.step), wait) for row, wait in found if wait
-    )
+    found = ((row, wait_of(row)) for row in rows.order_by("started_at", "run_id", "step", "item")[:most])
+    return tuple(Question(row.run, str(StepKey(row.step, row.item)), _title(row), wait) for row, wait in found if wait)
 
 
 def count_questions(groups: Collection[str] | None = None, most: int = 100) -> int:

@@ -50,6 +50,8 @@ def test_a_page_shows_a_run_whose_version_cannot_be_read(run):
         reverse("sagas:run-action", args=[run.id, "cancel"]),
         reverse("sagas:run-action", args=[run.id, "skip"]),
         reverse("sagas:run-action", args=[run.id, "settle"]),
+        reverse("sagas:run-action", args=[run.id, "signal"]),
+        reverse("sagas:run-action", args=[run.id, "approve"]),
     ):
         assert alice.get(address).status_code == 200, address
     html = alice.get(reverse("sagas:run-detail", args=[run.id])).text
@@ -115,3 +117,13 @@ def test_the_admin_shows_such_a_run(run, admin_client):
     answer = admin_client.post(reverse("admin:sagas_sagarun_changelist"), chosen)
     assert answer.status_code == 200
     assert "cannot read the version" in answer.text
+
+
+def test_where_nobody_can_read_whom_a_run_asks_no_answer_and_no_signal_is_taken(run):
+    api, alice = Api(), sign_in("alice")
+    assert api.post(f"runs/{run.id}/approvals/agree/", {"approve": True}).status_code == 409
+    assert api.post(f"runs/{run.id}/signals/", {"name": "paid"}).status_code == 409
+    for verb, form in (("approve", {"step": "agree", "outcome": "succeeded"}), ("signal", {"signal": "paid"})):
+        answer = alice.post(reverse("sagas:run-action", args=[run.id, verb]), {"revision": run.revision, **form})
+        assert answer.status_code == 409
+    assert not SagaRun.objects.filter(inbox_last__gt=0).exists()
