@@ -147,6 +147,7 @@ def test_nothing_is_stored(file, django_assert_num_queries):
     [
         "shop/create-order",
         "shop/prepaid-order",
+        "shop/large-order",
         "business/definitions/open-account",
         "business/definitions/place-order",
     ],

@@ -1,4 +1,4 @@
-"""Each command of `docs/reference/api.md` gives the status that is written after it."""
+"""Each command of `docs/reference/api.md` and `docs/howto/waits.md` gives the status that is written after it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from django.test import Client
 
 from sagas import access
 from sagas.api.problems import TITLES
-from sagas.core.vocabulary import Role, RunStatus
+from sagas.core.vocabulary import Role, RunStatus, WaitingFor
 from sagas.models import SagaRun
 from tests.engine.conftest import drive
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = (ROOT / "docs/reference/api.md").read_text()
-READ = '-H "$AUTH" $B/runs/$RUN/'
+PAGES = {"the reference": PAGE, "waits": (ROOT / "docs/howto/waits.md").read_text()}
+UNTIL = re.compile(r"until (curl -s .*?) \| grep -q (\S+); do sleep 1; done")
 BASE = "http://127.0.0.1:8000/api/v1"
 
 
-def blocks() -> list[list[str]]:
+def blocks(page: str) -> list[list[str]]:
     """Return the lines of every block of commands."""
-    return [block.splitlines() for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)]
+    return [block.splitlines() for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL)]
 
 
 def perform(command: str, names: dict[str, str]) -> Any:
@@ -62,32 +63,35 @@ def put_in(text: str, names: dict[str, str]) -> str:
 
 def are_at_rest() -> bool:
     """Return whether nothing moves by itself before a deadline."""
-    moving = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.COMPENSATING)
-    return not SagaRun.objects.filter(Q(status__in=moving) | Q(inbox_last__gt=F("inbox_done"))).exists()
+    moving = Q(status__in=(RunStatus.PENDING, RunStatus.RUNNING, RunStatus.COMPENSATING))
+    moving &= ~Q(waiting_for__in=(WaitingFor.SIGNAL, WaitingFor.APPROVAL))
+    return not SagaRun.objects.filter(moving | Q(inbox_last__gt=F("inbox_done"))).exists()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("is_slow", [False, True], ids=["pasted as blocks", "typed slowly"])
-def test_every_command_of_the_reference_gives_what_it_says(transactional_db, is_slow):
+@pytest.mark.parametrize("name", PAGES)
+def test_every_command_of_a_page_gives_what_it_says(transactional_db, name, is_slow):
     """Whether the workers have not yet begun when the next command comes, or have long done what they could."""
     call_command("demo", stdout=io.StringIO())
     token = access.make_token("laptop", Role.AUTHOR, None)
     names = {"AUTH": f"Authorization: Bearer {token}", "JSON": "Content-Type: application/json", "B": BASE}
     asked = 0
-    for block in blocks():
+    for block in blocks(PAGES[name]):
         has_to_be_quick = any("time_out" in line for line in block)
         for line in block:
             names["RANDOM"] = f"{asked}"
-            if line.startswith("until "):
+            if found := UNTIL.fullmatch(line):
                 drive(are_at_rest)
-                assert perform(f"curl {READ}", names).json()["status"] == "needs_attention"
+                assert shlex.split(found[2])[0] in perform(found[1].replace("curl -s", "curl", 1), names).text
             elif found := re.fullmatch(r"((?:RUN=\$\()?curl .*?) +# (\d{3})", line):
                 answer = perform(found[1], names)
                 assert answer.status_code == int(found[2]), (line, answer.content)
                 asked += 1
                 if is_slow and not has_to_be_quick:
                     drive(are_at_rest)
-    assert asked == PAGE.count("curl ") - PAGE.count("until curl ")
+    commands = PAGES[name].count("curl ")
+    assert asked == commands - PAGES[name].count("until curl ")
 
 
 def test_every_kind_of_problem_is_in_the_reference():
