@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from sagas.queries.waits import Wait
 
 TITLE_CHARACTERS_MAX = 20
-KIND_CHARACTERS = 5  # what the icon of a step that waits takes of its title's line
+KIND_CHARACTERS = 6  # what the icon of a step that waits takes of its title's line
 FACTS_CHARACTERS_MAX = 26
 NODES_MAX = 60  # morphing more than this costs a viewer tens of milliseconds; the table is the truth
 _ENDED = {StepStatus.SUCCEEDED.value, StepStatus.FAILED.value, StepStatus.IN_DOUBT.value, StepStatus.SKIPPED.value}

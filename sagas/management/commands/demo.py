@@ -17,7 +17,7 @@ BY = "the demo"  # a name with a space is nobody's
 class Command(BaseCommand):
     """`manage.py demo`."""
 
-    help = "Load the demo shop: stock, create-order, large-order and prepaid-order. What a person published over them stays."
+    help = "Load the demo shop: its stock and its three sagas. What a person published over them stays."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Load it.
