@@ -319,3 +319,19 @@ def test_each_question_of_a_run_is_told_with_whom_it_asks(now):
     story = f.Story(now, LEND_CAR).do("reserve").wait("deposit", WaitingFor.APPROVAL, group="desk", prompt="Paid?")
     text = say(story.wait("agree", WaitingFor.APPROVAL, group="admin", prompt="Now?").save(), now)
     assert "Another question waits too: “Now?” That takes an admin." in text
+
+
+def test_a_wait_behind_the_pivot_leaves_nothing_behind_when_the_run_is_terminated(now):
+    steps_of = [{**LEND_CAR["steps"][0], "pivot": True}, *LEND_CAR["steps"][1:]]
+    del steps_of[0]["compensation"]
+    story = f.Story(now, {**LEND_CAR, "saga": "lend-surely", "steps": steps_of}).do("reserve")
+    story.wait("cool_off", WaitingFor.TIMER, 1).tell(m.WaitEnded(step="cool_off"))
+    stays = (StepKey("reserve"), StepKey("cool_off"))
+    run = story.tell(m.RunTerminated(by="alice", message="enough", stays=stays)).save(is_past_pivot=True)
+    assert "“Reserve” stays behind." in say(run, now)
+    assert "Cool off" not in say(run, now)
+
+
+def test_a_run_that_waits_for_a_sub_saga_says_so_in_the_list():
+    assert strip.waits_words("child") == "waits for a sub-saga"
+    assert strip.waits_words("service") == "waits: service"
