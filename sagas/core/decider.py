@@ -12,8 +12,14 @@ from sagas.core.outcome import Failed, Outcome, Rejected, Succeeded, Unknown
 from sagas.core.vocabulary import AttemptKey, Direction, Phase, StepKey, Verb, WaitingFor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
     from sagas.core.definition import Definition
     from sagas.core.state import RunState
+
+
+TERMINATED_FIRST = "The run was terminated."
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +50,24 @@ def decide(definition: Definition, state: RunState, command: m.Command) -> Decis
                 _look(draft)
             if command.child is not None:
                 _hear(draft, command.child, command.step or "")
-            if command.late is not None and isinstance(draft.events[-1], m.OrderTaken):
-                _report(draft, command.late.attempt, command.late.outcome)
+            _hear_late(draft, command)
     if draft.events or isinstance(command, m.Look):
         _progress(draft)
+    return Decision(tuple(draft.events), draft.state)
+
+
+def leave(definition: Definition, state: RunState, waiting: Iterable[m.TakeOrder], now: datetime) -> Decision:
+    """Return what becomes of the orders in the inbox of a run that is being terminated.
+
+    Nobody's order applies any more, but what an attempt came to still counts; nothing starts because of it.
+    """
+    draft = Draft(definition, state, now, 0.5)
+    for order in waiting:
+        if order.late is None:
+            draft.emit(orders.refused(draft.state, order, TERMINATED_FIRST))
+        else:
+            orders.take(draft, order)
+            _hear_late(draft, order)
     return Decision(tuple(draft.events), draft.state)
 
 
@@ -121,6 +141,12 @@ def _hear(draft: Draft, end: m.ChildEnd, step: str) -> None:
     attempt = children.attempt_of(draft.state, step)
     if attempt is not None and isinstance(draft.events[-1], m.OrderTaken):
         _report(draft, attempt, children.outcome_of(end, attempt.phase))
+
+
+def _hear_late(draft: Draft, order: m.TakeOrder) -> None:
+    """A report that came by the inbox is of an attempt that is still waited for."""
+    if order.late is not None and isinstance(draft.events[-1], m.OrderTaken):
+        _report(draft, order.late.attempt, order.late.outcome)
 
 
 def _ended(draft: Draft, attempt: AttemptKey, outcome: Outcome) -> m.AttemptEnded:

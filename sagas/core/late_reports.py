@@ -124,7 +124,7 @@ def _received(
         outcome=outcome.kind,
         output=outcome.output if isinstance(outcome, Succeeded) else None,
         code="" if error is None else error.code,
-        message="" if error is None else error.message,
+        message="" if error is None else str(error.message),  # of what nobody here can open: that it is hidden
         details=None if error is None else error.details,
         settles=settles,
         is_hanging=is_hanging,

@@ -100,3 +100,4 @@ def _roots(state: RunState) -> Iterator[tuple[str, Json]]:
         yield items_of(key.step) if is_list else input_of(key.step, Phase.ACTION), step.action.input
         yield input_of(key.step, Phase.COMPENSATION), step.compensation.input
         yield output_of(key.step, Phase.ACTION), step.output
+        yield output_of(key.step, Phase.ACTION), step.action.late_output

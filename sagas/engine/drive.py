@@ -108,7 +108,7 @@ class Driver:
     def _teller(self, key: AttemptKey) -> Callable[[Outcome], None]:
         """Return what puts the outcome of an attempt into the inbox of its run, from any thread."""
         edition = self.state.step(key.step_key).half(key.phase).edition
-        return partial(late.tell, self.run_id, key, edition)
+        return partial(late.tell, self.run_id, key, edition, self.definition.redaction)
 
     def _is_suspect(self) -> bool:
         """Whether an attempt of the run was in flight at the death of its worker, twice in a row.

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from sagas.core import messages as m
 from sagas.core.hidden_fields import changed_entry
-from sagas.core.outcome import REDACTED_LOST, Error, Failed
+from sagas.core.outcome import REDACTED_LOST, Error, Failed, Succeeded
 from sagas.core.redaction import OUTPUT, input_of, items_of, output_of, signal_of
 from sagas.core.sealed import LOST, Hidden, holds_hidden
 from sagas.core.vocabulary import NO_ITEM, Phase, StepKey
 from sagas.sealing import opened, seal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sagas.core.redaction import Redaction
     from sagas.core.state import HalfState, RunState, StepState
     from sagas.core.vocabulary import Json
@@ -32,10 +34,13 @@ def sealed_step(redaction: Redaction, key: StepKey, step: StepState) -> StepStat
     if not redaction:
         return step
     is_list = key.item == NO_ITEM and step.action.items_total is not None
-    action = items_of(key.step) if is_list else input_of(key.step, Phase.ACTION)
+    action = _sealed_half(redaction, items_of(key.step) if is_list else input_of(key.step, Phase.ACTION), step.action)
+    if action.late_output is not None:
+        told = redaction.changed(output_of(key.step, Phase.ACTION), action.late_output, seal)
+        action = replace(action, late_output=told)
     return replace(
         step,
-        action=_sealed_half(redaction, action, step.action),
+        action=action,
         compensation=_sealed_half(redaction, input_of(key.step, Phase.COMPENSATION), step.compensation),
         output=redaction.changed(output_of(key.step, Phase.ACTION), step.output, seal),
     )
@@ -43,6 +48,18 @@ def sealed_step(redaction: Redaction, key: StepKey, step: StepState) -> StepStat
 
 def _sealed_half(redaction: Redaction, root: str, half: HalfState) -> HalfState:
     return half if half.input is None else replace(half, input=redaction.changed(root, half.input, seal))
+
+
+def _changed_late(late: m.LateReport, change: Callable[[Json], Json]) -> m.LateReport:
+    """Return a late report with `change` done to all that it tells, which may be anything."""
+    outcome = late.outcome
+    if isinstance(outcome, Succeeded):
+        told = None if outcome.output is None else change(outcome.output)
+        return replace(late, outcome=replace(outcome, output=told))
+    error = outcome.error
+    details = None if error.details is None else change(error.details)
+    error = replace(error, message=change(error.message), details=details)
+    return replace(late, outcome=replace(outcome, error=error))
 
 
 def sealed_run(redaction: Redaction, columns: dict[str, Any]) -> dict[str, Any]:
@@ -71,7 +88,7 @@ def opened_state(redaction: Redaction, state: RunState) -> RunState:
 def _opened_step(step: StepState) -> StepState:
     return replace(
         step,
-        action=replace(step.action, input=opened(step.action.input)),
+        action=replace(step.action, input=opened(step.action.input), late_output=opened(step.action.late_output)),
         compensation=replace(step.compensation, input=opened(step.compensation.input)),
         output=opened(step.output),
     )
@@ -93,6 +110,8 @@ def sealed_order(redaction: Redaction, order: m.TakeOrder) -> m.TakeOrder:
         order = replace(order, child=replace(order.child, output=seal(order.child.output)))
     if not redaction:
         return order
+    if order.late is not None:
+        order = replace(order, late=_changed_late(order.late, seal))
     arguments = order.arguments if order.arguments is None else seal(order.arguments)
     return replace(order, arguments=arguments, output=order.output if order.output is None else seal(order.output))
 
@@ -101,6 +120,8 @@ def opened_order(order: m.TakeOrder) -> m.TakeOrder:
     """Return an order from the inbox as the law takes it."""
     if order.child is not None and isinstance(order.child.output, Hidden):
         order = replace(order, child=replace(order.child, output=opened(order.child.output)))
+    if order.late is not None:
+        order = replace(order, late=_changed_late(order.late, opened))
     if isinstance(order.arguments, Hidden) or isinstance(order.output, Hidden):
         order = replace(order, arguments=opened(order.arguments), output=opened(order.output))
     return order

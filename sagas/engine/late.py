@@ -17,11 +17,13 @@ from sagas.core.outcome import Outcome, Unknown
 from sagas.core.vocabulary import Phase, Verb
 from sagas.engine import inbox
 from sagas.engine.clock import Clock
+from sagas.engine.hiding import sealed_order
 from sagas.models import SagaRun
 
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from sagas.core.redaction import Redaction
     from sagas.core.vocabulary import AttemptKey
 
 logger = logging.getLogger(__name__)
@@ -32,7 +34,7 @@ PAUSE_S = 0.5
 _clock = Clock()
 
 
-def tell(run_id: UUID, attempt: AttemptKey, edition: int, outcome: Outcome) -> None:
+def tell(run_id: UUID, attempt: AttemptKey, edition: int, redaction: Redaction, outcome: Outcome) -> None:
     """Put the outcome of an attempt into the inbox of its run; each attempt has one at most. Never raises.
 
     Said of definite outcomes only, and not of a probe, which is asked again. When
@@ -44,7 +46,7 @@ def tell(run_id: UUID, attempt: AttemptKey, edition: int, outcome: Outcome) -> N
     late = m.LateReport(attempt, edition, outcome)
     for number in range(1, TRIES_MAX + 1):
         try:
-            _put(run_id, late)
+            _put(run_id, redaction, late)
         except (DatabaseError, InterfaceError):
             logger.warning("A late report of %s of run %s was not stored", late.key, run_id, exc_info=True)
             if number < TRIES_MAX:
@@ -57,7 +59,7 @@ def tell(run_id: UUID, attempt: AttemptKey, edition: int, outcome: Outcome) -> N
     logger.error("A late report of %s of run %s is lost: it was %s", late.key, run_id, outcome.kind)
 
 
-def _put(run_id: UUID, late: m.LateReport) -> None:
+def _put(run_id: UUID, redaction: Redaction, late: m.LateReport) -> None:
     with transaction.atomic():
         run = SagaRun.objects.select_for_update().filter(id=run_id).first()
         if run is None:
@@ -71,5 +73,5 @@ def _put(run_id: UUID, late: m.LateReport) -> None:
             step=str(late.key),
             late=late,
         )
-        inbox.put(run, order, now)
+        inbox.put(run, sealed_order(redaction, order), now)
     logger.info("A late report of %s of run %s: %s", late.key, run_id, late.outcome.kind)

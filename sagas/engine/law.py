@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 
 from sagas.catalog.errors import VersionUnknownError, VersionUnreadableError
 from sagas.catalog.load import load_version
-from sagas.core.decider import decide
-from sagas.core.orders import refusal
+from sagas.core.decider import TERMINATED_FIRST, Decision, decide, leave
+from sagas.core.evolve import replay
+from sagas.core.orders import refusal, refused
 from sagas.core.redaction import NOTHING, Redaction
 from sagas.core.without_definition import decide_without_definition, refusal_without_definition
 from sagas.engine.hiding import opened_order, opened_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
     from uuid import UUID
 
     from sagas.core import messages as m
-    from sagas.core.decider import Decision
     from sagas.core.definition import Definition
     from sagas.core.state import RunState
 
@@ -40,6 +41,14 @@ class Law:
         if self.definition is None:
             return refusal_without_definition(state, order, self.why)
         return refusal(self.definition, state, order)
+
+    def leave(self, state: RunState, orders: Iterable[m.TakeOrder], now: datetime) -> Decision:
+        """Return what becomes of `orders`, which wait in the inbox, when the run is terminated."""
+        if self.definition is None:
+            left = [refused(state, order, TERMINATED_FIRST) for order in orders]
+            return Decision(tuple(left), replay(((event, now) for event in left), state))
+        opened = [opened_order(order) for order in orders]
+        return leave(self.definition, opened_state(self.redaction, state), opened, now)
 
     def end(self, state: RunState, order: m.TakeOrder) -> Decision:
         """Return what follows from an order to terminate, which needs no definition."""

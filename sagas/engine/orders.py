@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 
 from sagas.core import messages as m
-from sagas.core import orders as law_of_orders
 from sagas.core.definition import Approval, Definition
-from sagas.core.evolve import replay
 from sagas.core.preview import CancelPlan, plan_cancel
 from sagas.core.problem import Problem, check_payload, found_text, nearest
 from sagas.core.vocabulary import INTERNAL, Json, OutcomeKind, Phase, Verb
@@ -161,10 +159,8 @@ def _unknown_signal(definition: Definition, name: str) -> Problem:
 def _end_here(run: SagaRun, law: Law, order: m.TakeOrder, waiting: list[Order]) -> None:
     """Terminate: take the run from whoever drives it, and write its end."""
     before = stored.load_one(run)
-    refused: list[m.Event] = [
-        law_of_orders.refused(before, stored.as_command(one, order.now), "The run was terminated.") for one in waiting
-    ]
-    decision = law.end(replay(((event, order.now) for event in refused), before), order)
+    left = law.leave(before, [stored.as_command(one, order.now) for one in waiting], order.now)
+    decision = law.end(left.state, order)
     token = run.token + 1
     SagaRun.objects.filter(id=run.id).update(token=token)
     written = journal.write(
@@ -174,7 +170,7 @@ def _end_here(run: SagaRun, law: Law, order: m.TakeOrder, waiting: list[Order]) 
                 token=token,
                 before=before,
                 after=decision.state,
-                events=tuple((event, order.now) for event in (*refused, *decision.events)),
+                events=tuple((event, order.now) for event in (*left.events, *decision.events)),
                 redaction=law.redaction,
                 at=order.now,
                 keeps_lease=False,

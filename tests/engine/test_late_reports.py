@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from django.db.models import F
 
 from sagas import NoEffect
 from sagas.core import steps
@@ -13,10 +14,11 @@ from sagas.core.vocabulary import NO_ITEM, Phase, Verb
 from sagas.engine.commands import start_run
 from sagas.engine.errors import OrderRefusedError
 from sagas.engine.pump import run_shift
+from sagas.models import SagaRun
 from tests.engine.actions import BEHAVIOUR, CALLS, break_down, refuse
 from tests.engine.conftest import drive
 from tests.engine.stored_run import faults_of, fetch, kinds
-from tests.engine.test_journal import claim_all, make_due
+from tests.engine.test_journal import make_due
 from tests.engine.test_orders import order, step
 from tests.running import wait_for as patiently
 
@@ -129,6 +131,11 @@ def when(run, name, status, gate):
 
 def report(run):
     return fetch(run).journal.get(kind="late_report_received").data
+
+
+def take_away(run):
+    """Claim the run as if its holder had slept past its lease; that worker dies at once, and nobody looks yet."""
+    return SagaRun.objects.filter(id=run.id).update(token=F("token") + 1, lease_until=None, due_at=None)
 
 
 def sent():
@@ -293,8 +300,7 @@ def test_what_came_to_an_end_after_the_run_was_claimed_by_somebody_else_is_not_l
 
     def claimed():
         if ("pay:action", 1) in CALLS and not gates[1].is_set():
-            make_due(run)
-            assert claim_all() == {run.id: 2}  # as if we had slept past our lease; that worker dies at once
+            take_away(run)
             gates[1].set()
         return gates[1].is_set()
 
@@ -340,4 +346,21 @@ def test_a_late_compensation_is_evidence_only(saga):
     drive(hears(run, after=undone))
     assert fetch(run).status == "compensated"
     assert (report(run)["phase"], "settles" in report(run), fetch(run).is_hanging) == ("compensation", False, False)
+    assert faults_of(run) == []
+
+
+@pytest.mark.parametrize("is_recorded", [True, False])
+def test_what_an_attempt_came_to_counts_though_it_waits_while_the_run_is_terminated(slow, held, is_recorded):
+    gates = held(1)
+    run = slow(attempts=3, timeout="200ms" if is_recorded else "20s")
+    if is_recorded:
+        drive(lambda: fetch(run).steps.filter(step="pay", status="retrying").exists())
+    else:
+        drive(lambda: ("pay:action", 1) in CALLS and take_away(run))
+    gates[1].set()
+    wait_for(lambda: fetch(run).inbox_last == 1)
+    order(run, Verb.TERMINATE)
+    assert (fetch(run).status, step(run, "pay").status) == ("terminated", "succeeded")
+    assert fetch(run).journal.get(kind="run_terminated").data["stays"] == [["pay", NO_ITEM]]
+    assert sent() == ["pay:action"]
     assert faults_of(run) == []

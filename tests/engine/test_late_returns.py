@@ -10,6 +10,7 @@ import pytest
 from django.db import OperationalError
 
 from sagas.core.outcome import Error, Failed, Succeeded, Unknown
+from sagas.core.redaction import NOTHING
 from sagas.core.vocabulary import INTERNAL, NO_ITEM, AttemptKey, Phase, Verb
 from sagas.engine import late, stored
 from sagas.engine.commands import start_run
@@ -33,9 +34,9 @@ def test_no_face_can_give_a_report(saga):
 @pytest.mark.parametrize("attempt", [ATTEMPT, ATTEMPT._replace(phase=Phase.PROBE)])
 def test_only_what_is_definite_and_of_no_probe_is_told(saga, attempt):
     run = start_run(saga(), {}).run
-    late.tell(run.id, attempt, 1, Unknown(Error("exception", "broke")))
-    late.tell(run.id, ATTEMPT._replace(phase=Phase.PROBE), 1, Succeeded())
-    late.tell(uuid4(), ATTEMPT, 1, Succeeded())
+    late.tell(run.id, attempt, 1, NOTHING, Unknown(Error("exception", "broke")))
+    late.tell(run.id, ATTEMPT._replace(phase=Phase.PROBE), 1, NOTHING, Succeeded())
+    late.tell(uuid4(), ATTEMPT, 1, NOTHING, Succeeded())
     assert not Order.objects.exists()
 
 
@@ -48,7 +49,7 @@ def test_only_what_is_definite_and_of_no_probe_is_told(saga, attempt):
 )
 def test_a_report_reads_back_as_it_was_told(saga, outcome):
     run = start_run(saga(), {}).run
-    late.tell(run.id, ATTEMPT._replace(item=3), 2, outcome)
+    late.tell(run.id, ATTEMPT._replace(item=3), 2, NOTHING, outcome)
     (row,) = Order.objects.all()
     assert (row.verb, row.by, row.number) == ("report", "try 1 of pay[3]", 1)
     told = stored.as_command(row, row.at).late
@@ -67,7 +68,7 @@ def test_a_database_that_is_away_for_a_moment_costs_no_report(saga, monkeypatch,
         put(*arguments)
 
     monkeypatch.setattr(late, "_put", away)
-    late.tell(run.id, ATTEMPT, 1, Succeeded())
+    late.tell(run.id, ATTEMPT, 1, NOTHING, Succeeded())
     assert Order.objects.exists() is arrives
     assert ("is lost" in caplog.text) is not arrives
 
