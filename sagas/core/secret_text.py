@@ -101,3 +101,4 @@ def _roots(state: RunState) -> Iterator[tuple[str, Json]]:
         yield input_of(key.step, Phase.COMPENSATION), step.compensation.input
         yield output_of(key.step, Phase.ACTION), step.output
         yield output_of(key.step, Phase.ACTION), step.action.late_output
+        yield output_of(key.step, Phase.COMPENSATION), step.compensation.late_output

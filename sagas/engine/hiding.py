@@ -34,20 +34,25 @@ def sealed_step(redaction: Redaction, key: StepKey, step: StepState) -> StepStat
     if not redaction:
         return step
     is_list = key.item == NO_ITEM and step.action.items_total is not None
-    action = _sealed_half(redaction, items_of(key.step) if is_list else input_of(key.step, Phase.ACTION), step.action)
-    if action.late_output is not None:
-        told = redaction.changed(output_of(key.step, Phase.ACTION), action.late_output, seal)
-        action = replace(action, late_output=told)
+    given = items_of(key.step) if is_list else input_of(key.step, Phase.ACTION)
+    gives = output_of(key.step, Phase.ACTION)
+    undo = (input_of(key.step, Phase.COMPENSATION), output_of(key.step, Phase.COMPENSATION))
     return replace(
         step,
-        action=action,
-        compensation=_sealed_half(redaction, input_of(key.step, Phase.COMPENSATION), step.compensation),
-        output=redaction.changed(output_of(key.step, Phase.ACTION), step.output, seal),
+        action=_sealed_half(redaction, given, gives, step.action),
+        compensation=_sealed_half(redaction, *undo, step.compensation),
+        output=redaction.changed(gives, step.output, seal),
     )
 
 
-def _sealed_half(redaction: Redaction, root: str, half: HalfState) -> HalfState:
-    return half if half.input is None else replace(half, input=redaction.changed(root, half.input, seal))
+def _sealed_half(redaction: Redaction, given: str, gives: str, half: HalfState) -> HalfState:
+    if half.input is None and half.late_output is None:
+        return half
+    return replace(
+        half,
+        input=redaction.changed(given, half.input, seal),
+        late_output=redaction.changed(gives, half.late_output, seal),
+    )
 
 
 def _changed_late(late: m.LateReport, change: Callable[[Json], Json]) -> m.LateReport:
@@ -85,11 +90,15 @@ def opened_state(redaction: Redaction, state: RunState) -> RunState:
     return after
 
 
+def _opened_half(half: HalfState) -> HalfState:
+    return replace(half, input=opened(half.input), late_output=opened(half.late_output))
+
+
 def _opened_step(step: StepState) -> StepState:
     return replace(
         step,
-        action=replace(step.action, input=opened(step.action.input), late_output=opened(step.action.late_output)),
-        compensation=replace(step.compensation, input=opened(step.compensation.input)),
+        action=_opened_half(step.action),
+        compensation=_opened_half(step.compensation),
         output=opened(step.output),
     )
 
