@@ -43,8 +43,8 @@ def simulate(
         saga: the path of a document, its text (more than one line), a saga made by `sagas.definition` or the
             `module:attribute` of one, or a compiled definition.
         input: made from the document's schema when not given.
-        faults: by `step` or `step.compensation`: one of succeeded, rejected, failed, unknown and
-            worker_lost for every attempt; a list for one attempt after the other; or
+        faults: by `step`, `step.compensation` or `step.probe`: one of succeeded, rejected, failed, unknown
+            and worker_lost (of a probe also not_done) for every attempt; a list for one attempt after the other; or
             `{"outcome": …, "attempt"?: n, "output"?: …, "happened"?: bool}`.
         orders: what people order: `{"verb": "cancel", "at_s": 3}`, `{"verb": "cancel", "during": "pay"}`;
             without a time, when nothing more happens by itself.

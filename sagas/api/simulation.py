@@ -47,8 +47,9 @@ class SimulateBody(StrictSerializer):
     input = shapes.Anything(required=False, help_text="a small one is made from the schema when not said")
     faults = shapes.Anything(
         required=False,
-        help_text="by `step` or `step.compensation`: rejected, failed, unknown, worker_lost or succeeded for every "
-        "attempt; a list for one after the other; or {outcome, attempt?, output?, happened?}",
+        help_text="by `step`, `step.compensation` or `step.probe`: rejected, failed, unknown, worker_lost or succeeded "
+        "(of a probe also not_done) for every attempt; a list for one after the other; "
+        "or {outcome, attempt?, output?, happened?}",
     )
 
 

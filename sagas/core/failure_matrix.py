@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sagas.core.definition import Approval, Timer
+from sagas.core.script import PROBE_MARK
 from sagas.core.simulate import simulate
 from sagas.core.simulation import SimulatedStatus, Simulation
 
@@ -26,6 +27,7 @@ class Case(StrEnum):
     FAILED = "failed"  # at every attempt
     UNKNOWN_BEFORE = "unknown_before_effect"  # at every attempt, and it never happened
     UNKNOWN_AFTER = "unknown_after_effect"  # at every attempt, and it did happen
+    PROBE_SILENT = "probe_silent"  # unknown at every attempt, it did happen, and the probe cannot say
     WORKER_LOST = "worker_lost"  # at the first attempt
     WORKER_LOST_ALWAYS = "worker_lost_always"  # five times in a row: then the engine stops trying
     NEVER_COMES = "never_comes"  # a signal, or the answer of a person
@@ -65,7 +67,8 @@ class Row:
 def failure_matrix(definition: Definition, input: Json) -> tuple[Row, ...]:  # noqa: A002 - the word of the law
     """Simulate every step with everything that can go wrong with it; first, that nothing does.
 
-    An `atomic` action is never unknown, so it has no such rows. A compensation
+    An `atomic` action is never unknown, so it has no such rows. A probe tells the
+    truth but in a row of its own. A compensation
     fails after the next step was rejected; that of a step with none after it,
     after a cancel while the step is under way.
 
@@ -90,7 +93,7 @@ def _cases(definition: Definition) -> Iterator[_Case]:
             yield name, Case.REJECTED, {name: "rejected"}, ()  # the child was undone
             yield name, Case.UNKNOWN_AFTER, {name: {"outcome": "unknown", "happened": True}}, ()  # only partly
         else:
-            yield from _cases_of_a_call(name, is_atomic=step.action.is_atomic)
+            yield from _cases_of_a_call(step, is_atomic=step.action.is_atomic)
         if step.compensation is not None and name not in definition.past_pivot:
             yield from _compensation_fails(definition, step)
 
@@ -102,12 +105,16 @@ def _cases_of_a_wait(step: Step) -> Iterator[_Case]:
         yield step.name, Case.NEVER_COMES, {step.name: "never"}, ()
 
 
-def _cases_of_a_call(name: str, *, is_atomic: bool) -> Iterator[_Case]:
+def _cases_of_a_call(step: Step, *, is_atomic: bool) -> Iterator[_Case]:
+    name = step.name
     yield name, Case.REJECTED, {name: "rejected"}, ()
     yield name, Case.FAILED, {name: "failed"}, ()
     if not is_atomic:
         yield name, Case.UNKNOWN_BEFORE, {name: {"outcome": "unknown", "happened": False}}, ()
         yield name, Case.UNKNOWN_AFTER, {name: {"outcome": "unknown", "happened": True}}, ()
+        if step.probe is not None:
+            lost: Json = {"outcome": "unknown", "happened": True}
+            yield name, Case.PROBE_SILENT, {name: lost, f"{name}{PROBE_MARK}": "unknown"}, ()
     yield name, Case.WORKER_LOST, {name: ["worker_lost"]}, ()
     yield name, Case.WORKER_LOST_ALWAYS, {name: "worker_lost"}, ()
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Word = TypeVar("Word", bound=StrEnum)
 
 COMPENSATION_MARK = ".compensation"  # `pay.compensation` in a script is what undoes `pay`
+PROBE_MARK = ".probe"  # `pay.probe` is what is asked whether `pay` happened
+_MARKS = {Phase.COMPENSATION: COMPENSATION_MARK, Phase.PROBE: PROBE_MARK}
 
 
 class SimulationInvalidError(Exception):
@@ -41,11 +43,13 @@ class Ending(StrEnum):
     UNKNOWN = "unknown"
     WORKER_LOST = "worker_lost"
     NEVER = "never"  # of a wait: nobody sends the signal, nobody answers
+    NOT_DONE = "not_done"  # of a probe: it says that the action never happened
 
 
 _NOT_SCRIPTED: frozenset[StrEnum] = frozenset({Phase.PROBE, Verb.SIGNAL, Verb.APPROVE})  # what answers a wait: `faults`
-_OF_CALLS = tuple(ending for ending in Ending if ending is not Ending.NEVER)
-_UNCLEAR = frozenset({Ending.UNKNOWN, Ending.WORKER_LOST})
+_OF_CALLS = tuple(ending for ending in Ending if ending not in {Ending.NEVER, Ending.NOT_DONE})
+_OF_PROBES = (Ending.SUCCEEDED, Ending.REJECTED, Ending.NOT_DONE, Ending.UNKNOWN, Ending.WORKER_LOST)
+UNCLEAR = frozenset({Ending.UNKNOWN, Ending.WORKER_LOST})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,11 @@ class Part:
 
     by_attempt: Mapping[int, Answer] = field(default_factory=dict)
     others: Answer = SUCCESS
+    is_whole: bool = False  # the script says of the others too how they end
+
+    def says(self, number: int) -> bool:
+        """Whether the script speaks of the attempt `number`."""
+        return self.is_whole or number in self.by_attempt
 
     def answer(self, number: int) -> Answer:
         """Return what the attempt `number` comes to."""
@@ -109,11 +118,12 @@ def read_script(
 
     Args:
         definition: whose steps are named.
-        faults: a mapping of `step` or `step.compensation` to how its attempts end; of a list `step` means each
-            item that is not named by itself, as `step[3]`. A word
+        faults: a mapping of `step`, `step.compensation` or `step.probe` to how its attempts end; of a list
+            `step` means each item that is not named by itself, as `step[3]`. A word
             (`succeeded`, `rejected`, `failed`, `unknown`, `worker_lost`; of a wait
-            `succeeded`, `rejected` or `never`) means every attempt; a list means one attempt after the
-            other, and success afterwards; `{outcome, attempt?, output?, happened?}` means that attempt, or every one.
+            `succeeded`, `rejected` or `never`; a probe also says `not_done`, and never fails) means every
+            attempt; a list means one attempt after the other, and success afterwards (a probe then tells the
+            truth); `{outcome, attempt?, output?, happened?}` means that attempt, or every one.
         orders: a list of `{verb, at_s | during | neither, step?, phase?, outcome?, output?}`.
 
     Raises:
@@ -131,6 +141,8 @@ def _endings_of(step: Step, phase: Phase) -> tuple[Ending, ...]:
     """Return how a half can end."""
     if phase is Phase.COMPENSATION:
         return _OF_CALLS
+    if phase is Phase.PROBE:
+        return _OF_PROBES
     if step.is_sub_saga:
         return (Ending.SUCCEEDED, Ending.REJECTED, Ending.UNKNOWN)
     match step.wait:
@@ -166,13 +178,18 @@ class _Reader:
         return found
 
     def _half(self, name: str, path: Path) -> tuple[str, Phase] | None:
-        is_undo = name.endswith(COMPENSATION_MARK)
-        key = self._key(name.removesuffix(COMPENSATION_MARK), path)
-        step = None if key is None else self.definition.by_name[key.step]
-        if key is not None and step is not None and is_undo and step.compensation is None:
+        phase = next((phase for phase, mark in _MARKS.items() if name.endswith(mark)), Phase.ACTION)
+        key = self._key(name.removesuffix(_MARKS.get(phase, "")), path)
+        if key is None:
+            return None
+        step = self.definition.by_name[key.step]
+        if phase is Phase.COMPENSATION and step.compensation is None:
             self.say(path, f"Step `{step.name}` has no compensation, so none can go wrong.")
             return None
-        return None if key is None else (str(key), Phase.COMPENSATION if is_undo else Phase.ACTION)
+        if phase is Phase.PROBE and step.probe is None:
+            self.say(path, f"Step `{step.name}` has no probe, so none can be asked.")
+            return None
+        return str(key), phase
 
     def _key(self, name: str, path: Path) -> StepKey | None:
         """Return what `pay` or `pay[3]` names; None after reporting that it names nothing."""
@@ -193,12 +210,13 @@ class _Reader:
         for answer in (*part.by_attempt.values(), part.others):
             if answer.ending not in possible:
                 words = ", ".join(f"`{ending}`" for ending in possible)
-                self.say(path, f"`{half[0]}` cannot end as `{answer.ending}`; it can as {words}.")
+                name = half[0] + _MARKS.get(half[1], "")
+                self.say(path, f"`{name}` cannot end as `{answer.ending}`; it can as {words}.")
 
     def _part(self, said: Json, path: Path) -> Part:
         if not isinstance(said, list | tuple):
             number, answer = self._one(said, path)
-            return Part(others=answer) if number is None else Part({number: answer})
+            return Part(others=answer, is_whole=True) if number is None else Part({number: answer})
         if len(said) > SIMULATED_ATTEMPT_MAX:
             self.say(path, f"At most {SIMULATED_ATTEMPT_MAX} attempts can be listed.")
             return PLAIN
@@ -231,7 +249,7 @@ class _Reader:
             number = None
         if happened is not None and not isinstance(happened, bool):
             self.say((*path, "happened"), f"`happened` is true or false; found {found_text(happened)}.")
-        elif happened is not None and ending not in _UNCLEAR:
+        elif happened is not None and ending not in UNCLEAR:
             self.say((*path, "happened"), "`happened` says what truly became of an unknown outcome only.")
         if "output" in said and ending is not Ending.SUCCEEDED:
             self.say((*path, "output"), "Only an attempt that succeeded has an output.")

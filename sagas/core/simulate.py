@@ -7,26 +7,32 @@ worker and the participants would add is written in a script (`script.py`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from sagas.core import messages as m
-from sagas.core import simulated_probe
+from sagas.core import simulated_start
 from sagas.core.decider import decide
 from sagas.core.definition import Definition
 from sagas.core.due import due_at
 from sagas.core.evolve import evolve
 from sagas.core.facts import Facts, facts_of
 from sagas.core.limits import SIMULATED_ENTRIES_MAX, SIMULATED_FOREVER_MAX, SIMULATED_RENDERINGS_MAX
-from sagas.core.outcome import TIMED_OUT, WORKER_LOST, Error, Failed, Outcome, Rejected, Succeeded, Unknown
 from sagas.core.problem import Problem
 from sagas.core.schema import check_input
-from sagas.core.script import PLAIN, Ending, Ordered, Part, SimulationInvalidError, read_script
+from sagas.core.script import (
+    Ending,
+    Ordered,
+    Part,
+    SimulationInvalidError,
+    read_script,
+)
+from sagas.core.scripted import Scripted
+from sagas.core.simulated_start import BY, RUN_ID, STARTED_AT
 from sagas.core.simulation import Note, SimulatedStatus, Simulation
 from sagas.core.state import RunState
 from sagas.core.supposed import suppose
 from sagas.core.vocabulary import (
-    NO_ITEM,
     AttemptKey,
     Direction,
     Json,
@@ -38,9 +44,11 @@ from sagas.core.vocabulary import (
     WaitingFor,
 )
 
-STARTED_AT = datetime(2026, 1, 1, tzinfo=UTC)  # any moment would do; this one is easy to subtract
-RUN_ID = "00000000-0000-7000-8000-000000000000"
-BY = "simulation"
+_WHAT = {
+    Phase.ACTION: "`{}` was never tried",
+    Phase.COMPENSATION: "The compensation of `{}` was never tried",
+    Phase.PROBE: "The probe of `{}` was never asked",
+}
 LOST_AFTER_S = 5.0  # until a lost worker is noticed: the lease, as it is by default
 LONGEST = 1.0 - 2**-53  # dice that make every wait as long as its jitter allows
 
@@ -109,7 +117,7 @@ class _Simulator:
         self.told = definition
         self.definition = suppose(definition, self)
         self.value = value
-        self.parts = parts
+        self.script = Scripted(parts, self)
         self.orders = list(orders)
         self.orders_given = 0
         self.is_slow = is_slow
@@ -121,7 +129,6 @@ class _Simulator:
         self.journal: list[tuple[m.Event, datetime]] = []
         self.notes: dict[Note, None] = {}  # in the order in which they were made, each once
         self.made_up: set[str] = set()  # steps that succeeded without an output in the script
-        self.has_happened: dict[tuple[str, Phase], bool | None] = {}  # what truly became of unknown outcomes
 
     # ---- what `suppose` asks for ---------------------------------------------
 
@@ -169,15 +176,16 @@ class _Simulator:
             notes=tuple(self.notes),
             took_s=(self.now - STARTED_AT).total_seconds(),
             waited_s=self.waited_s,
-            has_happened=dict(self.has_happened),
+            has_happened=dict(self.script.has_happened),
             cut_short=cut_short,
         )
 
     def _note_what_was_not_reached(self) -> None:
-        for step, phase in self.parts:
+        for step, phase in self.script.parts:
             if not any(self.state.step(key).half(phase).started_at is not None for key in self._runs_of(step)):
-                what = f"The compensation of `{step}`" if phase is Phase.COMPENSATION else f"`{step}`"
-                self.note(Note("not_reached", f"{what} was never tried, so its script changed nothing.", step, phase))
+                self.note(
+                    Note("not_reached", f"{_WHAT[phase]}, so its script changed nothing.".format(step), step, phase)
+                )
         for order in self.orders:
             self.note(Note("not_reached", f"The order {order.verb} was never given: its moment did not come."))
 
@@ -189,19 +197,7 @@ class _Simulator:
         return [StepKey(key.step, number) for number in range(self.state.lists[key.step].total)]
 
     def _start(self, facts: Facts) -> None:
-        deadline_s = self.told.deadline_s
-        started = m.RunStarted(
-            run=RUN_ID,
-            saga=self.told.saga,
-            version=0,
-            input=self.value,
-            by=BY,
-            key=facts.key,
-            labels=facts.labels,
-            amount=facts.amount,
-            deadline_at=None if deadline_s is None else STARTED_AT + timedelta(seconds=deadline_s),
-            steps=len(self.told.steps),
-        )
+        started = simulated_start.started(self.told, self.value, facts)
         self.state = evolve(self.state, started, STARTED_AT)
         self.journal.append((started, STARTED_AT))
 
@@ -302,6 +298,8 @@ class _Simulator:
         return bool(state.open) and all(self._is_hopeless(key, phase) for key, phase in state.open)
 
     def _is_hopeless(self, key: StepKey, phase: Phase) -> bool:
+        if phase is Phase.PROBE:
+            return False  # it is asked a few times only
         step = self.told.by_name[key.step]
         half = step.compensation if phase is Phase.COMPENSATION else step.action
         number = self.state.step(key).half(phase).number
@@ -330,7 +328,7 @@ class _Simulator:
         self.now = at
         half = self.state.step(key).half(phase)
         attempt = AttemptKey(key.step, key.item, phase, half.number)
-        outcome = self._outcome(key, phase)
+        outcome = self.script.outcome(key, phase, half)
         self._decide(m.ReportOutcome(attempt, outcome, at, self._dice))
 
     def _order(self, at: datetime) -> None:
@@ -351,49 +349,17 @@ class _Simulator:
             )
         )
 
-    # ---- what the script says of an attempt --------------------------------------
-
     @property
     def _dice(self) -> float:
         return LONGEST if self.is_slow else 0.5
 
     def _part(self, key: StepKey, phase: Phase) -> Part:
-        return self.parts.get((str(key), phase)) or self.parts.get((key.step, phase), PLAIN)
+        return self.script.part(key, phase)
 
     def _ends_at(self, key: StepKey, phase: Phase) -> datetime:
         half = self.state.step(key).half(phase)
-        ending = self._part(key, phase).answer(half.number).ending
+        ending = self.script.answer(key, phase, half.number).ending
         lasts_s = half.timeout_s if self.is_slow or ending is Ending.UNKNOWN else 0.0
         if ending is Ending.WORKER_LOST:
             lasts_s += LOST_AFTER_S
         return max(self.now, (half.started_at or self.now) + timedelta(seconds=lasts_s))
-
-    def _outcome(self, key: StepKey, phase: Phase) -> Outcome:
-        if phase is Phase.PROBE:
-            self.made_up.add(key.step)
-            return simulated_probe.answer(self.has_happened.get((str(key), Phase.ACTION)))
-        half = self.state.step(key).half(phase)
-        answer = self._part(key, phase).answer(half.number)
-        match answer.ending:
-            case Ending.SUCCEEDED if phase is Phase.COMPENSATION or answer.has_output:
-                if phase is Phase.ACTION and key.item == NO_ITEM:  # other items of a list may lack theirs
-                    self.made_up.discard(key.step)
-                return Succeeded(answer.output)
-            case Ending.SUCCEEDED:
-                self.made_up.add(key.step)
-                return Succeeded({})
-            case Ending.REJECTED:
-                return Rejected(Error("rejected", "Rejected by the script."))
-            case Ending.FAILED:
-                return Failed(Error("failed", "Failed by the script, without effect."))
-        code = WORKER_LOST if answer.ending is Ending.WORKER_LOST else TIMED_OUT
-        is_counted = answer.ending is Ending.UNKNOWN
-        if half.is_atomic:
-            message = "An atomic action that does not answer is rolled back: it certainly did not happen."
-            self.note(Note("atomic", message, key.step, phase))
-            return Failed(Error(code, message), is_counted=is_counted)
-        known = self.has_happened.get((str(key), phase), False)
-        truly = True if known or answer.has_happened else known if answer.has_happened is False else None
-        self.has_happened[str(key), phase] = truly
-        what = "The worker was lost" if answer.ending is Ending.WORKER_LOST else "No answer came in time"
-        return Unknown(Error(code, f"{what}; nobody knows whether it happened."), is_counted=is_counted)

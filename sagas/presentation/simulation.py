@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sagas.core.failure_matrix import Case
 from sagas.core.simulation import SimulatedStatus, Why
-from sagas.core.vocabulary import NO_ITEM, StepKey
+from sagas.core.vocabulary import NO_ITEM, Phase, StepKey
 from sagas.presentation import wait_story
 from sagas.presentation.format import duration
 
@@ -33,6 +33,7 @@ _CASES = {
     Case.FAILED: "fails at every attempt",
     Case.UNKNOWN_BEFORE: "no answer, did not happen",
     Case.UNKNOWN_AFTER: "no answer, but happened",
+    Case.PROBE_SILENT: "no answer, but happened; probe cannot say",
     Case.WORKER_LOST: "worker dies once",
     Case.WORKER_LOST_ALWAYS: "worker dies every time",
     Case.NEVER_COMES: "nobody answers",
@@ -47,6 +48,8 @@ _WHYS = {
     Why.TERMINATED: "terminated",
     Why.UNDECIDED: "not decided yet",
 }
+_HALVES = {"compensation": "undo {}", "probe": "probe of {}"}  # by phase
+_SAID = {"worker_lost": "worker lost", "not_done": "says it never happened"}  # by code
 _WIDTH_MAX = 72  # of a cell that lists steps
 _LINE_MAX = 110  # of the file of tests
 _NAMES_MAX = 20  # of a line of a story: a list may have thousands of items
@@ -76,7 +79,8 @@ def story(simulation: Simulation) -> Iterator[str]:
     elif simulation.status is not SimulatedStatus.COMPLETED:
         yield "Stays behind:           nothing"
     for note in simulation.notes:
-        where = f"{note.step}{'.compensation' if note.phase == 'compensation' else ''}: " if note.step else ""
+        mark = f".{note.phase}" if note.phase in {Phase.COMPENSATION, Phase.PROBE} else ""
+        where = f"{note.step}{mark}: " if note.step else ""
         yield f"Note: {where}{note.message}"
 
 
@@ -108,7 +112,7 @@ def _name(entry: dict[str, Json]) -> str:
 def _entry(entry: dict[str, Json], definition: Definition) -> str:
     """Return the line of one entry; empty for those that say no more than the ones beside them."""
     name = _name(entry)
-    half = f"undo {name}" if entry.get("phase") == "compensation" else name
+    half = _HALVES.get(entry.get("phase", ""), "{}").format(name)
     match entry["kind"]:
         case "wait_started":
             text = f"{name}: {wait_story.started(entry)}"
@@ -119,7 +123,7 @@ def _entry(entry: dict[str, Json], definition: Definition) -> str:
         case "order_taken" if entry["verb"] in {"signal", "approve"}:
             return ""
         case "attempt_ended":
-            said = "worker lost" if entry.get("code") == "worker_lost" else entry["outcome"]
+            said = _SAID.get(entry.get("code", ""), entry["outcome"])
             text = f"{half}: attempt {entry['number']} {said}"
         case "retry_scheduled":
             wait_s = entry["next_at_s"] - entry["at_s"]

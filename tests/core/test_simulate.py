@@ -13,7 +13,7 @@ from sagas.core.document import check_source, compile_document
 from sagas.core.example import example_of
 from sagas.core.failure_matrix import Case, failure_matrix
 from sagas.core.schema import check_input
-from sagas.core.script import COMPENSATION_MARK, Ending, SimulationInvalidError
+from sagas.core.script import COMPENSATION_MARK, PROBE_MARK, Ending, SimulationInvalidError
 from sagas.core.simulate import simulate
 from sagas.core.vocabulary import Verb
 from tests.core.law import DEADLINE_S, PIVOT, linear, shapes
@@ -254,7 +254,7 @@ def test_a_schema_that_asks_for_too_much_gets_little(schema):
 
 def test_the_matrix_has_every_step_with_everything_that_can_go_wrong():
     rows = failure_matrix(saga(), {})
-    of_calls = [case for case in Case if case not in {Case.NOTHING, Case.NEVER_COMES}]
+    of_calls = [case for case in Case if case not in {Case.NOTHING, Case.NEVER_COMES, Case.PROBE_SILENT}]
     assert [(row.step, row.case) for row in rows] == [
         ("", Case.NOTHING),
         *(("pay", case) for case in of_calls),
@@ -295,7 +295,8 @@ def assert_lawful(run) -> None:
     assert violations(run.definition, journal, run.state) == []
 
 
-ENDINGS = st.sampled_from([ending.value for ending in Ending if ending is not Ending.NEVER] + ["succeeded"] * 3)
+ENDINGS = st.sampled_from([*sorted({*Ending} - {Ending.NEVER, Ending.NOT_DONE}), *["succeeded"] * 3]).map(str)
+ANSWERS = st.sampled_from(sorted({*Ending} - {Ending.NEVER, Ending.FAILED})).map(str)
 PARTS = ENDINGS | st.lists(ENDINGS, max_size=4)
 
 
@@ -306,6 +307,9 @@ def scripts(draw: st.DrawFn):
     halves = [one.name for one in definition.steps]
     halves += [one.name + COMPENSATION_MARK for one in definition.steps if one.compensation is not None]
     faults = draw(st.dictionaries(st.sampled_from(halves), PARTS, max_size=5))
+    if asked := [one.name + PROBE_MARK for one in definition.steps if one.probe is not None]:
+        answers = ANSWERS | st.lists(ANSWERS, max_size=4)
+        faults |= draw(st.dictionaries(st.sampled_from(asked), answers, max_size=3))
     steps = st.sampled_from([one.name for one in definition.steps])
     moments = st.one_of(
         st.just({}),
