@@ -44,7 +44,7 @@ class SagaRun(models.Model):
     waiting_for = models.CharField(max_length=10, choices=_choices(WaitingFor), blank=True, default="")
     attention = models.JSONField(default=list)  # [{step, item, phase, code}], what a person must clear
     signals = SealedJSONField(default=list)  # [{name, payload, by}], that no step has taken yet
-    reason = models.JSONField(null=True)  # why it turned or stopped
+    reason = SealedJSONField(null=True)  # why it turned or stopped
 
     key = models.CharField(max_length=200, blank=True, default="", db_index=True)  # business key, searchable
     start_key = models.CharField(max_length=210, null=True)
@@ -130,7 +130,7 @@ class StepRun(models.Model):
     attempts = models.PositiveIntegerField(default=0)  # of the action, all editions
     compensation_attempts = models.PositiveIntegerField(default=0)
     output = SealedJSONField(null=True)
-    error = models.JSONField(null=True)  # {code, message, details} of the last attempt that did not succeed
+    error = SealedJSONField(null=True)  # {code, message, details} of the last attempt that did not succeed
     halves = SealedJSONField(default=dict)  # the engine's own state of both halves (core/codec.py)
     next_attempt_at = models.DateTimeField(null=True)  # while it waits: when that ends by itself
     started_at = models.DateTimeField(null=True)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import time
 
 import pytest
 
 from sagas import NoEffect
+from sagas.catalog.load import load_version
 from sagas.catalog.publish import publish
-from sagas.core.outcome import Succeeded
+from sagas.core.outcome import Error, Succeeded
+from sagas.core.outcome import Rejected as RejectedOutcome
 from sagas.core.sealed import MASK
-from sagas.core.vocabulary import Phase, Verb
-from sagas.engine import children
+from sagas.core.vocabulary import NO_ITEM, AttemptKey, Phase, Verb
+from sagas.engine import children, late
 from sagas.engine.commands import start_run
 from sagas.engine.errors import InputInvalidError, KeyReusedError, OrderRefusedError
 from sagas.engine.orders import Ask, foresee_cancel, give_order
@@ -176,6 +179,65 @@ def test_what_waits_in_the_inbox_is_foreseen_as_it_is_and_shown_as_dots(transact
     drive()
     assert fetch(run).status == "compensated"
     assert CALLS[-1] == ("pay:compensation", {"t": TOKEN, "id": 7})
+    assert_no_table_tells()
+    assert faults_of(run) == []
+
+
+def pay_attempt(number: int) -> AttemptKey:
+    return AttemptKey("pay", NO_ITEM, Phase.ACTION, number)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Succeeded({"token": TOKEN, "id": 7}),
+        RejectedOutcome(Error("no", f"No {CARD}", {"card": CARD})),
+    ],
+)
+def test_what_comes_late_is_sealed_on_its_way_and_told_to_nobody(outcome, transactional_db, caplog):
+    caplog.set_level(logging.DEBUG)
+    publish(ASKING.replace("redact: [", 'with: {c: "${input.c}"}\n    redact: [with.c, '), by="tests")
+    run = start_run("asking", {"c": CARD}).run
+    BEHAVIOUR["pay:action"] = break_telling
+    drive()
+    assert fetch(run).status == "needs_attention"
+    late.tell(run.id, pay_attempt(1), 1, load_version(run.version_id).redaction, outcome)
+    assert Order.objects.get(run=run).details["late"]["outcome"] == str(outcome.kind)
+    assert_no_table_tells()
+    drive(lambda: fetch(run).inbox_done == 1 and fetch(run).lease_until is None)
+    has_happened = isinstance(outcome, Succeeded)
+    assert fetch(run).status == ("running" if has_happened else "compensated")
+    if has_happened:
+        assert state_of(run).step(("pay", NO_ITEM)).output == {"token": TOKEN, "id": 7}
+    else:
+        assert StepRun.objects.get(run=run, step="pay").error == {"code": "no", "message": f"No {MASK}"}
+    assert_no_table_tells()
+    assert "CANARY" not in caplog.text
+    assert faults_of(run) == []
+
+
+def test_what_a_late_report_says_while_another_attempt_is_in_flight_is_kept_sealed(transactional_db):
+    publish(ASKING.replace("attempts: 1", "attempts: 2, initial: 10ms"), by="tests")
+    run = start_run("asking", {}).run
+    seen = []
+
+    def break_again(call, _arguments):
+        if call.attempt == 2:
+            late.tell(
+                run.id, pay_attempt(1), 1, load_version(run.version_id).redaction, Succeeded({"token": TOKEN, "id": 7})
+            )
+            give_up = time.monotonic() + 60
+            while fetch(run).inbox_done == 0 and time.monotonic() < give_up:
+                time.sleep(0.02)
+            assert_no_table_tells()
+            half = StepRun.objects.get(run=run, step="pay").halves["action"]
+            seen.extend([half["late_output"], state_of(run).step(("pay", NO_ITEM)).action.late_output])
+        raise RuntimeError("broke")
+
+    BEHAVIOUR["pay:action"] = break_again
+    drive(lambda: fetch(run).waiting_for == "timer" and fetch(run).lease_until is None)
+    assert seen == [{"token": MASK, "id": 7}, {"token": TOKEN, "id": 7}]
+    assert state_of(run).step(("pay", NO_ITEM)).output == {"token": TOKEN, "id": 7}
     assert_no_table_tells()
     assert faults_of(run) == []
 
