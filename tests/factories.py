@@ -13,6 +13,7 @@ from django.utils import timezone
 from sagas.core import messages as m
 from sagas.core.vocabulary import Role, StepKey, Verb
 from sagas.models import PumpSlot, SagaRun
+from tests.doubtful import DOUBTFUL
 from tests.lending import (
     approved,
     asking_a_group,
@@ -273,6 +274,7 @@ EVERY_STATE: Sequence[Teller] = (
     timed_out,
     went_on_without,
     cancelled_while_waiting,
+    *DOUBTFUL,
 )
 
 

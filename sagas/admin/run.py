@@ -47,7 +47,7 @@ EFFECTS = {
     Verb.TERMINATE: "They end now, where they stand: nothing is undone, and what is in flight is written off"
     " as unknown. It cannot be taken back.",
 }
-FLAGS = ("is_turning", "is_past_pivot", "is_paused", "is_overdue", "is_outcome_unknown", "waiting_for")
+FLAGS = ("is_turning", "is_past_pivot", "is_paused", "is_overdue", "is_hanging", "is_outcome_unknown", "waiting_for")
 
 
 @dataclass(frozen=True, slots=True)

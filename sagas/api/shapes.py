@@ -132,6 +132,9 @@ class RunSummary(serializers.Serializer[Any]):
     is_past_pivot = serializers.BooleanField()
     is_paused = serializers.BooleanField()
     is_overdue = serializers.BooleanField()
+    is_hanging = serializers.BooleanField(
+        help_text="an action happened, by an answer that came too late, and nothing undoes it"
+    )
     is_outcome_unknown = serializers.BooleanField()
     key = serializers.CharField(help_text="business key; empty without one")
     labels = serializers.DictField(child=serializers.CharField())
@@ -227,7 +230,9 @@ class StepShape(serializers.Serializer[Any]):
     next_attempt_at = Moment(allow_null=True)
     started_at = Moment(allow_null=True)
     ended_at = Moment(allow_null=True)
-    attempts = serializers.SerializerMethodField(help_text="of both halves, from the newest 1,000 journal entries")
+    attempts = serializers.SerializerMethodField(
+        help_text="of both halves and the probe, from the newest 1,000 journal entries"
+    )
 
     def get_items_total(self, step: Any) -> int | None:
         """Return how many items a list has."""
@@ -239,8 +244,8 @@ class StepShape(serializers.Serializer[Any]):
 
     @extend_schema_field(AttemptShape(many=True))
     def get_attempts(self, step: Any) -> list[dict[str, Any]]:
-        """Return the tries of both halves in the order they began."""
-        tries = sorted((*step.actions, *step.compensations), key=lambda one: one.started_at)
+        """Return the tries of both halves and of the probe, in the order they began."""
+        tries = sorted((*step.actions, *step.probes, *step.compensations), key=lambda one: one.started_at)
         return list(AttemptShape(tries, many=True).data)
 
 

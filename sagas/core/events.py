@@ -309,6 +309,7 @@ class StepSettled:
     output: Json = None
     reference: str = ""
     passes_pivot: bool = False
+    is_late: bool = False  # by a late report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

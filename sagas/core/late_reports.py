@@ -49,7 +49,7 @@ def overrule(draft: Draft, key: StepKey, outcome: Outcome) -> bool:
     action = draft.step(key).action
     if action.late is not OutcomeKind.SUCCEEDED or isinstance(outcome, Succeeded):
         return False
-    settling.settle_action(draft, key, OutcomeKind.SUCCEEDED, output=action.late_output)
+    settling.settle_action(draft, key, OutcomeKind.SUCCEEDED, output=action.late_output, is_late=True)
     return True
 
 
@@ -99,11 +99,11 @@ def _settle(draft: Draft, key: StepKey, outcome: Outcome) -> None:
         return  # a newer attempt is in flight: its end is waited for, so that nothing is undone under its feet
     match outcome:
         case Succeeded():
-            settling.settle_action(draft, key, OutcomeKind.SUCCEEDED, output=outcome.output)
+            settling.settle_action(draft, key, OutcomeKind.SUCCEEDED, output=outcome.output, is_late=True)
         case Rejected():
-            settling.settle_action(draft, key, OutcomeKind.REJECTED, error=outcome.error)
+            settling.settle_action(draft, key, OutcomeKind.REJECTED, error=outcome.error, is_late=True)
         case Failed() if step.status is StepStatus.IN_DOUBT:
-            settling.settle_action(draft, key, OutcomeKind.FAILED, error=outcome.error)
+            settling.settle_action(draft, key, OutcomeKind.FAILED, error=outcome.error, is_late=True)
         case Failed() if step.is_probing:
             probing.call_off(draft, key)
             forward.retry_or_end(draft, key, outcome)

@@ -246,6 +246,7 @@ def _terminate(draft: Draft, order: m.TakeOrder) -> None:
                     outcome=OutcomeKind.SUCCEEDED,
                     output=half.late_output,
                     passes_pivot=key.step == draft.definition.pivot,
+                    is_late=True,
                 )
             )
             continue

@@ -161,6 +161,7 @@ def settle_action(
     output: Json = None,
     reference: str = "",
     error: Error = NOTHING_TO_SAY,
+    is_late: bool = False,
 ) -> None:
     """Write down what became of an action, and go on from there; `error` says why it did not happen."""
     has_happened = outcome is OutcomeKind.SUCCEEDED
@@ -174,6 +175,7 @@ def settle_action(
             output=output if has_happened else None,
             reference=reference,
             passes_pivot=has_happened and key.step == draft.definition.pivot,
+            is_late=is_late,
         )
     )
     if has_happened:

@@ -335,8 +335,14 @@ def _may_have_happened(step: StepDetail) -> bool:
 def _is_waiting_unsettled(step: StepDetail) -> bool:
     """Whether a half waits for its next try after one that nobody knows the end of."""
     if step.compensation_status == CompensationStatus.RETRYING.value:
-        return offers.is_unsettled(step.compensations)
-    return step.status == StepStatus.RETRYING.value and offers.is_unsettled(step.actions)
+        return _is_undo_unsettled(step)
+    return step.is_asking or (step.status == StepStatus.RETRYING.value and step.is_unsettled)
+
+
+def _is_undo_unsettled(step: StepDetail) -> bool:
+    """Whether a try of the compensation under the present key ended with nobody knowing what became of it."""
+    present = step.compensations[-1].edition if step.compensations else 0
+    return any(one.outcome == OutcomeKind.UNKNOWN.value for one in step.compensations if one.edition == present)
 
 
 def _is_kept(step: StepDetail) -> bool:

@@ -19,7 +19,7 @@ from sagas.dashboard.access import needs_role
 from sagas.dashboard.run_filter import SINCE, read_filter, read_place
 from sagas.live import addresses
 from sagas.models import Saga
-from sagas.presentation import fragments, item_page, offers, questions, steps, strip, tiles, waits
+from sagas.presentation import fragments, item_page, offers, probes, questions, steps, strip, tiles, waits
 from sagas.presentation.status import RUN_LOOKS, compensation_look, step_look
 from sagas.queries import counts
 from sagas.queries.items import rows_from
@@ -108,6 +108,7 @@ def step_detail(request: HttpRequest, run_id: UUID, step: str) -> HttpResponse:
         "undo_policy": (
             steps.policy_words(plan.compensation_attempts_max, plan.compensation_timeout_s) if plan.compensation else ""
         ),
+        "probe_policy": probes.policy_words(plan.timeout_s),
         "offers": _offers(request, detail, found),
         "items": _items(detail, found, request.GET.get("from", "")),
     }

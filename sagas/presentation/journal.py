@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
 from sagas.core.vocabulary import OutcomeKind, StepKey
-from sagas.presentation import lists, wait_entries
+from sagas.presentation import lists, probes, wait_entries
 from sagas.presentation.offers import verb_words
 from sagas.presentation.sentence import listed
 from sagas.presentation.status import Tone
@@ -47,8 +47,6 @@ _KIND_TONES = {
 
 _TEMPLATES = {
     "run_started": gettext_noop("Started by %(by)s"),
-    "attempt_started": gettext_noop("Sent “%(step)s” (try %(number)s)"),
-    "retry_scheduled": gettext_noop("“%(step)s” is tried again at %(time)s"),
     "attempt_accepted": gettext_noop("“%(step)s” goes on in %(by)s"),
     "run_reopened": gettext_noop("Opened again, to be undone with the run that it belongs to"),
     "signal_received": gettext_noop("The signal “%(name)s” came from %(by)s"),
@@ -70,7 +68,9 @@ _TEMPLATES = {
 
 def tone_of(entry: Entry) -> Tone:
     """Return the colour family of one entry."""
-    if entry.kind in {"attempt_ended", "items_joined"}:
+    if entry.kind == "late_report_received" and not entry.data.get("settles"):
+        return Tone.CRITICAL if entry.data.get("is_hanging") else Tone.NEUTRAL
+    if entry.kind in {"attempt_ended", "items_joined", "late_report_received"}:
         return _TONES.get(str(entry.data.get("outcome") or entry.data.get("status")), Tone.NEUTRAL)
     return _KIND_TONES.get(entry.kind, Tone.NEUTRAL)
 
@@ -141,6 +141,8 @@ def _template(kind: str, data: Mapping[str, Any]) -> str:
 
 
 def _ended_template(data: Mapping[str, Any]) -> str:
+    if data.get("phase") == "probe":
+        return probes.answered_template(data)
     match data.get("outcome"):
         case "succeeded":
             return _("“%(step)s” succeeded (try %(number)s)")
@@ -206,6 +208,8 @@ def _order_template(data: Mapping[str, Any]) -> str:
 
 
 def _settled_template(data: Mapping[str, Any]) -> str:
+    if data.get("is_late"):
+        return probes.settled_template(data)
     match data.get("outcome") == OutcomeKind.SUCCEEDED.value, bool(data.get("reference")):
         case True, True:
             return _("“%(step)s” was settled by hand: it happened (%(reference)s)")
@@ -245,7 +249,10 @@ def _terminated_template(data: Mapping[str, Any]) -> str:
 
 
 _CHOSEN: Mapping[str, Callable[[Mapping[str, Any]], str]] = {  # those whose words depend on more than their kind
+    "attempt_started": probes.started_template,
     "attempt_ended": _ended_template,
+    "retry_scheduled": probes.again_template,
+    "late_report_received": probes.late_template,
     "items_listed": _listed_template,
     "items_joined": _joined_template,
     "turn_requested": _turn_template,

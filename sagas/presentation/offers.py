@@ -31,7 +31,7 @@ from sagas.presentation.questions import mark_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sagas.queries.run_detail import Attempt, RunDetail, StepDetail
+    from sagas.queries.run_detail import RunDetail, StepDetail
 
 WORDS = {
     Verb.CANCEL: gettext_lazy("cancel"),
@@ -190,7 +190,8 @@ def _is_open(detail: RunDetail, step: StepDetail) -> bool:
         return False
     return (
         step.status == StepStatus.IN_DOUBT.value
-        or (step.status == StepStatus.RETRYING.value and is_unsettled(step.actions))
+        or (step.status == StepStatus.RETRYING.value and step.is_unsettled)
+        or (step.status == StepStatus.RUNNING.value and step.is_asking)
         or (step.status == StepStatus.FAILED.value and _needs_person(detail, step, Phase.ACTION))
     )
 
@@ -201,18 +202,12 @@ def _can_skip(detail: RunDetail, step: StepDetail) -> bool:
         return False
     if run.status != RunStatus.NEEDS_ATTENTION.value and not run.is_paused:
         return False
-    is_unknown = step.status == StepStatus.RETRYING.value and is_unsettled(step.actions)
+    is_unknown = step.status == StepStatus.RETRYING.value and step.is_unsettled
     if step.item != NO_ITEM and any(
         whole.status in _ENDED for whole in detail.wholes if whole.plan.name == step.plan.name
     ):
         return False
     return step.status in _SKIPPABLE and not is_unknown
-
-
-def is_unsettled(attempts: Sequence[Attempt]) -> bool:
-    """Whether a try under the present key ended with nobody knowing what became of it."""
-    present = attempts[-1].edition if attempts else 0
-    return any(one.outcome == OutcomeKind.UNKNOWN.value for one in attempts if one.edition == present)
 
 
 def _needs_person(detail: RunDetail, step: StepDetail, phase: Phase) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext as _
 
 from sagas.core.vocabulary import NO_ITEM, CompensationStatus, Phase, StepStatus, Verb
-from sagas.presentation import lists
+from sagas.presentation import lists, probes
 from sagas.presentation.format import duration
 from sagas.presentation.offers import answers_of, offers_of
 from sagas.presentation.sentence import Left, Sentence, say
@@ -64,7 +64,7 @@ def shown(step: StepDetail, now: datetime, offers: Sequence[Offer] = (), *, is_p
         _half(
             step_look(step.status, step.last_outcome),
             "" if step.tally is None else lists.done_words(step.tally),
-            step.actions,
+            tuple(sorted((*step.actions, *step.probes), key=lambda one: one.started_at)),
             next_try if is_retrying else waits,
             tuple(offer for offer in offered if offer.phase is Phase.ACTION),
         ),
@@ -127,6 +127,8 @@ def _next_try(step: StepDetail, now: datetime, *, is_paused: bool) -> tuple[Sent
         return (say(_("held: the run is paused")),)
     if step.next_attempt_at is None:
         return ()
+    if step.is_asking:
+        return probes.next_question(step.next_attempt_at, now)
     if step.next_attempt_at <= now:
         return (say(_("next try is due")),)
     return (say(_("next try in %(left)s"), left=Left(step.next_attempt_at, now)),)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
 
+from sagas.core.late_reports import HANGING
 from sagas.core.vocabulary import Phase, RunStatus, StepStatus, WaitingFor
 from sagas.presentation.status import Look, compensation_look, run_look, step_look
 from sagas.queries.plan import title_of
@@ -90,9 +91,13 @@ def _reason(row: RunRow) -> str:
         return _("its version cannot be read")
     if needed:
         step = title_of(str(needed.get("step", "")))
+        if needed.get("code") == HANGING:
+            return _("“%s” happened after its undo") % step
         is_undo = needed.get("phase") == Phase.COMPENSATION.value
         template = _("the undo of “%s” failed") if is_undo else _("decide about “%s”")
         return template % step
+    if run.is_hanging:
+        return _("something happened after all, and stays")
     reason = run.reason if isinstance(run.reason, dict) else {}
     if reason.get("cause") == "cancel":
         return _("cancelled by %s") % reason.get("by", "?")

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from sagas.core.vocabulary import CompensationStatus, Direction, Phase, RunStatus, StepStatus, WaitingFor
-from sagas.presentation import clauses, missing_code, waits
+from sagas.presentation import clauses, missing_code, probes, waits
 from sagas.presentation.answer import Help, Why, help_about
 from sagas.presentation.format import duration
 from sagas.presentation.lists import done_words, undone_words
@@ -35,7 +35,7 @@ def why(detail: RunDetail, now: datetime) -> Why:
     for rule in _RULES:
         found = rule(detail, now)
         if found is not None:
-            return found
+            return probes.with_what_hangs(detail, found)
     return _unexplained(detail, now)
 
 
@@ -102,6 +102,9 @@ def _undo_failed(detail: RunDetail, _now: datetime) -> Why | None:
     step = next((step for step in (*detail.runs, *detail.wholes) if step.compensation_status == failed), None)
     if step is None:
         return None
+    if (hanging := probes.hanging(detail, step)) is not None:
+        sentences = (*hanging, *clauses.also_paused(detail))
+        return Why("hanging", sentences, Tone.CRITICAL, "diamond", (help_about(detail, step),))
     template = ngettext(
         "“%(undo)s” failed and has stopped: %(message)s.",
         "“%(undo)s” failed %(count)s times and has stopped: %(message)s.",
@@ -173,7 +176,10 @@ def _turning(detail: RunDetail, now: datetime) -> Why | None:
         return None
     flying = next(_in_flight(detail), None)
     rest: tuple[Sentence, ...]
-    if flying is None:
+    asking = probes.asking(detail, now)
+    if asking is not None:
+        rest = asking.sentences
+    elif flying is None:
         rest = (say(_("Turning round to undo what was done.")),)
     elif clauses.is_waited_for(detail, flying[1], now):
         step, attempt = flying
@@ -346,6 +352,7 @@ _RULES: tuple[Rule, ...] = (
     _paused,
     _turning,
     _asking,
+    probes.asking,
     _retrying,
     _awaiting,
     _within,

@@ -64,6 +64,7 @@ class StepPlan:
     for_each: str = ""  # the list, as written
     max_parallel: int = MAX_PARALLEL
     wait: WaitPlan | None = None  # instead of an action
+    probe: str = ""  # what is asked when nobody knows whether the action happened
     attempts_max: int | None = _ATTEMPTS_DEFAULT
     compensation_attempts_max: int | None = _COMPENSATION_ATTEMPTS_DEFAULT
     timeout_s: float | None = None
@@ -148,6 +149,7 @@ def _step_plan(step: dict[str, Any], place: int, defaults: dict[str, Any], *, is
         compensation_title=str(half.get("title") or title_of(compensation)),
         is_pivot=bool(step.get("pivot")),
         wait=_wait_plan(step),
+        probe=_action_name(step.get("probe")),
         attempts_max=_attempts(step.get("retry"), defaults.get("retry"), _ATTEMPTS_DEFAULT),
         compensation_attempts_max=_attempts(
             half.get("retry"), defaults.get("compensation_retry"), _COMPENSATION_ATTEMPTS_DEFAULT

@@ -13,6 +13,7 @@ from sagas.core.arrivals import DECLINED
 from sagas.core.vocabulary import NO_ITEM, CompensationStatus, OutcomeKind, Phase, StepKey, StepStatus
 from sagas.models import JournalEntry, Order, SagaRun, StepRun
 from sagas.queries import counts, items
+from sagas.queries.doubts import DoubtsTold
 from sagas.queries.items import IsWanted, Tally
 from sagas.queries.plan import StepPlan, Undo, step_plans, title_of
 from sagas.queries.waits import Wait, WaitsTold, wait_of
@@ -73,10 +74,15 @@ class StepDetail:
     compensation_status: str = CompensationStatus.NONE.value
     actions: tuple[Attempt, ...] = ()
     compensations: tuple[Attempt, ...] = ()
+    probes: tuple[Attempt, ...] = ()
     attempts: int = 0
     compensation_attempts: int = 0
     tries: int = 0  # of the action, counted against the policy since the last order to retry
     compensation_tries: int = 0
+    probe_tries: int = 0  # about the last unknown outcome
+    is_unsettled: bool = False  # an attempt of the action ended unknown, and nothing has settled that
+    is_asking: bool = False  # its probe is asked, or is to be asked again
+    hangs: bool = False  # it happened, by a late answer, although the run had gone on without it
     output: Json = None
     error: Json = None
     wait: Wait | None = None  # what it waits for now
@@ -120,7 +126,7 @@ class StepDetail:
 
     def in_flight(self) -> Attempt | None:
         """The attempt whose answer is awaited, if there is one."""
-        for attempt in (*self.compensations[-1:], *self.actions[-1:]):
+        for attempt in (*self.compensations[-1:], *self.probes[-1:], *self.actions[-1:]):
             if not attempt.outcome and not attempt.accepted_by:
                 return attempt
         return None
@@ -313,7 +319,7 @@ def _ended(attempt: Attempt, entry: Entry) -> Attempt:
 
 def _steps(run: SagaRun, rows: list[StepRun], journal: tuple[Entry, ...]) -> tuple[StepDetail, ...]:
     """Put the step runs in the document's order, items behind their list; what it does not know comes last."""
-    attempts, tries, told = _attempts(journal), _tries(journal), WaitsTold(journal)
+    attempts, tries, told, doubts = _attempts(journal), _tries(journal), WaitsTold(journal), DoubtsTold(journal)
     plans = step_plans(run.version.document)
     by_step: dict[str, list[StepRun]] = defaultdict(list)
     for row in rows:
@@ -351,10 +357,12 @@ def _steps(run: SagaRun, rows: list[StepRun], journal: tuple[Entry, ...]) -> tup
                     compensation_status=row.compensation_status,
                     actions=tuple(actions),
                     compensations=tuple(compensations),
+                    probes=tuple(attempts.get((row.step, row.item, Phase.PROBE.value), ())),
                     attempts=max(row.attempts, len(actions)),
                     compensation_attempts=max(row.compensation_attempts, len(compensations)),
                     tries=tries[do],
                     compensation_tries=tries[undo],
+                    **doubts.of(row.step, row.item),
                     output=_output(row, shown, hidden),
                     error=row.error,
                     wait=wait_of(row),

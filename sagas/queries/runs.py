@@ -34,6 +34,7 @@ LIST_COLUMNS = (
     "is_paused",
     "is_turning",
     "is_overdue",
+    "is_hanging",
     "is_outcome_unknown",
     "waiting_for",
     "attention",

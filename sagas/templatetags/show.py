@@ -13,7 +13,7 @@ from lucide.templatetags.lucide import lucide
 from sagas.core import vocabulary
 from sagas.core.vocabulary import Phase, StepKey
 from sagas.presentation import format as written
-from sagas.presentation import offers, status, waits
+from sagas.presentation import offers, probes, status, waits
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,6 +35,7 @@ register.filter("verb_words", offers.verb_words)
 register.filter("step_look", status.step_look)
 register.filter("compensation_look", status.compensation_look)
 register.filter("outcome_look", status.outcome_look)
+register.filter("attempt_look", probes.attempt_look)
 
 
 @register.simple_tag
@@ -103,4 +104,5 @@ def _sprite() -> SafeString:
 def idempotency_key(run: SagaRun, attempt: Attempt) -> str:
     """Return the key that the participant was given: what to ask it about."""
     key = StepKey(attempt.step, attempt.item)
-    return vocabulary.idempotency_key(str(run.id), key, Phase(attempt.phase), attempt.edition)
+    phase = Phase.ACTION if attempt.phase == Phase.PROBE.value else Phase(attempt.phase)  # a probe asks about that one
+    return vocabulary.idempotency_key(str(run.id), key, phase, attempt.edition)

@@ -19,7 +19,7 @@ steps:
   - {name: agree, approval: {timeout: 1d}}
   - {name: ship, run: ship-it}
   - {name: each, for_each: "${[1, 2]}", action: a.each, compensation: {action: a.unmake}}
-  - {name: tell, action: a.tell, compensation: none}
+  - {name: tell, action: a.tell, compensation: none, probe: {python: a.told}}
 """
 
 
