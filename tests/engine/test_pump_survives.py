@@ -79,7 +79,13 @@ def test_a_number_that_no_database_keeps_is_a_bad_output_and_the_pump_works_on(s
 def stuck():
     """Make the action of the saga `stuck` one that does not come back before the test is over."""
     over = threading.Event()
-    BEHAVIOUR["pay:action"] = lambda call: over.wait(30) if call.saga == "stuck" else None
+
+    def hang(call):
+        if call.saga == "stuck":
+            over.wait(30)
+            raise RuntimeError("too late")  # an answer would be told to a run while its tables are emptied
+
+    BEHAVIOUR["pay:action"] = hang
     yield
     over.set()
 
