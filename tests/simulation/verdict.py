@@ -86,6 +86,7 @@ def judge(world: World, definition: Definition, deaths: int, calm: End | None) -
 def _orders(world: World, run: SagaRun, events: list[m.Event]) -> list[str]:
     """Each accepted order is journaled once, as taken or as refused."""
     told = Counter(event.number for event in events if isinstance(event, m.OrderTaken | m.OrderRefused))
+    told.update(event.order for event in events if isinstance(event, m.LateReportReceived))
     stored = {number for (number,) in world.machine.rows("SELECT number FROM sagas_order")}
     found = []
     if stored != set(range(1, run.inbox_last + 1)):
