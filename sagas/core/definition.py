@@ -55,10 +55,43 @@ class PythonAction:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpAction:
+    """A request to a registered service.
+
+    The half's arguments render to what is sent: `{path, query?, headers?, body?}`.
+    """
+
+    service: str
+    method: str
+    is_async: bool = False  # 202 means: not yet, the outcome comes by the callback
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"{self.method} {self.service}"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandAction:
+    """A command message to a service behind a broker; the reply carries the outcome."""
+
+    service: str
+    command: str
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"{self.command} {self.service}"
+
+
+@dataclass(frozen=True, slots=True)
 class SubSaga:
     """A run of another saga. As a compensation: that run is undone."""
 
     name: str
+
+
+Action: TypeAlias = PythonAction | HttpAction | CommandAction | SubSaga
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +106,7 @@ class ActionFacts:
 class Half:
     """The action of a step, or its compensation: what to call, with what, for how long, how often."""
 
-    action: PythonAction | SubSaga
+    action: Action
     arguments: Template
     timeout_s: float
     retry: RetryPolicy
@@ -212,6 +245,12 @@ class Definition:
         """The names of the Python actions it may call, sorted."""
         called = (half.action for step in self.steps for half in step.halves)
         return tuple(sorted({action.name for action in called if isinstance(action, PythonAction)}))
+
+    @cached_property
+    def services(self) -> tuple[str, ...]:
+        """The names of the services it may call, sorted."""
+        called = (half.action for step in self.steps for half in step.halves)
+        return tuple(sorted({action.service for action in called if isinstance(action, HttpAction | CommandAction)}))
 
     @cached_property
     def signals(self) -> frozenset[str]:

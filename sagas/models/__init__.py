@@ -8,9 +8,11 @@ from sagas.models.inbox import Order
 from sagas.models.journal import JournalEntry
 from sagas.models.pump import PumpSlot
 from sagas.models.run import SagaRun, StepRun
+from sagas.models.services import BreakerState, Service, ServiceKind, ServiceMinute, ServiceState
 
 __all__ = [
     "ApiToken",
+    "BreakerState",
     "Draft",
     "IdempotencyKey",
     "JournalEntry",
@@ -19,6 +21,10 @@ __all__ = [
     "Saga",
     "SagaRun",
     "SagaVersion",
+    "Service",
+    "ServiceKind",
+    "ServiceMinute",
+    "ServiceState",
     "SignInLink",
     "StepRun",
 ]

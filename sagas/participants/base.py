@@ -35,7 +35,16 @@ class Call:
     action_key: str = ""
     outcome: str = ""
     deadline_at: datetime | None = None
+    is_unsettled: bool = False  # an earlier attempt under this key ended unknown, and nothing has settled it
+    callback_url: str = ""  # where the outcome may be said later, of an action that is asynchronous
     is_redacted: bool = False  # something that the step is given or gives back must not be shown, in no log either
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An answer that is no outcome: the participant has taken the attempt on, and will say later what became of it."""
+
+    by: str  # who, in words: the service
 
 
 class _Refusal(Exception):  # noqa: N818 - its children have the short names that users write
