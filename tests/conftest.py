@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,6 +23,16 @@ def chromium_path() -> str:
         if found := shutil.which(name):
             return found
     pytest.skip("Chromium is not installed")
+
+
+PURE = tuple(str(Path(__file__).parent / name) for name in ("core", "simulation"))
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what only computes, and so need not run once for each database."""
+    for item in items:
+        if str(item.path).startswith(PURE):
+            item.add_marker(pytest.mark.pure)
 
 
 def pytest_sessionfinish(session):

@@ -1,5 +1,8 @@
 """Run the suite on the embedded default, then on PostgreSQL; say loudly what was left out.
 
+What meets no database and no other process (marked `pure`) runs beside the first of the two, on
+another core: the enumerations and the crash simulation only compute.
+
 `DATABASE_URL_TEST` names the PostgreSQL server, else the local default port is tried.
 `REDIS_URL_TEST` does the same for Redis. `TEST_DEMAND=1` (CI) fails where one of them,
 or Chromium, is missing, instead of leaving tests out.
@@ -12,18 +15,21 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import zlib
 from contextlib import closing
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import redis
 
 ROOT = Path(__file__).resolve().parent.parent
+NO_TESTS = 5  # pytest's exit status
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 # What does not depend on the database, or brings its own.
-NOT_ON_POSTGRESQL = "not browser and not embedded"
+NOT_ON_POSTGRESQL = "not browser and not embedded and not pure"
 
 
 def find_postgresql() -> str | None:
@@ -54,11 +60,31 @@ def find_redis() -> str | None:
     return url
 
 
-def run(title: str, environ: dict[str, str], *arguments: str) -> int:
+def start(environ: dict[str, str], *arguments: str, output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "pytest", "-q", *arguments, *sys.argv[1:]]
+    return subprocess.Popen(command, cwd=ROOT, env=environ, stdout=output, stderr=output)
+
+
+def run(title: str, environ: dict[str, str], marked: str) -> int:
     print(f"\n=== {title} ===", flush=True)
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *arguments, *sys.argv[1:]], cwd=ROOT, env=environ, check=False
-    ).returncode
+    return outcome(start(environ, "-m", marked))
+
+
+def run_beside_the_pure(environ: dict[str, str]) -> int:
+    """Run the suite on SQLite, and the pure tests beside it; their lines are printed when they are over."""
+    with tempfile.TemporaryFile() as lines:
+        pure = start(environ, "-m", "pure", output=lines)
+        status = run("the suite on SQLite, the pure tests beside it", environ, "not pure")
+        pure_status = outcome(pure)
+        lines.seek(0)
+        print(f"\n=== the pure tests ===\n{lines.read().decode(errors='replace')}", flush=True)
+    return status or pure_status
+
+
+def outcome(running: subprocess.Popen[bytes]) -> int:
+    """Return the exit status; to have found no test is none of its faults when the caller chose some."""
+    status = running.wait()
+    return 0 if status == NO_TESTS and sys.argv[1:] else status
 
 
 def main() -> int:
@@ -81,10 +107,10 @@ def main() -> int:
         environ["DATABASE_URL_TEST"] = postgresql  # for tests that start whole servers of their own
     if redis_url:
         environ["REDIS_URL_TEST"] = redis_url
-    status = run("the whole suite on SQLite", environ)
+    status = run_beside_the_pure(environ)
     if status == 0 and postgresql:
         environ["DATABASE_URL"] = postgresql
-        status = run("the suite on PostgreSQL", environ, "-m", NOT_ON_POSTGRESQL)
+        status = run("the suite on PostgreSQL", environ, NOT_ON_POSTGRESQL)
     for line in left_out:
         print(f"!!! LEFT OUT  {line}", flush=True)
     return status
