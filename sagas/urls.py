@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django.urls import include, path
 
 from sagas.api import health
-from sagas.dashboard import access, actions, chrome, overview, reruns, runs, sagas, welcome
+from sagas.dashboard import access, actions, chrome, overview, reruns, runs, sagas, services, welcome
 
 if TYPE_CHECKING:
     from django.urls import URLPattern, URLResolver
@@ -36,6 +36,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sagas/<slug:name>/actions/validate/", sagas.saga_validate, name="saga-validate"),
     path("sagas/<slug:name>/actions/publish/", sagas.saga_publish, name="saga-publish"),
     path("sagas/<slug:name>/actions/start/", sagas.saga_start, name="saga-start"),
+    path("services/", services.service_list, name="service-list"),
+    path("services/actions/new/", services.service_new, name="service-new"),
+    path("services/<slug:name>/", services.service_detail, name="service-detail"),
+    path("services/<slug:name>/actions/edit/", services.service_edit, name="service-edit"),
+    path("services/<slug:name>/actions/<slug:verb>/", services.service_action, name="service-action"),
     path("livez", health.livez, name="livez"),
     path("readyz", health.readyz, name="readyz"),
     path("api/", include("sagas.api.urls")),

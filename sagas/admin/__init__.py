@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from sagas.admin import login, order, run, saga, step, token
+from sagas.admin import login, order, registry, run, saga, step, token
 
-__all__ = ["login", "order", "run", "saga", "step", "token"]
+__all__ = ["login", "order", "registry", "run", "saga", "step", "token"]

@@ -38,6 +38,8 @@ TITLES = {
     "saga-archived": "The saga takes no new runs",
     "saga-unreadable": "The saga's version needs code that is not here",
     "publish-conflict": "Somebody published in between",
+    "service-state": "The service's state does not allow this",
+    "service-in-use": "Something still needs the service",
     "stale": "What you read has changed since",
     "too-large": "The body is too large",
     "unsupported-media-type": "This kind of body is not read here",

@@ -37,6 +37,8 @@ SETTINGS: dict[str, Any] = {
         "Verb": "sagas.core.vocabulary.Verb",
         "SimulatedStatus": "sagas.core.simulation.SimulatedStatus",
         "Why": "sagas.core.simulation.Why",
+        "ServiceKind": "sagas.models.ServiceKind",
+        "BreakerState": "sagas.models.BreakerState",
     },
 }
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.urls import path, re_path
 from drf_spectacular.utils import extend_schema
 
-from sagas.api import arrivals, docs, orders, reruns, runs, sagas, simulation
+from sagas.api import arrivals, docs, orders, reruns, runs, sagas, services, simulation
 from sagas.api.problems import not_found
 from sagas.api.views import ApiView
 from sagas.core.vocabulary import Role
@@ -57,6 +57,11 @@ urlpatterns = [
     path("v1/runs/<uuid:run_id>/signals/", arrivals.RunSignals.as_view(), name="api-signals"),
     path("v1/runs/<uuid:run_id>/approvals/<str:step>/", arrivals.RunApproval.as_view(), name="api-approval"),
     path("v1/runs/<uuid:run_id>/rerun/", reruns.RunRerun.as_view(), name="api-rerun"),
+    path("v1/services/", services.ServiceList.as_view(), name="api-services"),
+    path("v1/services/<slug:name>/", services.ServiceOne.as_view(), name="api-service"),
+    path("v1/services/<slug:name>/rotate-secret/", services.ServiceRotate.as_view(), name="api-service-rotate"),
+    path("v1/services/<slug:name>/hold/", services.ServiceHold.as_view(), name="api-service-hold"),
+    path("v1/services/<slug:name>/release/", services.ServiceRelease.as_view(), name="api-service-release"),
     path("v1/schema/", docs.OpenApi.as_view(), name="api-schema"),
     path("v1/docs/", docs.page, name="api-docs"),
     re_path(r"^", Nothing.as_view(), name="api-nothing"),

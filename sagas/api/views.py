@@ -165,7 +165,7 @@ def read_if_match(headers: Mapping[str, str]) -> int | None:
         return None
     found = re.fullmatch(r'(?:W/)?"?(\d+)"?', text.strip(), re.ASCII)
     if found is None or len(found[1]) > REVISION_DIGITS_MAX:
-        message = "If-Match takes one number: the revision of a run, or the version of a saga."
+        message = "If-Match takes one number: the revision of a run or a service, or the version of a saga."
         raise malformed(message)
     return int(found[1])
 

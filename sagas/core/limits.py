@@ -63,6 +63,14 @@ COMPILED_KEPT_MAX = 1_024  # compiled definitions and validators kept; each is a
 
 DEPTH_MAX = 10  # runs within each other: a saga that runs itself ends here, and no person follows more
 
+# ---- services ---------------------------------------------------------------
+
+SERVICES_MAX = 1_000  # of one registry: each pump reads all of them, and a page lists them
+SERVICE_ADDRESS_LENGTH_MAX = 500  # the width of its column
+SERVICE_CONCURRENCY_MAX = 10_000  # calls in flight at one service: more than all pumps of an installation can hold
+FORMER_SECRET_S_MAX = 30 * 86_400.0  # a month for a service to change over; a secret valid for longer is not replaced
+SERVICE_CHANGES_SHOWN_MAX = 50  # of one service on its page, the newest; the admin has all
+
 # ---- simulations ----------------------------------------------------------
 
 SIMULATED_ENTRIES_MAX = 10_000  # of one simulated journal: ten times what 200 steps need; eight seconds at worst

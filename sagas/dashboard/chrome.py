@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 THEMES = ("light", "dark")
 THEME_COOKIE = "theme"
 THEME_AGE_S = 400 * 86_400  # the longest that browsers keep a cookie
-_SECTIONS = {"overview": "overview", "attention": "attention", "run": "runs", "step": "runs", "saga": "sagas"}
+_SECTIONS = {
+    "overview": "overview", "attention": "attention", "run": "runs", "step": "runs", "saga": "sagas",
+    "service": "services",
+}  # fmt: skip
 
 
 def chrome(request: HttpRequest) -> dict[str, Any]:

@@ -8,7 +8,15 @@ from sagas.models.inbox import Order
 from sagas.models.journal import JournalEntry
 from sagas.models.pump import PumpSlot
 from sagas.models.run import SagaRun, StepRun
-from sagas.models.services import BreakerState, Service, ServiceKind, ServiceMinute, ServiceState
+from sagas.models.services import (
+    BreakerState,
+    Service,
+    ServiceChange,
+    ServiceKind,
+    ServiceMinute,
+    ServiceState,
+    ServiceVerb,
+)
 
 __all__ = [
     "ApiToken",
@@ -22,9 +30,11 @@ __all__ = [
     "SagaRun",
     "SagaVersion",
     "Service",
+    "ServiceChange",
     "ServiceKind",
     "ServiceMinute",
     "ServiceState",
+    "ServiceVerb",
     "SignInLink",
     "StepRun",
 ]

@@ -111,3 +111,38 @@ class ServiceMinute(models.Model):
 
     def __str__(self) -> str:
         return f"{self.service_id} {self.minute:%H:%M}"
+
+
+class ServiceVerb(StrEnum):
+    """What a person or a program did to a service."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    SECRET_ROTATED = "secret_rotated"  # noqa: S105 - words
+    FORMER_SECRET_DROPPED = "former_secret_dropped"  # noqa: S105 - words
+    HELD = "held"
+    RELEASED = "released"
+    DELETED = "deleted"
+
+
+class ServiceChange(models.Model):
+    """Who did what to a service, when and why. Only ever added to; it outlives the service, so it keeps the name."""
+
+    service_name = models.CharField(max_length=64)
+    verb = models.CharField(max_length=24, choices=_choices(ServiceVerb))
+    by = models.CharField(max_length=150)
+    reason = models.TextField(blank=True, default="")
+    fields = models.JSONField(default=dict)  # {name: [before, after]}; of secrets only that they changed
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-id",)
+        indexes = (models.Index(name="service_change_by_name", fields=["service_name", "-id"]),)
+        constraints = (
+            models.CheckConstraint(
+                name="service_verb_is_known", condition=Q(verb__in=[verb.value for verb in ServiceVerb])
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.service_name} {self.verb} by {self.by}"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
+from sagas.core.sealed import Hidden
 from sagas.models import Service
 from sagas.sealing import opened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+
+    from sagas.core.vocabulary import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +49,16 @@ def _known(row: Service, now: datetime) -> KnownService:
         name=row.name,
         kind=row.kind,
         base_url=row.base_url,
-        password=password if isinstance(password, str) else "",
-        secrets=tuple(secret for secret in secrets if isinstance(secret, str)),
+        password=password if _is_open(password) else "",
+        secrets=tuple(secret for secret in secrets if _is_open(secret)),
         timeout_s=row.timeout_s,
         max_concurrency=row.max_concurrency,
         allow_private=row.allow_private,
         follows_redirects=row.follows_redirects,
         is_held=row.is_held,
     )
+
+
+def _is_open(value: Json) -> TypeGuard[str]:
+    """Whether a secret could be opened: one whose key is lost is no secret, and `•••` is never sent as one."""
+    return isinstance(value, str) and not isinstance(value, Hidden)

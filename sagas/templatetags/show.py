@@ -13,7 +13,7 @@ from lucide.templatetags.lucide import lucide
 from sagas.core import vocabulary
 from sagas.core.vocabulary import Phase, StepKey
 from sagas.presentation import format as written
-from sagas.presentation import offers, probes, status, waits
+from sagas.presentation import offers, probes, services, status, waits
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 register = template.Library()
 OTHER_ICONS = ("arrow-right", "check", "chevron-left", "chevron-right", "info", "package", "shield-check", "x")
 FILLED = {"diamond"}  # the one silhouette that must be found at a glance
-ICONS = tuple(sorted({*status.ICONS, *waits.ICONS.values(), *OTHER_ICONS}))
+ICONS = tuple(sorted({*status.ICONS, *(look.icon for look in services.LOOKS), *waits.ICONS.values(), *OTHER_ICONS}))
 
 register.filter("duration", written.duration)
 register.filter("short_id", written.short_id)
@@ -35,6 +35,10 @@ register.filter("verb_words", offers.verb_words)
 register.filter("step_look", status.step_look)
 register.filter("compensation_look", status.compensation_look)
 register.filter("outcome_look", status.outcome_look)
+register.filter("service_look", services.service_look)
+register.filter("health_sentence", services.health_sentence)
+register.filter("service_address", services.address_of)
+register.filter("change_words", services.change_words)
 register.filter("attempt_look", probes.attempt_look)
 
 

@@ -1,0 +1,51 @@
+"""Which services a document names, and where: read from the document alone, so that code that is gone hides none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sagas.core.vocabulary import Json
+
+ACTION, COMPENSATION, PROBE = "action", "compensation", "probe"
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """One place of a document that names a service."""
+
+    service: str
+    step: str
+    half: str  # action, compensation or probe
+
+
+def named_services(document: Json) -> tuple[Named, ...]:
+    """Return every place of a canonical document that names a service, in the order of the steps."""
+    steps = document.get("steps") if isinstance(document, dict) else None
+    found: list[Named] = []
+    for step in steps if isinstance(steps, list) else ():
+        if not isinstance(step, dict):
+            continue
+        compensation = step.get("compensation")
+        halves = (
+            (ACTION, step.get("action")),
+            (COMPENSATION, compensation.get("action") if isinstance(compensation, dict) else None),
+            (PROBE, step.get("probe")),
+        )
+        for half, form in halves:
+            service = _service_of(form)
+            if service:
+                found.append(Named(service, str(step.get("name", "")), half))
+    return tuple(found)
+
+
+def _service_of(form: Json) -> str:
+    """Return the service of `{http: {service: …}}` or `{command: {service: …}}`; empty for anything else."""
+    if not isinstance(form, dict):
+        return ""
+    for key in ("http", "command"):
+        inner = form.get(key)
+        if isinstance(inner, dict) and isinstance(inner.get("service"), str):
+            return str(inner["service"])
+    return ""
