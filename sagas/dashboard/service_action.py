@@ -47,6 +47,7 @@ class Action:
     verb: str
     needs: Role
     name: _StrPromise
+    heading: _StrPromise
     button: _StrPromise
     keep: _StrPromise
     receipt: _StrPromise
@@ -163,6 +164,7 @@ ACTIONS = {
             verb="hold",
             needs=Role.OPERATOR,
             name=gettext_lazy("Hold"),
+            heading=gettext_lazy("Hold %(name)s"),
             button=gettext_lazy("Hold this service"),
             keep=_KEEP,
             receipt=gettext_lazy("%(name)s is held: no run enters it."),
@@ -177,6 +179,7 @@ ACTIONS = {
             verb="release",
             needs=Role.OPERATOR,
             name=gettext_lazy("Release"),
+            heading=gettext_lazy("Release %(name)s"),
             button=gettext_lazy("Release this service"),
             keep=gettext_lazy("Keep it held"),
             receipt=gettext_lazy("%(name)s is released: runs enter it again."),
@@ -190,6 +193,7 @@ ACTIONS = {
             verb="rotate-secret",
             needs=Role.ADMIN,
             name=gettext_lazy("Rotate secret"),
+            heading=gettext_lazy("Rotate the secret of %(name)s"),
             button=gettext_lazy("Make a new secret"),
             keep=_KEEP,
             receipt=gettext_lazy("%(name)s has a new secret."),
@@ -206,6 +210,7 @@ ACTIONS = {
             verb="drop-former-secret",
             needs=Role.ADMIN,
             name=gettext_lazy("End former secret"),
+            heading=gettext_lazy("End the former secret of %(name)s"),
             button=gettext_lazy("End the former secret now"),
             keep=_KEEP,
             receipt=gettext_lazy("The former secret of %(name)s has ended."),
@@ -220,6 +225,7 @@ ACTIONS = {
             verb="delete",
             needs=Role.ADMIN,
             name=gettext_lazy("Delete"),
+            heading=gettext_lazy("Delete %(name)s"),
             button=gettext_lazy("Delete this service"),
             keep=gettext_lazy("Keep it"),
             receipt=gettext_lazy("%(name)s is deleted."),

@@ -41,8 +41,6 @@ def service_list(request: HttpRequest) -> HttpResponse:
     context = {
         "lines": queries.list_services(now),
         "counted_at": now,
-        "kinds": KINDS,
-        "breakers": BREAKERS,
         "may_manage": access.has_role(request.user, Role.ADMIN),
     }
     return render(request, "sagas/services/list.html", context)
@@ -181,6 +179,7 @@ def _show_action(
     service = page.line.service
     context = {
         "act": act,
+        "heading": act.heading % {"name": service.name},
         "page": page,
         "line": page.line,
         "service": service,

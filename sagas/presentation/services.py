@@ -181,9 +181,10 @@ def change_words(change: ServiceChange) -> tuple[str, ...]:
         if isinstance(what, str):
             said.append(f"{label}: {what}")
         elif isinstance(what, list) and what[0] is None:
-            said += [f"{label}: {_value_words(what[1])}"] if what[1] is not None else []
+            said += [f"{label}: {_value_words(name, what[1], change.at)}"] if what[1] is not None else []
         elif isinstance(what, list):
-            said.append(f"{label}: {_value_words(what[0])} → {_value_words(what[1])}")
+            before, after = (_value_words(name, value, change.at) for value in what)
+            said.append(f"{label}: {before} → {after}")
     return tuple(said)
 
 
@@ -213,7 +214,11 @@ def _minute_words(minute: ServiceMinute, now: datetime) -> str:
     return _("%(at)s: %(calls)s calls, %(failed)s failed, %(mean)s on average") % facts
 
 
-def _value_words(value: Json) -> str:
+def _value_words(name: str, value: Json, now: datetime) -> str:
+    if name == "former_secret_until" and isinstance(value, str):
+        return moment_words(datetime.fromisoformat(value), now)
     if isinstance(value, bool):
         return _("yes") if value else _("no")
-    return _("none") if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    if value is None:
+        return _("none")
+    return f"{value:g}" if isinstance(value, float) else str(value)

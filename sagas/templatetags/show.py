@@ -29,6 +29,7 @@ FILLED = {"diamond"}  # the one silhouette that must be found at a glance
 ICONS = tuple(sorted({*status.ICONS, *(look.icon for look in services.LOOKS), *waits.ICONS.values(), *OTHER_ICONS}))
 
 register.filter("duration", written.duration)
+register.filter("length_words", written.length)
 register.filter("short_id", written.short_id)
 register.filter("pretty_json", written.pretty_json)
 register.filter("verb_words", offers.verb_words)

@@ -13,7 +13,7 @@ from sagas.admin.run import ORDERS_MAX
 from sagas.core.vocabulary import Role
 from sagas.engine import commands, orders
 from sagas.models import ApiToken, Order, SagaRun
-from tests import factories
+from tests import factories, registered
 from tests.faces.conftest import sign_in
 
 RUNS = "/admin/sagas/sagarun/"
@@ -39,8 +39,12 @@ def confirm(client, verb: str, runs: list[SagaRun], reason: str = ""):
 def test_every_model_is_shown_and_none_can_be_changed(db):
     erin = sign_in("erin")
     runs = [teller(timezone.now()) for teller in factories.EVERY_STATE]
+    registered.register()
     ours = [model for model in admin.site._registry if model._meta.app_label == "sagas"]
-    assert {model.__name__ for model in ours} == {"Saga", "SagaVersion", "SagaRun", "StepRun", "Order", "ApiToken"}
+    assert {model.__name__ for model in ours} == {
+        "Saga", "SagaVersion", "SagaRun", "StepRun", "Order", "ApiToken",
+        "Service", "ServiceChange",
+    }  # fmt: skip
     for model in ours:
         listed = f"/admin/sagas/{model._meta.model_name}/"
         assert erin.get(listed).status_code == 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 
 import pytest
 from django.utils import timezone
@@ -14,6 +15,7 @@ from sagas.models import Service, ServiceChange
 from sagas.services.secret import new_secret
 from tests import registered as r
 from tests.faces.conftest import Api
+from tests.faces.test_api_reference import BASE, ROOT, blocks, perform
 from tests.faces.test_api_schema import assert_fits
 
 pytestmark = pytest.mark.django_db
@@ -213,3 +215,13 @@ def test_a_secret_made_here_is_told_once(admin):
     assert made["former_secret_until"] is not None
     assert made["secret"] not in admin.get("services/payments/").text
     assert "secret" not in admin.post("services/payments/rotate-secret/", {"secret": new_secret()}).json()
+
+
+def test_every_command_of_the_how_to_gives_what_it_says(admin):
+    names = {"AUTH": f"Authorization: Bearer {admin.token}", "JSON": "Content-Type: application/json", "B": BASE}
+    page = (ROOT / "docs/howto/services.md").read_text()
+    commands = re.findall(r"^(curl .*?) +# (\d{3})$", "\n".join(sum(blocks(page), [])), re.MULTILINE)
+    assert len(commands) == page.count("curl ")
+    for command, status in commands:
+        assert perform(command, names).status_code == int(status), command
+    assert [change.reason for change in ServiceChange.objects.all()][1:3] == ["mended", "it charges twice"]
