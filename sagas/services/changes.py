@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from sagas.core.limits import SERVICES_MAX
-from sagas.core.problem import Problem, nearest
+from sagas.core.problem import Problem, nearest, sayable
 from sagas.core.sealed import MASK
 from sagas.models import Service, ServiceChange, ServiceKind, ServiceVerb
 from sagas.queries import services as queries
@@ -63,6 +63,7 @@ def put_service(name: str, wanted: Wanted, *, by: str, revision: int | None = No
         ServiceStaleError: `revision` is not the present one.
     """
     check_name(name)
+    _check_reason(reason)
     try:
         with transaction.atomic():
             before = Service.objects.select_for_update().filter(name=name).first()
@@ -89,6 +90,7 @@ def rotate_secret(
     Raises:
         ServiceUnknownError, ServiceStaleError, ServiceInvalidError: nothing was changed.
     """
+    _check_reason(reason)
     check_former_valid(former_valid_s)
     problem = secret_problem(secret) if secret is not None else None
     if problem is not None:
@@ -109,8 +111,10 @@ def drop_former_secret(name: str, *, by: str, revision: int | None = None, reaso
     """End the former secret now.
 
     Raises:
-        ServiceUnknownError, ServiceStaleError, ServiceStateError: nothing was changed; there is none, or it has ended.
+        ServiceUnknownError, ServiceStaleError, ServiceInvalidError: nothing was changed.
+        ServiceStateError: there is none, or it has ended.
     """
+    _check_reason(reason)
     with transaction.atomic():
         service = _locked(name, revision)
         if service.former_secret_until is None or service.former_secret_until <= timezone.now():
@@ -127,7 +131,7 @@ def hold(name: str, *, by: str, reason: str, revision: int | None = None) -> Don
     Raises:
         ServiceUnknownError, ServiceStaleError, ServiceStateError, ServiceInvalidError: nothing was changed.
     """
-    _check_reason(reason)
+    _check_reason(reason, is_needed=True)
     with transaction.atomic():
         service = _locked(name, revision)
         if service.is_held:
@@ -145,7 +149,7 @@ def release(name: str, *, by: str, reason: str = "", revision: int | None = None
     Raises:
         ServiceUnknownError, ServiceStaleError, ServiceStateError, ServiceInvalidError: nothing was changed.
     """
-    _check_reason(reason, is_needed=False)
+    _check_reason(reason)
     with transaction.atomic():
         service = _locked(name, revision)
         if not service.is_held:
@@ -161,8 +165,9 @@ def delete(name: str, *, by: str, revision: int | None = None, reason: str = "")
 
     Raises:
         ServiceInUseError: a saga's latest version names it, or a run that has not ended needs it.
-        ServiceUnknownError, ServiceStaleError: nothing was changed.
+        ServiceUnknownError, ServiceStaleError, ServiceInvalidError: nothing was changed.
     """
+    _check_reason(reason)
     with transaction.atomic():
         service = _locked(name, revision)
         sagas, runs = queries.sagas_naming(name), queries.open_runs_naming(name)
@@ -239,12 +244,15 @@ def _check_revision(name: str, service: Service | None, revision: int | None) ->
         raise ServiceStaleError(name, present)
 
 
-def _check_reason(reason: str, *, is_needed: bool = True) -> None:
+def _check_reason(reason: str, *, is_needed: bool = False) -> None:
     if is_needed and not reason.strip():
         raise ServiceInvalidError([Problem("Say why: it is written down.", pointer="/reason", code="missing")])
     if len(reason) > REASON_LENGTH_MAX:
         message = f"A reason has at most {REASON_LENGTH_MAX} characters."
         raise ServiceInvalidError([Problem(message, pointer="/reason", code="too_long")])
+    if "\0" in reason or sayable(reason) != reason:
+        message = "A reason holds no NUL and no half of a surrogate pair: they cannot be stored."
+        raise ServiceInvalidError([Problem(message, pointer="/reason", code="wrong_value")])
 
 
 def _save(

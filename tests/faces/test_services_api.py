@@ -220,7 +220,9 @@ def test_a_secret_made_here_is_told_once(admin):
 def test_every_command_of_the_how_to_gives_what_it_says(admin):
     names = {"AUTH": f"Authorization: Bearer {admin.token}", "JSON": "Content-Type: application/json", "B": BASE}
     page = (ROOT / "docs/howto/services.md").read_text()
-    commands = re.findall(r"^(curl .*?) +# (\d{3})$", "\n".join(sum(blocks(page), [])), re.MULTILINE)
+    commands = re.findall(
+        r"^(curl .*?) +# (\d{3})$", "\n".join("\n".join(block) for block in blocks(page)), re.MULTILINE
+    )
     assert len(commands) == page.count("curl ")
     for command, status in commands:
         assert perform(command, names).status_code == int(status), command

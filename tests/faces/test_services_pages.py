@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from urllib.parse import quote
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -261,3 +262,23 @@ def test_no_page_shows_a_secret():
     assert "hunter2canary" not in shown
     assert CANARY not in shown
     assert "$sealed" not in shown
+
+
+@pytest.mark.parametrize(("reason", "status"), [("a\0b", 422), ("x" * 1001, 422), ("a\ud800b", 400)])
+def test_a_reason_that_cannot_be_kept_is_refused(reason, status):
+    r.register()
+    erin = sign_in("erin")
+    kind = "application/x-www-form-urlencoded"
+    sent = f"revision=1&kind=http&max_concurrency=5&base_url={quote(r.ADDRESS)}"
+    sent += f"&reason={quote(reason.encode('utf-8', 'surrogatepass'))}"
+    for verb in ("hold", "edit", "rotate-secret", "delete"):
+        answer = erin.post(f"/services/payments/actions/{verb}/", sent, content_type=kind)
+        assert (verb, answer.status_code) == (verb, status)
+    assert Service.objects.get().revision == 1
+
+
+def test_a_nul_in_any_field_of_a_new_service_is_refused():
+    raw = "name=p%00&base_url=https%3A%2F%2Fa.example.com%00&max_concurrency=5%00&kind=h%00&timeout=%00&secret=%00"
+    kind = "application/x-www-form-urlencoded"
+    assert sign_in("erin").post("/services/actions/new/", raw, content_type=kind).status_code == 422
+    assert not Service.objects.exists()

@@ -54,12 +54,17 @@ def test_the_same_again_changes_nothing_and_tells_no_secret():
     assert verbs() == ["created"]
 
 
-def test_a_secret_is_stored_sealed():
-    done = r.register()
+def test_every_secret_is_stored_sealed():
+    made = [r.register().secret, changes.rotate_secret("payments", by="erin").secret, new_secret()]
+    r.register(secret=made[-1])
+    r.register("mail", kind="command", base_url=r.BROKER)
+    made.append("hunter2canary")
 
     with connection.cursor() as cursor:
         cursor.execute("SELECT secret, former_secret, password FROM sagas_service")
-        assert done.secret not in str(cursor.fetchall())
+        stored = str(cursor.fetchall())
+    assert [secret for secret in made if secret in stored] == []
+    assert stored.count("$sealed") == 3
 
 
 def test_another_secret_in_a_put_leaves_the_former_one_valid_for_a_day():
