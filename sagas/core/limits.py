@@ -69,6 +69,7 @@ SERVICES_MAX = 1_000  # of one registry: each pump reads all of them, and a page
 SERVICE_ADDRESS_LENGTH_MAX = 500  # the width of its column
 SERVICE_CONCURRENCY_MAX = 10_000  # calls in flight at one service: more than all pumps of an installation can hold
 FORMER_SECRET_S_MAX = 30 * 86_400.0  # a month for a service to change over; a secret valid for longer is not replaced
+SERVICES_SHOWN_MAX = 100  # on one page of the list: a tenth of a second
 SERVICE_CHANGES_SHOWN_MAX = 50  # of one service on its page, the newest; the admin has all
 
 # ---- simulations ----------------------------------------------------------

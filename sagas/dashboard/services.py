@@ -14,6 +14,8 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from sagas import access
+from sagas.core.limits import SERVICES_SHOWN_MAX
+from sagas.core.steps import SAGA_NAME
 from sagas.core.vocabulary import Role
 from sagas.dashboard import service_action as action
 from sagas.dashboard import service_form as forms
@@ -36,10 +38,14 @@ SECRETS = ("base_url", "secret")  # what the form sends and no error report show
 @require_safe
 @needs_role(Role.VIEWER)
 def service_list(request: HttpRequest) -> HttpResponse:
-    """Every service, by name, with how it is."""
-    now = timezone.now()
+    """The services, by name, with how they are; a page of them."""
+    now, after = timezone.now(), request.GET.get("after", "")
+    after = after if SAGA_NAME.fullmatch(after) else ""
+    lines = queries.list_services(now, after, SERVICES_SHOWN_MAX + 1)
     context = {
-        "lines": queries.list_services(now),
+        "lines": lines[:SERVICES_SHOWN_MAX],
+        "after": after,
+        "has_more": len(lines) > SERVICES_SHOWN_MAX,
         "counted_at": now,
         "may_manage": access.has_role(request.user, Role.ADMIN),
     }

@@ -80,9 +80,9 @@ class ServicePage:
     changes: tuple[ServiceChange, ...]
 
 
-def list_services(now: datetime) -> list[ServiceLine]:
-    """Return all services by name. Five queries at most."""
-    return lines_of(Service.objects.select_related("state").order_by("name")[:SERVICES_MAX], now)
+def list_services(now: datetime, after: str = "", most: int = SERVICES_MAX) -> list[ServiceLine]:
+    """Return the services by name, those behind the name `after`. Five queries at most."""
+    return lines_of(Service.objects.select_related("state").filter(name__gt=after).order_by("name")[:most], now)
 
 
 def lines_of(services: Iterable[Service], now: datetime) -> list[ServiceLine]:

@@ -282,3 +282,17 @@ def test_a_nul_in_any_field_of_a_new_service_is_refused():
     kind = "application/x-www-form-urlencoded"
     assert sign_in("erin").post("/services/actions/new/", raw, content_type=kind).status_code == 422
     assert not Service.objects.exists()
+
+
+def test_a_long_list_has_pages():
+    Service.objects.bulk_create(Service(name=f"s{n:03}", base_url=r.ADDRESS) for n in range(205))
+    bob = sign_in("bob")
+    seen, address = [], "/services/"
+    for _ in range(3):
+        page = bob.get(address).text
+        seen += re.findall(r'class="saga-title" href="/services/(s\d+)/"', page)
+        following = re.search(r'rel="next" href="([^"]+)"', page)
+        address = following[1] if following else ""
+    assert (seen, address) == ([f"s{n:03}" for n in range(205)], "")
+    assert "No service behind s999" in text_of(bob.get("/services/?after=s999"))
+    assert bob.get("/services/?after=%00").status_code == 200
