@@ -9,11 +9,13 @@ from urllib.parse import quote
 import pytest
 from django.contrib.auth import get_user_model
 from django.utils import timezone
+from django.views.debug import ExceptionReporter
 
 from sagas.core.sealed import MASK
 from sagas.models import Service, ServiceChange
 from sagas.presentation.services import HEALTHY, LOOKS, health_sentence, service_look
 from sagas.queries.services import list_services
+from sagas.services import changes
 from tests import registered as r
 from tests.faces.conftest import sign_in
 from tests.faces.test_services_api import CANARY
@@ -296,3 +298,20 @@ def test_a_long_list_has_pages():
     assert (seen, address) == ([f"s{n:03}" for n in range(205)], "")
     assert "No service behind s999" in text_of(bob.get("/services/?after=s999"))
     assert bob.get("/services/?after=%00").status_code == 200
+
+
+@pytest.mark.parametrize("address", ["/services/actions/new/", "/services/mail/actions/edit/"])
+def test_no_error_report_shows_a_secret(address, monkeypatch, caplog):
+    """As the admins would get it by mail: with what was sent, and what each function had in hand."""
+    r.register("mail", kind="command", base_url=r.BROKER)
+    erin = sign_in("erin")
+    erin.raise_request_exception = False
+    monkeypatch.setattr(changes, "check_wanted", lambda *_: 1 / 0)
+    sent = {**NEW, "kind": "command", "base_url": r.BROKER, "secret": CANARY, "revision": "1"}
+    assert erin.post(address, sent).status_code == 500
+    record = next(one for one in caplog.records if one.exc_info and hasattr(one, "request"))
+    reporter = ExceptionReporter(record.request, *record.exc_info)
+    report = reporter.get_traceback_text() + reporter.get_traceback_html()
+    assert "ZeroDivisionError" in report
+    assert "hunter2canary" not in report
+    assert CANARY not in report
