@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from sagas.core.outcome import Outcome
-from sagas.core.vocabulary import AttemptKey, Json, OutcomeKind, Phase, RunStatus, StepKey, Verb
+from sagas.core.vocabulary import AttemptKey, Json, OutcomeKind, Phase, RunStatus, StepKey, Verb, WaitingFor
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,13 @@ class ChildEnd:
 
 @dataclass(frozen=True, slots=True)
 class AcceptAttempt:
-    """Somebody has taken an attempt on, and will say later what became of it. `by` is who: the id of a run."""
+    """Somebody has taken an attempt on, and will say later what became of it. `by` is who: a run's id, or a service."""
 
     attempt: AttemptKey
     by: str
     now: datetime
     dice: float = 0.5
+    waits_for: WaitingFor = WaitingFor.CHILD
 
 
 @dataclass(frozen=True, slots=True)

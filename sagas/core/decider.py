@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sagas.core import arrivals, backward, children, forward, items, late_reports, orders, probe_answers, probing
 from sagas.core import messages as m
 from sagas.core.draft import Draft
-from sagas.core.outcome import Failed, Outcome, Rejected, Succeeded, Unknown
+from sagas.core.evolve_callbacks import drained_by, last_moment
+from sagas.core.outcome import TIMED_OUT, Error, Failed, Outcome, Rejected, Succeeded, Unknown
 from sagas.core.vocabulary import AttemptKey, Direction, Phase, StepKey, Verb, WaitingFor
 
 if TYPE_CHECKING:
@@ -83,12 +84,15 @@ def _look(draft: Draft) -> None:
     is_past = state.deadline_at is not None and draft.now >= state.deadline_at
     if is_past and not state.is_overdue and state.direction is Direction.FORWARD:
         draft.emit(m.DeadlinePassed())
-    if draft.state.is_paused:
-        return
     for key, phase in sorted(draft.state.open):
         half = draft.step(key).half(phase)
+        if half.due_at is None or half.due_at > draft.now:
+            continue
         is_held = draft.state.is_turning and phase is not Phase.PROBE  # asking is a part of draining
-        if half.due_at is not None and half.due_at <= draft.now and not half.is_out and not is_held:
+        if half.is_called_back:
+            message = f"{half.accepted_by} has not called back in time."
+            _report(draft, AttemptKey(key.step, key.item, phase, half.number), Unknown(Error(TIMED_OUT, message)))
+        elif not draft.state.is_paused and not half.is_out and not is_held:
             _go_on(draft, key, phase)
 
 
@@ -123,17 +127,24 @@ def _report(draft: Draft, attempt: AttemptKey, outcome: Outcome) -> None:
 def _accept(draft: Draft, command: m.AcceptAttempt) -> None:
     attempt = command.attempt
     half = draft.step(attempt.step_key).half(attempt.phase)
-    if half.is_awaiting and half.number == attempt.number:
-        draft.emit(
-            m.AttemptAccepted(
-                step=attempt.step,
-                item=attempt.item,
-                phase=attempt.phase,
-                number=attempt.number,
-                waits_for=WaitingFor.CHILD,
-                by=command.by,
-            )
+    if not half.is_awaiting or half.number != attempt.number:
+        return
+    until = None
+    if command.waits_for is WaitingFor.CALLBACK:
+        until = last_moment(half)
+        if draft.state.is_turning and until is not None:
+            until = min(until, drained_by(draft.now))
+    draft.emit(
+        m.AttemptAccepted(
+            step=attempt.step,
+            item=attempt.item,
+            phase=attempt.phase,
+            number=attempt.number,
+            waits_for=command.waits_for,
+            by=command.by,
+            until=until,
         )
+    )
 
 
 def _hear(draft: Draft, end: m.ChildEnd, step: str) -> None:

@@ -26,11 +26,12 @@ def due_at(state: RunState) -> datetime | None:
     """Return the earliest moment at which something is due by time alone; None when nothing is."""
     if state.status.is_final or state.is_unreadable:
         return None
-    moments: list[datetime] = []
-    if not state.is_paused:
-        if state.started_at is None:
-            return state.created_at
-        moments = [due for key, phase in state.open if (due := state.step(key).half(phase).due_at) is not None]
+    if not state.is_paused and state.started_at is None:
+        return state.created_at
+    halves = (state.step(key).half(phase) for key, phase in state.open)
+    moments = [  # the time of an attempt that is out runs while the run is paused, too
+        half.due_at for half in halves if half.due_at is not None and (half.is_called_back or not state.is_paused)
+    ]
     if state.deadline_at is not None and not state.is_overdue and state.direction is Direction.FORWARD:
         moments.append(state.deadline_at)
     return min(moments, default=None)

@@ -97,7 +97,10 @@ class AttemptEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptAccepted:
-    """The attempt is in other hands, which say later what became of it. `by` is the run of the sub-saga."""
+    """The attempt is in other hands, which say later what became of it.
+
+    `by` is the run of the sub-saga, or the service; `until` is when the wait for that is over.
+    """
 
     step: str
     phase: Phase
@@ -105,6 +108,7 @@ class AttemptAccepted:
     waits_for: WaitingFor
     by: str
     item: int = NO_ITEM
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

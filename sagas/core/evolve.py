@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sagas.core import evolve_ends, evolve_items, evolve_late, evolve_probes, evolve_waits
+from sagas.core import evolve_callbacks, evolve_ends, evolve_items, evolve_late, evolve_probes, evolve_waits
 from sagas.core import messages as m
 from sagas.core.outcome import WORKER_LOST
 from sagas.core.state import Attention, HalfState, RunState, StepState
@@ -127,6 +127,7 @@ def _attempt_ended(state: RunState, event: m.AttemptEnded, at: datetime) -> None
         half,
         is_awaiting=False,
         waits_for=None,
+        due_at=None,
         counted=half.counted + (1 if event.is_counted else 0),
         lost_in_a_row=half.lost_in_a_row + 1 if event.code == WORKER_LOST else 0,
         is_unsettled=(half.is_unsettled or is_unknown) and not event.settles,
@@ -147,16 +148,6 @@ def _attempt_ended(state: RunState, event: m.AttemptEnded, at: datetime) -> None
     )
     state.steps_done += 1
     state.is_past_pivot |= event.passes_pivot
-
-
-def _attempt_accepted(state: RunState, event: m.AttemptAccepted, _at: datetime) -> None:
-    key = StepKey(event.step, event.item)
-    step = state.step(key)
-    half = replace(step.half(event.phase), is_awaiting=False, waits_for=event.waits_for, accepted_by=event.by)
-    if event.phase is Phase.COMPENSATION:
-        state.steps[key] = _set_half(step, event.phase, half, compensation_status=CompensationStatus.WAITING)
-    else:
-        state.steps[key] = _set_half(step, event.phase, half, status=StepStatus.WAITING)
 
 
 def _error(event: m.AttemptEnded | m.StepFailed | m.StepInDoubt | m.CompensationFailed) -> Json:
@@ -213,6 +204,7 @@ def _compensation_failed(state: RunState, event: m.CompensationFailed, at: datet
 
 def _turn_requested(state: RunState, event: m.TurnRequested, at: datetime) -> None:
     state.is_turning = True
+    evolve_callbacks.hurry(state, at)
     state.started_at = state.started_at or at
     state.reason = {
         name: value for name in ("cause", "step", "outcome", "code", "message", "by") if (value := getattr(event, name))
@@ -224,6 +216,7 @@ def _turn_requested(state: RunState, event: m.TurnRequested, at: datetime) -> No
 def _turn_dropped(state: RunState, _event: m.TurnDropped, _at: datetime) -> None:
     state.is_turning = False
     state.reason = None
+    evolve_callbacks.take_time(state)
 
 
 def _turned_round(state: RunState, event: m.TurnedRound, _at: datetime) -> None:
@@ -344,7 +337,7 @@ _APPLY: dict[type, Callable[[RunState, Any, datetime], None]] = {
     m.ItemsListed: evolve_items.items_listed,
     m.ItemsJoined: evolve_items.items_joined,
     m.AttemptStarted: _attempt_started,
-    m.AttemptAccepted: _attempt_accepted,
+    m.AttemptAccepted: evolve_callbacks.attempt_accepted,
     m.AttemptEnded: _attempt_ended,
     m.RetryScheduled: _retry_scheduled,
     m.WaitStarted: evolve_waits.wait_started,

@@ -25,8 +25,7 @@ _NEVER_HAPPENED = frozenset({StepStatus.FAILED, StepStatus.SKIPPED})
 
 def take(draft: Draft, order: m.TakeOrder, late: m.LateReport) -> None:
     """Let a report settle its step, or keep it; of an attempt that somebody still waits for, only say that it came."""
-    half = draft.step(late.key).half(late.attempt.phase)
-    if half.is_awaiting and (half.number, half.edition) == (late.attempt.number, late.edition):
+    if is_waited_for(draft.state, late):
         draft.emit(m.OrderTaken(number=order.number, verb=order.verb, by=order.by, step=str(late.key)))
         return
     if _settles(draft.state, late):
@@ -37,6 +36,17 @@ def take(draft: Draft, order: m.TakeOrder, late: m.LateReport) -> None:
     draft.emit(_received(order, late, is_hanging=is_hanging(draft.state, late), needs_undo=needs_undo))
     if needs_undo:
         draft.emit(m.AttentionNeeded(step=late.key.step, item=late.key.item, phase=Phase.COMPENSATION, code=HANGING))
+
+
+def is_waited_for(state: RunState, late: m.LateReport) -> bool:
+    """Whether the attempt has not ended yet: it is in flight, or a service has it in hand."""
+    half = state.step(late.key).half(late.attempt.phase)
+    return half.is_out and (half.number, half.edition) == (late.attempt.number, late.edition)
+
+
+def counts(state: RunState, late: m.LateReport) -> bool:
+    """Whether the report ends its attempt or settles its step; else it is only kept."""
+    return is_waited_for(state, late) or _settles(state, late)
 
 
 def kept(state: RunState, order: m.TakeOrder, late: m.LateReport) -> m.LateReportReceived:

@@ -28,6 +28,7 @@ DEADLINE_S_MAX = 400 * 86_400.0  # a year and a bit: a run that takes longer is 
 RETRY_ATTEMPTS_MAX = 1_000  # a finite policy above this is better said as `forever`
 RETRY_WAIT_S_MAX = 30 * 86_400.0  # a month between two tries
 RETRY_FACTOR_MAX = 10.0  # grows past every sensible `max` in a few tries already
+CALLBACK_DRAIN_S_MAX = 60.0  # a run that turns waits no longer for services to call back (rule 2 of the law)
 PROBE_TRIES_MAX = 3  # after one unknown outcome (rule 18 of the law); then the action itself is tried again
 
 # ---- lists ----------------------------------------------------------------

@@ -23,6 +23,8 @@ from sagas.core.vocabulary import (
     WaitingFor,
 )
 
+IN_OTHER_HANDS = frozenset({WaitingFor.CHILD, WaitingFor.CALLBACK})  # an attempt was made, and its end is told later
+
 
 @dataclass(frozen=True, slots=True)
 class HalfState:
@@ -38,9 +40,9 @@ class HalfState:
     sole_unknown: int = 0  # its number, when it is the only one that did
     late: OutcomeKind | None = None  # what a late report says of this key while a newer attempt is in flight
     late_output: Json = None
-    due_at: datetime | None = None  # of the next attempt, while retrying; of the end of a wait
+    due_at: datetime | None = None  # of the next attempt, while retrying; of the end of a wait, for a callback too
     waits_for: WaitingFor | None = None  # while the step waits: what ends it, beside the time
-    accepted_by: str = ""  # who has the attempt in hand, or had it: the run of a sub-saga
+    accepted_by: str = ""  # who has the attempt in hand, or had it: the run of a sub-saga, or a service
     started_at: datetime | None = None  # of the last attempt
     timeout_s: float = 0.0  # of the last attempt, seconds
     has_input: bool = False
@@ -50,12 +52,17 @@ class HalfState:
     @property
     def is_wait(self) -> bool:
         """Whether it waits without having called anybody."""
-        return self.waits_for is not None and self.waits_for is not WaitingFor.CHILD
+        return self.waits_for is not None and self.waits_for not in IN_OTHER_HANDS
 
     @property
     def is_out(self) -> bool:
         """Whether an attempt has neither ended nor been written off: in flight, or in other hands."""
-        return self.is_awaiting or self.waits_for is WaitingFor.CHILD
+        return self.is_awaiting or self.waits_for in IN_OTHER_HANDS
+
+    @property
+    def is_called_back(self) -> bool:
+        """Whether a service has taken the attempt on, and is to say later what became of it."""
+        return self.waits_for is WaitingFor.CALLBACK
 
     @property
     def is_fresh(self) -> bool:
