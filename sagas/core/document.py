@@ -82,18 +82,20 @@ class Checked:
     warnings: tuple[Problem, ...]
 
 
-def check_source(text: str, actions: Mapping[str, ActionFacts]) -> Checked:
+def check_source(text: str, actions: Mapping[str, ActionFacts], services: Mapping[str, str] | None = None) -> Checked:
     """Check YAML or JSON text and report every problem at once.
 
     Args:
         text: the document as written.
         actions: what this process knows about Python actions. An action that nobody
             registered is a warning: it may be registered where the workers run.
+        services: the kind of each registered service by its name (`http`, `command`); None
+            when nobody knows them here: then none is missed.
     """
     document, report = read_source(text)
     if not report.problems:
         with few_guesses():
-            definition = _read(document, actions, report)
+            definition = _read(document, actions, report, services)
         if definition is not None:
             _check_name(definition.saga, report)
             rules.check(definition, document, actions, report)
@@ -135,7 +137,9 @@ def _place(problem: Problem) -> tuple[int, int]:
     return problem.line or 0, problem.column or 0
 
 
-def _read(document: Json, actions: Mapping[str, ActionFacts], report: Report) -> Definition | None:
+def _read(
+    document: Json, actions: Mapping[str, ActionFacts], report: Report, services: Mapping[str, str] | None = None
+) -> Definition | None:
     """Read the whole document; the result is only good when the report has no problems."""
     if isinstance(document, dict) and document.get("style") == "choreography":
         report.error(("style",), "not_built", f"`style: choreography` {NOT_BUILT}.")
@@ -151,7 +155,7 @@ def _read(document: Json, actions: Mapping[str, ActionFacts], report: Report) ->
     fields.text("description", length_max=DESCRIPTION_LENGTH_MAX)
     if "input" in fields:
         check_schema(fields.raw("input"), ("input",), report)
-    steps = read_steps(fields, actions)
+    steps = read_steps(fields, actions, services)
     deadline_s = fields.duration_s("deadline", 0.0, 0.001, DEADLINE_S_MAX)
     output = fields.template("output", readable(RUN_NAMES, [step.name for step in steps], ()))
     redaction = redaction_of(steps, output)

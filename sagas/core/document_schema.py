@@ -14,10 +14,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sagas.core import document, fields, steps, wait_form
+from sagas.core import document, fields, http_form, steps, wait_form
 from sagas.core import document_words as words
 from sagas.core.definition import MAX_PARALLEL
 from sagas.core.duration import ISO, SHORT, duration_text
+from sagas.core.http_request import HEADER_NAME
 from sagas.core.input_schema import INPUT_SCHEMA
 from sagas.core.limits import (
     DESCRIPTION_LENGTH_MAX,
@@ -26,6 +27,7 @@ from sagas.core.limits import (
     PARALLEL_MAX,
     PROMPT_LENGTH_MAX,
     REDACTED_MAX,
+    REQUEST_NAMES_MAX,
     RETRY_ATTEMPTS_MAX,
     RETRY_FACTOR_MAX,
     STEPS_MAX,
@@ -186,38 +188,36 @@ def _compensation() -> Schema:
 def _action() -> Schema:
     name = _pattern(steps.ACTION_NAME)
     command = _mapping(
-        {"service": {"type": "string"}, "name": {"type": "string"}},
+        {"service": _pattern(http_form.SERVICE_NAME), "name": _pattern(http_form.COMMAND_NAME)},
         words.COMMAND,
-        words.COMMAND,
+        http_form.COMMAND_KEYS,
         required=("service", "name"),
     )
-    shapes = {"python": name, "http": _http(), "command": command}
-    form = _mapping(shapes, words.ACTION, steps.ACTION_KEYS, steps.ACTION_KEYS_LATER)
+    shapes = {"python": name, "http": _http(http_form.HTTP_KEYS, http_form.METHODS), "command": command}
+    form = _mapping(shapes, words.ACTION, steps.ACTION_KEYS)
     return {"anyOf": [name, {**form, "minProperties": 1, "maxProperties": 1}]}
 
 
 def _probe() -> Schema:
-    shapes = {"python": _pattern(steps.ACTION_NAME), "http": _http()}
+    asked = _http(http_form.PROBE_HTTP_KEYS, http_form.PROBE_METHODS)
+    shapes = {"python": _pattern(steps.ACTION_NAME), "http": asked}
     said = {key: words.ACTION[key] for key in shapes}
-    form = _mapping(shapes, said, steps.PROBE_KEYS, steps.PROBE_KEYS_LATER)
-    return {**form, "minProperties": 1, "maxProperties": 1}
+    return {**_mapping(shapes, said, steps.PROBE_KEYS), "minProperties": 1, "maxProperties": 1}
 
 
-def _http() -> Schema:
-    return _mapping(
-        {
-            "service": {"type": "string"},
-            "method": {"type": "string"},
-            "path": {"type": "string"},
-            "headers": {"type": "object"},
-            "query": {"type": "object"},
-            "body": {},
-            "async": {"type": "boolean"},
-        },
-        words.HTTP,
-        words.HTTP,
-        required=("service",),
-    )
+def _http(keys: tuple[str, ...], methods: tuple[str, ...]) -> Schema:
+    value = {"type": ["string", "number", "boolean", "null"]}
+    names = {"type": "object", "maxProperties": REQUEST_NAMES_MAX}
+    shapes: dict[str, Schema] = {
+        "service": _pattern(http_form.SERVICE_NAME),
+        "method": _choice(methods),
+        "path": {"type": "string", "pattern": "^/"},
+        "headers": {**names, "propertyNames": _pattern(HEADER_NAME), "additionalProperties": value},
+        "query": {**names, "additionalProperties": {"anyOf": [value, {"type": "array"}]}},
+        "body": {},
+        "async": {"type": "boolean"},
+    }
+    return _mapping({key: shapes[key] for key in keys}, words.HTTP, keys, required=("service", "path"))
 
 
 def _retry(base: RetryPolicy | None = None) -> Schema:

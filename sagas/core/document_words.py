@@ -59,7 +59,10 @@ SAGA = {
 STEP = {
     "name": Words("Name", "Small letters, digits and underscores. Expressions say steps.<name>.output."),
     "title": Words("Title", "For people. Made from the name when missing."),
-    "action": Words("Action", "What it calls: the dotted name of a registered Python action, or {python: name}."),
+    "action": Words(
+        "Action",
+        "What it calls: a registered Python action by its dotted name, or a service over HTTP or by a command.",
+    ),
     "with": Words("Arguments", "By name: any values, with ${…} in text for what is known when the step begins."),
     "after": Words(
         "After",
@@ -94,7 +97,7 @@ STEP = {
 }
 
 COMPENSATION = {
-    "action": Words("Action", "What undoes the step: the dotted name of a registered Python action."),
+    "action": Words("Action", "What undoes the step: a registered Python action by its dotted name, or a service."),
     "with": Words(
         "Arguments",
         "By name. Besides `input` and earlier steps: step.input, step.outcome, reason, and step.output, which may be "
@@ -106,23 +109,27 @@ COMPENSATION = {
 
 ACTION = {
     "python": Words("Python action", "The dotted name of a registered Python action."),
-    "http": Words("HTTP", "A call to a registered service."),
+    "http": Words("HTTP", "A request to a registered service."),
     "command": Words("Command", "A command message to a service behind a broker."),
 }
 
 HTTP = {
     "service": Words("Service", "The name of a registered service."),
-    "method": Words("Method", "GET, POST, PUT, PATCH, DELETE …"),
-    "path": Words("Path", "Below the service's address; may hold ${…}."),
-    "headers": Words("Headers", "By name."),
-    "query": Words("Query", "By name."),
-    "body": Words("Body", "Any value; `with` when missing."),
-    "async": Words("Asynchronous", "Whether the outcome comes later, by callback."),
+    "method": Words(
+        "Method", "POST when missing; of a probe GET. A GET or HEAD changes nothing, so nothing undoes it."
+    ),
+    "path": Words(
+        "Path", "Below the service's address, beginning with /. The value of each ${…} is encoded into its place."
+    ),
+    "headers": Words("Headers", "By name: text with ${…}. One that is null is left out."),
+    "query": Words("Query", "By name: values, or lists of them. One that is null is left out."),
+    "body": Words("Body", "Any value, sent as JSON; `with` when missing."),
+    "async": Words("Asynchronous", "The service may answer 202 and tell the outcome later, by a callback."),
 }
 
 COMMAND = {
     "service": Words("Service", "The name of a registered service."),
-    "name": Words("Name", "Of the command."),
+    "name": Words("Name", "What the service is told to do; `with` is what it is told with it."),
 }
 
 DEFAULTS = {

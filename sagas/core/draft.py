@@ -84,9 +84,11 @@ class Draft:
     def scope(self, key: StepKey, phase: Phase) -> Scope:
         """The names that expressions of this half may use."""
         names = {} if key.item == NO_ITEM else items.names_of(self.state, key)
-        if phase is not Phase.COMPENSATION:
+        if phase is Phase.ACTION:
             return Scope(self.definition, self.state, names)
         step = self.step(key)
+        if phase is Phase.PROBE:
+            return Scope(self.definition, self.state, names | {"step.input": step.action.input})
         return Scope(
             self.definition,
             self.state,

@@ -26,7 +26,7 @@ from sagas.core.problem import check_payload
 from sagas.core.sealed import LOST, Hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from sagas.core.vocabulary import Json
 
@@ -143,19 +143,20 @@ class _Text:
 
     def render(self, rendering: _Rendering) -> str:
         return "".join(
-            rendering.put_in(part if isinstance(part, str) else self._text_of(part, rendering)) for part in self.parts
+            rendering.put_in(part if isinstance(part, str) else _text_of(part, rendering)) for part in self.parts
         )
 
-    @staticmethod
-    def _text_of(part: _Plain | _Computed, rendering: _Rendering) -> str:
-        value = part.render(rendering)
-        if isinstance(value, str):
-            return value
-        if value is None or isinstance(value, dict | list):
-            found = "null" if value is None else "an object" if isinstance(value, dict) else "a list"
-            message = f"`${{{part.text}}}` is {found}, which cannot be put into text"
-            raise ExpressionError(message)
-        return json.dumps(value)
+
+def _text_of(part: _Plain | _Computed, rendering: _Rendering) -> str:
+    """Return the value of an expression as it stands in text."""
+    value = part.render(rendering)
+    if isinstance(value, str):
+        return value
+    if value is None or isinstance(value, dict | list):
+        found = "null" if value is None else "an object" if isinstance(value, dict) else "a list"
+        message = f"`${{{part.text}}}` is {found}, which cannot be put into text"
+        raise ExpressionError(message)
+    return json.dumps(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +227,33 @@ class CompiledTemplate:
             message = f"the result cannot be kept{place}: {problems[0].message}"
             raise ExpressionError(message)
         return value
+
+    def render_text(self, scope: Mapping[str, Json], change: Callable[[str, str], str]) -> str:
+        """Return text with the value of each expression as `change`, given the expression and its value, makes it.
+
+        Raises:
+            ExpressionError: as for `render`, and what `change` raises.
+        """
+        rendering = _Rendering(scope, self)
+        return "".join(
+            part if isinstance(part, str) else change(part.text, rendering.put_in(_text_of(part, rendering)))
+            for part in self._pieces
+        )
+
+    def text_with(self, value: str) -> str:
+        """Return the text with `value` in the place of each expression."""
+        return "".join(part if isinstance(part, str) else value for part in self._pieces)
+
+    @property
+    def _pieces(self) -> tuple[str | _Plain | _Computed, ...]:
+        match self.root:
+            case _Constant(str() as text):
+                return (text,)
+            case _Text():
+                return self.root.parts
+            case _Plain() | _Computed():
+                return (self.root,)
+        raise AssertionError("not text")
 
 
 def compile_template(source: Json, names: Names) -> CompiledTemplate:

@@ -45,6 +45,9 @@ PROMPT_LENGTH_MAX = 500  # what a person is asked: two lines above two buttons
 
 PAYLOAD_BYTES_MAX = 256 * KIB  # input, output, signal, event: it is copied into rows and journal lines
 MESSAGE_LENGTH_MAX = 1_000  # characters of an error in a journal: it is read on a page; a traceback belongs in the log
+REQUEST_PATH_LENGTH_MAX = 2_000  # of a call to a service, its values encoded: what servers commonly take
+REQUEST_NAMES_MAX = 50  # headers of one call, and names in its query: servers commonly take a hundred
+HEADER_LENGTH_MAX = 4_000  # characters of one value: servers commonly take 8 KiB for all of them
 KEY_LENGTH_MAX = 200  # a business key: the width of its column, which is indexed
 
 SCHEMA_CHECKS_MAX = 1_000_000  # of one input against its schema: a tenth of a second

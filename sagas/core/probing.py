@@ -6,10 +6,13 @@ comes to its end. What follows from its answer is in `probe_answers.py`.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sagas.core import messages as m
+from sagas.core.definition import HttpAction
+from sagas.core.expressions import ExpressionError
 from sagas.core.outcome import OVERTAKEN, Failed, Outcome
 from sagas.core.retry import LOST_IN_A_ROW_MAX, is_spent, wait_s
 from sagas.core.vocabulary import OutcomeKind, Phase, StepKey
@@ -17,6 +20,7 @@ from sagas.core.vocabulary import OutcomeKind, Phase, StepKey
 if TYPE_CHECKING:
     from sagas.core.draft import Draft
     from sagas.core.outcome import Rejected, Unknown
+    from sagas.core.vocabulary import Json
 
 
 def may_ask(draft: Draft, key: StepKey) -> bool:
@@ -45,8 +49,16 @@ def ask_again(draft: Draft, key: StepKey, outcome: Rejected | Failed | Unknown) 
 
 
 def start(draft: Draft, key: StepKey) -> None:
-    """Start an attempt of the probe. It is given what the action was given, and asks about the action's key."""
+    """Start an attempt of the probe, which asks about the action's key.
+
+    A Python one is given what the action was given; one over HTTP is a request of its own.
+    Where that has no value nothing can be sent, and whoever carries it out says so.
+    """
     step = draft.step(key)
+    request: Json = None
+    if isinstance(draft.half_of(key, Phase.PROBE).action, HttpAction):
+        with suppress(ExpressionError):
+            request = draft.half_of(key, Phase.PROBE).arguments.render(draft.scope(key, Phase.PROBE))
     draft.emit(
         m.AttemptStarted(
             step=key.step,
@@ -55,6 +67,8 @@ def start(draft: Draft, key: StepKey) -> None:
             number=step.probe.number + 1,
             edition=step.action.edition,
             timeout_s=draft.half_of(key, Phase.PROBE).timeout_s,
+            is_first=request is not None,
+            input=request,
         )
     )
 

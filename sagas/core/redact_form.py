@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from sagas.core.fields import Fields
     from sagas.core.vocabulary import Json
 
-PLACE = re.compile(r"(?:compensation\.)?(?:with|output)(?:\.[^.]+)*")
+PLACE = re.compile(r"(?:compensation\.)?(?:with|output|body|query|headers)(?:\.[^.]+)*")
+_OF_REQUESTS = ("body", "query", "headers")
 
-_FORM = "a place such as with.card.number, output.token or compensation.with.card"
+_FORM = "a place such as with.card.number, output.token, headers.Authorization or compensation.with.card"
 
 
 def read_redact(fields: Fields, name: str) -> tuple[Place, ...]:
@@ -54,13 +55,31 @@ def _place(fields: Fields, name: str, text: str) -> Place | str:
         if not isinstance(owner, dict):
             return "the step has no `compensation` in which something could be hidden."
     half = "" if root == name else " of the compensation"
+    request = _request(fields.raw("action") if root == name else owner.get("action"))
+    if keys[0] in _OF_REQUESTS:
+        said = {} if request is None else request
+        if keys[0] not in said:
+            return f"there is no `{keys[0]}`{half} in which something could be hidden."
+        return _found(f"{root}.with", keys, said[keys[0]], half)
     if keys[0] == "output" and not half and any(kind in fields for kind in ("sleep", "sleep_until", "approval")):
         return "a step that waits for a time or a person gives nothing back that could be hidden."
     if keys[0] == "with":
         arguments = owner.get("with")
-        known = list(arguments) if isinstance(arguments, dict) else []
-        if not known:
+        if not isinstance(arguments, dict) or not arguments:
             return f"there is no `with`{half} in which something could be hidden."
-        if len(keys) > 1 and keys[1] not in {*known, EACH}:
-            return f"there is no argument `{keys[1]}`{half}.{hint(keys[1], known)}"
+        found = _found(f"{root}.with", ["body", *keys[1:]], arguments, half)
+        return found if request is not None or isinstance(found, str) else (found[0], found[1][1:])
     return f"{root}.{keys[0]}", tuple(keys[1:])
+
+
+def _found(root: str, keys: list[str], known: Json, half: str) -> Place | str:
+    """Return a place of what is given, which is written out as `known`; a sentence when that has no such name."""
+    if len(keys) > 1 and isinstance(known, dict) and keys[1] not in {*known, EACH}:
+        return f"there is no argument `{keys[1]}`{half}.{hint(keys[1], known)}"
+    return root, tuple(keys)
+
+
+def _request(action: Json) -> dict[str, Json] | None:
+    """Return what an action over HTTP says; None of any other."""
+    said = action.get("http") if isinstance(action, dict) else None
+    return said if isinstance(said, dict) else None

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from sagas.core.definition import Approval, SignalWait
+from sagas.core.http_request import RequestTemplate
 from sagas.core.limits import JSON_DEPTH_MAX, REDACTED_MAX
 from sagas.core.redaction import (
     OUTPUT,
@@ -63,6 +64,8 @@ def _copies(steps: tuple[Step, ...], output: Template | None) -> Iterator[tuple[
             yield from _copies_of(step.action.arguments, input_of(step.name, Phase.ACTION), step.name)
         if step.compensation is not None:
             yield from _copies_of(step.compensation.arguments, input_of(step.name, Phase.COMPENSATION), step.name)
+        if step.probe is not None and isinstance(step.probe.arguments, RequestTemplate):
+            yield from _copies_of(step.probe.arguments, input_of(step.name, Phase.PROBE), step.name)
         if step.for_each is not None:
             yield from _copies_of(step.for_each, items_of(step.name), step.name)
         if isinstance(step.wait, SignalWait):
@@ -100,9 +103,9 @@ def check(definition: Definition, report: Report) -> None:
                 continue
             for read in redaction.reads_hidden(text, owner):
                 message = f"`{read}` is redacted, or holds what is; what this makes of it is shown."
-                report.warning(
-                    (*path, *(int(key) if key.isdecimal() else key for key in keys)), "redacted_read", message
-                )
+                place = tuple(int(key) if key.isdecimal() else key for key in keys)
+                within = template.place(place) if isinstance(template, RequestTemplate) else place
+                report.warning((*path, *within), "redacted_read", message)
     for step in definition.steps:
         root = input_of(step.name, Phase.ACTION)
         if step.is_sub_saga and redaction.places.get(root):
@@ -117,11 +120,18 @@ def _shown(definition: Definition) -> Iterator[tuple[Path, Template, str, str]]:
     for step in definition.steps:
         at: Path = ("steps", step.position)
         if step.action is not None:
-            yield (*at, "with"), step.action.arguments, input_of(step.name, Phase.ACTION), step.name
+            yield *_half(at, step.action.arguments), input_of(step.name, Phase.ACTION), step.name
         if step.compensation is not None and not step.is_sub_saga:
-            path = (*at, "compensation", "with")
-            yield path, step.compensation.arguments, input_of(step.name, Phase.COMPENSATION), step.name
+            path: Path = (*at, "compensation")
+            yield *_half(path, step.compensation.arguments), input_of(step.name, Phase.COMPENSATION), step.name
+        if step.probe is not None and isinstance(step.probe.arguments, RequestTemplate):
+            yield at, step.probe.arguments, input_of(step.name, Phase.PROBE), step.name
         if step.for_each is not None:
             yield (*at, "for_each"), step.for_each, items_of(step.name), step.name
         if isinstance(step.wait, Approval):
             yield (*at, "approval", "prompt"), step.wait.prompt, "", step.name
+
+
+def _half(at: Path, arguments: Template) -> tuple[Path, Template]:
+    """Return where the arguments of a half begin in the document: those of a request stand at several places."""
+    return (at if isinstance(arguments, RequestTemplate) else (*at, "with")), arguments

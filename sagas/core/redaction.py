@@ -33,8 +33,8 @@ READ = re.compile(  # in computed expressions and in text
 
 
 def input_of(step: str, phase: Phase) -> str:
-    """Return the root of what a half is called with; a probe is called with what the action was."""
-    return f"{step}.compensation.with" if phase is Phase.COMPENSATION else f"{step}.with"
+    """Return the root of what a half is called with; a Python probe is called with what the action was."""
+    return f"{step}.with" if phase is Phase.ACTION else f"{step}.{phase}.with"
 
 
 def output_of(step: str, phase: Phase) -> str:

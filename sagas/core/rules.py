@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from sagas.core import lint, redacted_places
 from sagas.core.definition import Approval, SignalWait, Timer
 from sagas.core.expressions import CompiledTemplate
+from sagas.core.http_request import RequestTemplate
 from sagas.core.problem import hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from sagas.core.definition import ActionFacts, Definition, RetryPolicy, Step, Template
+    from sagas.core.definition import ActionFacts, Definition, Half, RetryPolicy, Step, Template
     from sagas.core.problem import Path, Report
     from sagas.core.vocabulary import Json
 
@@ -23,6 +24,7 @@ _PLAIN_INPUT = re.compile(r"input\.(\w+)(?:\.\w+)*", re.ASCII)
 _MORE_PROPERTIES = frozenset((  # keywords that may declare properties elsewhere than under `properties`
     "$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "dependentSchemas", "patternProperties",
 ))  # fmt: skip
+_OWN_OUTPUT = re.compile(r"(?<![\w.])step\s*\.\s*output")
 _WHOLE_INPUT = re.compile(r"(?<![\w.])input(?!\s*(?:\.|\?|\[))")
 
 
@@ -146,12 +148,14 @@ def _missing_outputs(definition: Definition, report: Report, actions: Mapping[st
         facts = None if step.action is None else actions.get(step.action.action.name)
         if step.compensation is None or step.action is None or (facts is not None and facts.is_atomic):
             continue  # an atomic action is never in doubt
-        if any(re.search(r"(?<![\w.])step\s*\.\s*output", text) for text in _expressions(step.compensation.arguments)):
+        for path, part in _arguments(step.compensation, ("steps", step.position, "compensation")):
+            if not any(_OWN_OUTPUT.search(text) for text in _expressions(part)):
+                continue
             message = (
                 "`step.output` is missing when the outcome of the action is unknown. "
                 "Read from `input` or `step.input` what the compensation needs."
             )
-            report.warning(("steps", step.position, "compensation", "with"), "output_in_doubt", message)
+            report.warning(path, "output_in_doubt", message)
 
 
 def _time_budget(definition: Definition, report: Report) -> None:
@@ -239,13 +243,24 @@ def _templates(definition: Definition) -> Iterator[tuple[Path, Template]]:
         if step.for_each is not None:
             yield (*place, "for_each"), step.for_each
         if step.action is not None:
-            yield (*place, "with"), step.action.arguments
+            yield from _arguments(step.action, place)
         if isinstance(step.wait, Timer) and step.wait.until is not None:
             yield (*place, "sleep_until"), step.wait.until
         if isinstance(step.wait, Approval):
             yield (*place, "approval", "prompt"), step.wait.prompt
         if step.compensation is not None:
-            yield (*place, "compensation", "with"), step.compensation.arguments
+            yield from _arguments(step.compensation, (*place, "compensation"))
+        if step.probe is not None and isinstance(step.probe.arguments, RequestTemplate):
+            yield from _arguments(step.probe, place)
+
+
+def _arguments(half: Half, at: Path) -> Iterator[tuple[Path, Template]]:
+    """Yield what a half is called with; of a request, each of its parts by itself."""
+    if isinstance(half.arguments, RequestTemplate):
+        for name, part in half.arguments.parts.items():
+            yield (*at, *half.arguments.place((name,))), part
+    else:
+        yield (*at, "with"), half.arguments
 
 
 def _expressions(template: Template) -> tuple[str, ...]:

@@ -99,6 +99,7 @@ def _roots(state: RunState) -> Iterator[tuple[str, Json]]:
         is_list = key.item == NO_ITEM and step.action.items_total is not None
         yield items_of(key.step) if is_list else input_of(key.step, Phase.ACTION), step.action.input
         yield input_of(key.step, Phase.COMPENSATION), step.compensation.input
+        yield input_of(key.step, Phase.PROBE), step.probe.input
         yield output_of(key.step, Phase.ACTION), step.output
         yield output_of(key.step, Phase.ACTION), step.action.late_output
         yield output_of(key.step, Phase.COMPENSATION), step.compensation.late_output

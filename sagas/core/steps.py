@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sagas.core import dag
 from sagas.core.definition import ActionFacts, Half, PythonAction, RetryPolicy, Step, SubSaga
 from sagas.core.expressions import CompiledTemplate, compile_template
 from sagas.core.fields import Fields
+from sagas.core.http_form import COMMAND_KEYS, HTTP_KEYS, PROBE_HTTP_KEYS, ServiceReader
+from sagas.core.http_request import WITHOUT_BODY
 from sagas.core.limits import ACTION_NAME_LENGTH_MAX, NAME_LENGTH_MAX, PROBE_TRIES_MAX, STEPS_MAX, TITLE_LENGTH_MAX
 from sagas.core.list_form import LISTS, item_names, read_list
 from sagas.core.names import Names
@@ -20,6 +22,7 @@ from sagas.core.wait_form import NOT_OF_WAITS, WAITS, read_wait
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sagas.core.definition import Action, Template
     from sagas.core.vocabulary import Json
 
 TIMEOUT_S = 30.0
@@ -37,10 +40,8 @@ STEP_KEYS_LATER: tuple[str, ...] = ()
 NOT_OF_RUN = ("timeout", "retry")  # keys that only a call of an action has
 DEFAULTS_KEYS = ("timeout", "retry", "compensation_retry")
 COMPENSATION_KEYS = ("action", "with", "timeout", "retry")
-ACTION_KEYS = ("python",)
-ACTION_KEYS_LATER = ("http", "command")
-PROBE_KEYS = ("python",)
-PROBE_KEYS_LATER = ("http",)
+ACTION_KEYS = ("python", "http", "command")
+PROBE_KEYS = ("python", "http")
 
 SAGA_NAME = re.compile(rf"(?=.{{1,{NAME_LENGTH_MAX}}}$)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 STEP_NAME = re.compile(rf"[a-z][a-z0-9_]{{0,{NAME_LENGTH_MAX - 1}}}", re.ASCII)
@@ -78,7 +79,9 @@ def readable(base: Names, before: list[str], later: tuple[str, ...]) -> Names:
     return Names(values=base.values, texts=base.texts, steps=usable, later_steps=frozenset(later))
 
 
-def read_steps(fields: Fields, actions: Mapping[str, ActionFacts]) -> tuple[Step, ...]:
+def read_steps(
+    fields: Fields, actions: Mapping[str, ActionFacts], services: Mapping[str, str] | None = None
+) -> tuple[Step, ...]:
     """Read `steps` of a saga, with its `defaults`."""
     defaults = _Defaults.read(fields)
     value = fields.raw("steps")
@@ -95,7 +98,7 @@ def read_steps(fields: Fields, actions: Mapping[str, ActionFacts]) -> tuple[Step
     names = [_name_of(each) for each in value]
     order = _Order(value, names, fields.report)
     return tuple(
-        _StepReader(each, position, order, defaults, actions, fields.report).read()
+        _StepReader(each, position, order, defaults, actions, services, fields.report).read()
         for position, each in enumerate(value)
     )
 
@@ -158,6 +161,7 @@ class _StepReader:
         order: _Order,
         defaults: _Defaults,
         actions: Mapping[str, ActionFacts],
+        services: Mapping[str, str] | None,
         report: Report,
     ) -> None:
         path: Path = ("steps", position)
@@ -167,6 +171,7 @@ class _StepReader:
         self.after = order.after[position]
         self.defaults = defaults
         self.actions = actions
+        self.services = services
         self.report = report
         self.scope = order.readable(position)
         self.item_scope = item_names(self.fields, self.scope)
@@ -203,10 +208,9 @@ class _StepReader:
 
     def _half(self, timeout_s: float) -> tuple[Half, bool]:
         """Read what the step calls, and whether that changes something."""
-        arguments = self._arguments(self.fields, self.item_scope)
         if "run" in self.fields:
-            return Half(self._sub_saga(), arguments, 0.0, ONCE), True
-        action, facts = self._action(self.fields)
+            return Half(self._sub_saga(), self._arguments(self.fields, self.item_scope), 0.0, ONCE), True
+        action, facts, arguments = self._action(self.fields, self.item_scope)
         retry = self.fields.retry("retry", self.defaults.retry)
         return Half(action, arguments, timeout_s, retry, facts.is_atomic), not facts.reads_only
 
@@ -253,23 +257,39 @@ class _StepReader:
             self.fields.error("name", "duplicate_name", f"two steps are called `{name}`; the first is step {first}.")
         return name
 
-    def _action(self, fields: Fields) -> tuple[PythonAction, ActionFacts]:
+    def _action(self, fields: Fields, names: Names) -> tuple[Action, ActionFacts, Template]:
+        """Read what a step or a compensation calls, what is known of that, and with what it is called."""
         value = fields.raw("action")
         if "action" not in fields:
-            if fields.is_mapping and not any(key in fields for key in STEP_KEYS_LATER):
+            if fields.is_mapping:
                 fields.missing("action", "a step says what to call, such as shop.process_payment.")
-            return PythonAction(""), ActionFacts()
-        if isinstance(value, dict):
-            form = Fields(
-                value, fields.at("action"), self.report,
-                what="an action", known=ACTION_KEYS, later=ACTION_KEYS_LATER,
-            )  # fmt: skip
-            if "python" not in form:
-                if not any(key in form for key in ACTION_KEYS_LATER):
-                    form.missing("python", "an action is a name, or {python: name}.")
-                return PythonAction(""), ActionFacts()
-            return self._python(form, "python", form.raw("python"), "an action")
-        return self._python(fields, "action", value, "an action")
+            return PythonAction(""), ActionFacts(), self._arguments(fields, names)
+        if not isinstance(value, dict):
+            return *self._python(fields, "action", value, "an action"), self._arguments(fields, names)
+        form = Fields(value, fields.at("action"), self.report, what="an action", known=ACTION_KEYS)
+        match self._one_of(form, ACTION_KEYS, "an action"):
+            case "http":
+                request = Fields(form.raw("http"), form.at("http"), self.report, what="`http`", known=HTTP_KEYS)
+                called, arguments = ServiceReader(fields, names, self.services).http(request)
+                return called, ActionFacts(reads_only=called.method in WITHOUT_BODY), arguments
+            case "command":
+                said = form.raw("command")
+                order = Fields(said, form.at("command"), self.report, what="`command`", known=COMMAND_KEYS)
+                sent = ServiceReader(fields, names, self.services).command(order)
+                return sent, ActionFacts(), self._arguments(fields, names)
+            case "python":
+                action, facts = self._python(form, "python", form.raw("python"), "an action")
+                return action, facts, self._arguments(fields, names)
+        form.missing("python", "an action is a name, {python: name}, {http: …} or {command: …}.")
+        return PythonAction(""), ActionFacts(), self._arguments(fields, names)
+
+    @staticmethod
+    def _one_of(form: Fields, keys: tuple[str, ...], what: str) -> str:
+        """Return which of `keys` is there, the first one after reporting that there are more; empty for none."""
+        said = [key for key in keys if key in form]
+        for key in said[1:]:
+            form.error(key, "two_kinds", f"{what} is one thing: it has `{said[0]}` already.", at_key=True)
+        return said[0] if said else ""
 
     def _python(self, fields: Fields, key: str, value: Json, what: str) -> tuple[PythonAction, ActionFacts]:
         if not isinstance(value, str) or not ACTION_NAME.fullmatch(value):
@@ -289,12 +309,15 @@ class _StepReader:
             message = f"`probe` must be a mapping, such as {{python: shop.payment_state}}; found {found_text(value)}."
             self.fields.error("probe", "wrong_type", message)
             return None
-        form = Fields(
-            value, self.fields.at("probe"), self.report, what="a probe", known=PROBE_KEYS, later=PROBE_KEYS_LATER
-        )
-        if "python" not in form:
-            if "http" not in form:
-                form.missing("python", "the name of what says whether the action happened, such as shop.payment_state.")
+        form = Fields(value, self.fields.at("probe"), self.report, what="a probe", known=PROBE_KEYS)
+        kind = self._one_of(form, PROBE_KEYS, "a probe")
+        if kind == "http":
+            names = replace(self.item_scope, values=(*self.item_scope.values, "step.input"))
+            request = Fields(form.raw("http"), form.at("http"), self.report, what="`http`", known=PROBE_HTTP_KEYS)
+            asked, arguments = ServiceReader(self.fields, names, self.services).http(request, "probe")
+            return Half(asked, arguments, action.timeout_s, PROBE_RETRY)
+        if not kind:
+            form.missing("python", "the name of what says whether the action happened, such as shop.payment_state.")
             return None
         probe, _ = self._python(form, "python", form.raw("python"), "a probe")
         return Half(probe, action.arguments, action.timeout_s, PROBE_RETRY)
@@ -323,16 +346,16 @@ class _StepReader:
         if "when" in value:
             message = "a compensation never has `when`: what was done is undone."
             self.report.error((*path, "when"), "unknown_key", message, at_key=True)
-        action, facts = self._action(fields)
         names = Names(
             values=(*self.item_scope.values, "step.output", "step.input", "reason"),
             texts=(*self.item_scope.texts, "step.outcome"),
             steps=self.item_scope.steps,
             later_steps=self.item_scope.later_steps,
         )
+        action, facts, arguments = self._action(fields, names)
         return Half(
             action=action,
-            arguments=self._arguments(fields, names),
+            arguments=arguments,
             timeout_s=fields.timeout_s(timeout_s),
             retry=fields.retry("retry", self.defaults.compensation_retry),
             is_atomic=facts.is_atomic,

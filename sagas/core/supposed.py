@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from sagas.core.definition import Approval, Timer
 from sagas.core.expressions import CompiledTemplate, ExpressionError
+from sagas.core.http_request import RequestTemplate
 from sagas.core.problem import found_text
 from sagas.core.simulation import Note
 from sagas.core.vocabulary import Json, Phase
@@ -65,7 +66,7 @@ class _Ticking(Mapping[str, Json]):
 class _Supposed:
     """A template that has a value even where only an output is missing."""
 
-    template: CompiledTemplate
+    template: CompiledTemplate | RequestTemplate
     reads: frozenset[str]  # steps whose output it reads
     step: str  # whose input it is; empty for the output of the run
     phase: Phase | None
@@ -137,13 +138,14 @@ def _step(step: Step, by: Supposing) -> Step:
         for_each=None if step.for_each is None else supposed(step.for_each, Phase.ACTION, _ONE_ITEM),
         action=half(step.action, Phase.ACTION),
         compensation=half(step.compensation, Phase.COMPENSATION),
+        probe=half(step.probe, Phase.PROBE),
         wait=wait,
     )
 
 
 def _reads(template: Template | None) -> frozenset[str]:
     """Return the steps whose output a template reads."""
-    texts = template.expressions if isinstance(template, CompiledTemplate) else ()
+    texts = template.expressions if isinstance(template, CompiledTemplate | RequestTemplate) else ()
     return frozenset(name for text in texts for name in _STEP_OUTPUT.findall(text))
 
 
@@ -166,7 +168,7 @@ def _supposed(
         otherwise: the value that is supposed.
         listed: what the list of the step reads, and so each of its items.
     """
-    if not isinstance(template, CompiledTemplate) or not template.expressions:
+    if not isinstance(template, CompiledTemplate | RequestTemplate) or not template.expressions:
         return template
     reads = set(_reads(template))
     if any(_OWN_OUTPUT.search(text) for text in template.expressions):

@@ -37,10 +37,12 @@ def sealed_step(redaction: Redaction, key: StepKey, step: StepState) -> StepStat
     given = items_of(key.step) if is_list else input_of(key.step, Phase.ACTION)
     gives = output_of(key.step, Phase.ACTION)
     undo = (input_of(key.step, Phase.COMPENSATION), output_of(key.step, Phase.COMPENSATION))
+    asks = (input_of(key.step, Phase.PROBE), output_of(key.step, Phase.PROBE))
     return replace(
         step,
         action=_sealed_half(redaction, given, gives, step.action),
         compensation=_sealed_half(redaction, *undo, step.compensation),
+        probe=_sealed_half(redaction, *asks, step.probe),
         output=redaction.changed(gives, step.output, seal),
     )
 
@@ -99,6 +101,7 @@ def _opened_step(step: StepState) -> StepState:
         step,
         action=_opened_half(step.action),
         compensation=_opened_half(step.compensation),
+        probe=_opened_half(step.probe),
         output=opened(step.output),
     )
 
