@@ -53,7 +53,12 @@ def opened(value: Json) -> Json:
 
 def digests(text: str) -> tuple[str, ...]:
     """Return digests of `text` that nobody can guess it from: under the key in use, then under those before it."""
-    return tuple(hmac.new(_key(secret), text.encode(), hashlib.sha256).hexdigest() for secret in _secrets())
+    return tuple(hmac.new(key, text.encode(), hashlib.sha256).hexdigest() for key in keys_for(_PURPOSE))
+
+
+def keys_for(purpose: bytes) -> tuple[bytes, ...]:
+    """Return the keys for one purpose: that in use, then those before it. No key tells of those for other purposes."""
+    return tuple(_key(secret, purpose) for secret in _secrets())
 
 
 def _secrets() -> tuple[str, ...]:
@@ -66,5 +71,5 @@ def _fernet(secrets: tuple[str, ...]) -> MultiFernet:
 
 
 @lru_cache(maxsize=32)
-def _key(secret: str) -> bytes:
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=_PURPOSE).derive(secret.encode())
+def _key(secret: str, purpose: bytes = _PURPOSE) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(secret.encode())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from sagas.core import dag
 from sagas.core.redaction import NOTHING, Place, Redaction
+from sagas.core.vocabulary import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -164,6 +165,12 @@ class Step:
     for_each: Template | None = None  # gives the list; then all else is said of each of its items
     max_parallel: int = MAX_PARALLEL  # items at once, in either direction
     probe: Half | None = None  # asks whether the action happened, with the action's own arguments
+
+    def half(self, phase: Phase) -> Half | None:
+        """Return what is called in `phase`."""
+        if phase is Phase.ACTION:
+            return self.action
+        return self.compensation if phase is Phase.COMPENSATION else self.probe
 
     @property
     def halves(self) -> tuple[Half, ...]:

@@ -46,11 +46,7 @@ class Draft:
 
     def half_of(self, key: StepKey, phase: Phase) -> Half:
         """What the definition says of one half."""
-        step = self.definition.by_name[key.step]
-        if phase is Phase.ACTION:
-            half = step.action
-        else:
-            half = step.compensation if phase is Phase.COMPENSATION else step.probe
+        half = self.definition.by_name[key.step].half(phase)
         if half is None:
             raise AssertionError(f"{key} has no {phase}")
         return half

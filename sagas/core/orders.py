@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from sagas.core import arrivals, backward, children, forward, items, late_reports, probing, settling, waiting
 from sagas.core import messages as m
+from sagas.core.definition import HttpAction
+from sagas.core.http_request import fault_of
 from sagas.core.outcome import TERMINATED
 from sagas.core.sealed import MASKED, holds_mask, unmasked
 from sagas.core.vocabulary import CompensationStatus, Direction, OutcomeKind, Phase, StepKey, StepStatus, Verb
@@ -149,6 +151,11 @@ def _edit_refusal(definition: Definition, state: RunState, order: m.TakeOrder, t
     half = state.step(key).half(phase)
     if phase is Phase.PROBE or half.is_unsettled:
         return "The outcome of an earlier attempt is unknown: its input cannot be edited before that is settled."
+    asked = definition.by_name[key.step].half(phase)
+    if asked is not None and isinstance(asked.action, HttpAction):
+        fault = fault_of(unmasked(order.arguments, half.input), asked.action.method)
+        if fault is not None:
+            return f"This is no request that may be sent: {fault}."
     is_masked = definition.redaction and holds_mask(unmasked(order.arguments, half.input))
     return MASKED if is_masked else None
 

@@ -79,7 +79,13 @@ TERMINATED = "terminated"
 NOT_SENT = "not_sent"
 ACTION_NOT_REGISTERED = "action_not_registered"
 SAGA_UNREADABLE = "saga_unreadable"
-CODE_MISSING = frozenset({ACTION_NOT_REGISTERED, SAGA_UNREADABLE})  # nothing is wrong with the run itself
+SERVICE_UNKNOWN = "service_unknown"
+SERVICE_KIND = "service_kind"
+NOT_CARRIED_OUT = "not_carried_out"  # by this worker: it has not what calls such a service
+NO_CALLBACK_ADDRESS = "no_callback_address"
+CODE_MISSING = frozenset((  # nothing is wrong with the run itself: code or settings are missing that a person puts back
+    ACTION_NOT_REGISTERED, SAGA_UNREADABLE, SERVICE_UNKNOWN, SERVICE_KIND, NOT_CARRIED_OUT, NO_CALLBACK_ADDRESS,
+))  # fmt: skip
 NOT_DONE = "not_done"
 OVERTAKEN = "overtaken"
 TIMED_OUT = "timed_out"

@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING
 
 from sagas.core import messages as m
 from sagas.core.decider import decide
-from sagas.core.definition import SubSaga
+from sagas.core.definition import CommandAction, HttpAction, SubSaga
 from sagas.core.due import due_at
-from sagas.core.outcome import NOT_SENT, WORKER_LOST, Error, Failed, Outcome, Succeeded, Unknown
-from sagas.core.vocabulary import AttemptKey, Phase, StepKey, StepStatus, idempotency_key
+from sagas.core.outcome import EXPRESSION_ERROR, NOT_SENT, WORKER_LOST, Error, Failed, Outcome, Succeeded, Unknown
+from sagas.core.vocabulary import AttemptKey, Phase, StepKey, WaitingFor, idempotency_key
 from sagas.engine import children, journal, late, stored
 from sagas.engine.append_slot import acquire_from_thread
+from sagas.engine.call import call_of
 from sagas.engine.children import NotOursError
 from sagas.engine.group import Refused
 from sagas.engine.hiding import find_lost, opened_order, opened_state
 from sagas.engine.journal import Append
 from sagas.participants import probe, registry
-from sagas.participants.base import Call
+from sagas.participants.base import Accepted
 from sagas.participants.errors import CommitUncertainError, NotAwaitedError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from sagas.core.state import RunState
     from sagas.engine.pump import Pump
     from sagas.models import Order
+    from sagas.participants.base import Call
 
 logger = logging.getLogger(__name__)
 
@@ -212,8 +214,7 @@ class Driver:
 
     async def _attempt(self, key: AttemptKey) -> None:
         """Carry out one attempt that is written down, and put what it came to into the run's turn."""
-        step = self.definition.by_name[key.step]
-        half = {Phase.ACTION: step.action, Phase.COMPENSATION: step.compensation, Phase.PROBE: step.probe}[key.phase]
+        half = self.definition.by_name[key.step].half(key.phase)
         if half is None:
             raise AssertionError(f"{key} has nothing to call")
         name = half.action.name
@@ -227,7 +228,9 @@ class Driver:
             if isinstance(half.action, SubSaga):
                 await self._sub_saga(name, key)
                 return
-            if key.phase is Phase.PROBE:
+            if isinstance(half.action, HttpAction | CommandAction):
+                outcome = await self._service(half.action, key)
+            elif key.phase is Phase.PROBE:
                 outcome = await self._ask(name, key)
             elif self.state.step(key.step_key).half(key.phase).is_atomic:
                 outcome = await self._atomic(name, key)
@@ -275,28 +278,21 @@ class Driver:
         return probe.refusal(registry.find(name)) or probe.as_answer(await self._plain(name, key))
 
     def _call(self, key: AttemptKey) -> Call:
-        step = self.state.step(key.step_key)
-        half = step.half(key.phase)
-        is_undo, is_probe = key.phase is Phase.COMPENSATION, key.phase is Phase.PROBE
-        run = str(self.run_id)
-        action_key = idempotency_key(run, key.step_key, Phase.ACTION, step.action.edition)
-        own_key = action_key if is_probe else idempotency_key(run, key.step_key, key.phase, half.edition)
-        outcome = "unknown" if step.status is StepStatus.IN_DOUBT else "succeeded"
-        return Call(
-            run_id=run,
-            saga=self.definition.saga,
-            step=key.step,
-            item=key.item,
-            phase=key.phase,
-            attempt=key.number,
-            idempotency_key=own_key,
-            action_key=action_key if is_undo or is_probe else "",
-            outcome=outcome if is_undo else "",
-            arguments=step.action.input if is_probe else half.input,
-            timeout_s=half.timeout_s,
-            deadline_at=self.state.deadline_at,
-            is_redacted=self.definition.redaction.is_of(key.step),
-        )
+        return call_of(self.run_id, self.definition, self.state, key)
+
+    async def _service(self, action: HttpAction | CommandAction, key: AttemptKey) -> Outcome | None:
+        """Have a service carry out an attempt; None when it has taken it on, and says later what became of it."""
+        self._plain_attempts.add(key)
+        call = self._call(key)
+        if key.phase is Phase.PROBE and call.arguments is None:
+            self._is_unsent.discard(key)
+            return Unknown(Error(EXPRESSION_ERROR, "The probe's request has no value, so it was not asked."))
+        answer = await self.pump.services.perform(action, call, partial(self._is_unsent.discard, key))
+        if isinstance(answer, Accepted):
+            now = self.pump.clock.carried()
+            self._inbox.put_nowait(m.AcceptAttempt(key, answer.by, now, _dice(), WaitingFor.CALLBACK))
+            return None
+        return probe.as_said(answer) if key.phase is Phase.PROBE else answer
 
     async def _atomic(self, name: str, key: AttemptKey) -> Outcome | None:
         """Carry out an attempt whose effects and entry commit together; None when they did.

@@ -27,6 +27,7 @@ from sagas.engine.group import GroupCommit
 from sagas.engine.journal_thread import JournalThread
 from sagas.engine.law import law_of
 from sagas.engine.perform import LATE_MAX, Performer
+from sagas.engine.service_calls import ServiceCalls
 from sagas.models import Order, SagaRun
 from sagas.participants import registry
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from sagas.core.definition import Definition
     from sagas.core.outcome import Outcome
     from sagas.core.state import RunState
+    from sagas.engine.service_calls import CommandSender, HttpCaller
 
 logger = logging.getLogger(__name__)
 
@@ -117,6 +119,8 @@ class Pump:
         *,
         database: Executor | None = None,
         performer: Performer | None = None,
+        http: HttpCaller | None = None,
+        commands: CommandSender | None = None,
     ) -> None:
         """Hold slot `number` of worker group `group` under `token`.
 
@@ -126,10 +130,13 @@ class Pump:
             token: what `slot.take` returned.
             clock: the time.
             database: a single thread that claims and writes; one of its own when None.
-            performer: carries attempts out; one of its own when None.
+            performer: carries out attempts of Python actions; one of its own when None.
+            http: carries out those that are requests to services.
+            commands: hands over those that are commands.
         """
         self.clock = clock
         self.performer = performer or Performer()
+        self.services = ServiceCalls(self.in_journal_thread, clock, http=http, commands=commands)
         self._slot = (group, number, token)
         self._database = database or JournalThread()
         self.one_suspect = asyncio.Lock()  # held by the one run that may be what ends workers (`Driver._is_suspect`)
@@ -167,6 +174,7 @@ class Pump:
             for task in [*background, *self._tasks.values()]:
                 task.cancel()
             await asyncio.gather(*background, *self._tasks.values(), return_exceptions=True)
+            await self.services.close()
             await loop.run_in_executor(self._database, self.performer.close)
             await loop.run_in_executor(self._database, self._free_slot, None)
             await loop.run_in_executor(self._database, connections.close_all)

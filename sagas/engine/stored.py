@@ -253,6 +253,8 @@ def touched_steps(events: Iterable[m.Event], before: RunState, after: RunState) 
         match event:
             case m.TurnedRound():
                 keys.update(event.undo, event.not_needed)
+            case m.TurnRequested() | m.TurnDropped():  # callbacks are waited for less long, or as long as before
+                keys.update(key for key, _ in before.open if after.step(key) is not before.step(key))
             case (
                 m.AttemptStarted()
                 | m.AttemptAccepted()

@@ -39,6 +39,11 @@ def as_answer(outcome: Outcome) -> Outcome:
                 "or raises NotDone."
             )
             return Unknown(Error(PROBE_UNCLEAR, message))
-        case Failed(settles=False):
-            return Unknown(outcome.error, is_counted=outcome.is_counted)
+    return as_said(outcome)
+
+
+def as_said(outcome: Outcome) -> Outcome:
+    """Return the answer of a probe that says in so many words what it means; one that did not work leaves it open."""
+    if isinstance(outcome, Failed) and not outcome.settles:
+        return Unknown(outcome.error, retry_after_s=outcome.retry_after_s, is_counted=outcome.is_counted)
     return outcome

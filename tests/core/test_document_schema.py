@@ -73,14 +73,28 @@ FULL = {
         },
         {"name": "out", "run": "ship-order", "with": {"id": "${input.id}"}},
         {"name": "each", "for_each": "${input.l}", "max_parallel": 4, "action": "shop.ship", "with": {"a": "${item}"}},
+        {
+            "name": "call",
+            "action": {"http": {
+                "service": "stock", "method": "PUT", "path": "/a/${input.id}", "headers": {"X-A": "${input.id}"},
+                "query": {"n": [1, "${input.id}"]}, "body": {"id": "${input.id}"}, "async": True,
+            }},
+            "probe": {"http": {
+                "service": "stock", "method": "POST", "path": "/b", "headers": {"X-B": 1}, "query": {}, "body": None,
+            }},
+            "compensation": {"action": {"http": {"service": "stock", "method": "DELETE", "path": "/a/${input.id}"}}},
+        },
+        {
+            "name": "tell",
+            "action": {"command": {"service": "mail", "name": "send"}},
+            "with": {"id": "${input.id}"},
+            "compensation": {"action": {"command": {"service": "mail", "name": "recall"}}},
+        },
         {"name": "rest", "sleep": "5m"},
         {"name": "day", "sleep_until": "${input.at}"},
     ],
 }  # fmt: skip
 NOT_BUILT = [  # what the format has and the reader refuses: path and value
-    (("steps", 0, "action"), {"http": {"service": "stock", "method": "POST", "path": "/a"}}),
-    (("steps", 0, "action"), {"command": {"service": "stock", "name": "take"}}),
-    (("steps", 0, "probe"), {"http": {"service": "stock", "path": "/a"}}),
     *(((key,), []) for key in SAGA_KEYS_LATER),
 ]
 # What only the reader can say: codes of problems, each with the reason.
@@ -96,6 +110,12 @@ NOT_STRUCTURAL = {
     "unknown_name": "what an expression means",
     "input_unknown": "what an expression means",
     "redact_place": "whether the place is there",
+    "bad_path": "what a path means",
+    "bad_header": "which headers are the engine's own",
+    "no_body": "a rule between keys",
+    "two_bodies": "a rule between keys",
+    "async_read": "a rule between keys",
+    "duplicate_name": "whether two names are one header",
     "redacted_shown": "what an expression means",
     "bad_expression": "what an expression means",
 }
