@@ -33,6 +33,8 @@ TITLES = {
     "not-found": "Nothing is here",
     "method-not-allowed": "This address does not take that method",
     "not-acceptable": "Only JSON can be sent back",
+    "callback-kept": "The callback changes nothing",
+    "run-ended": "The run has ended",
     "order-refused": "The run's state does not allow this order",
     "key-reused": "The key was used with another request",
     "saga-archived": "The saga takes no new runs",

@@ -19,10 +19,8 @@ from sagas.api.schema import describe, in_header, in_query
 from sagas.api.views import ApiView, read_if_match
 from sagas.catalog import publish
 from sagas.catalog.errors import DocumentInvalidError, PublishConflictError, SagaNameMismatchError
-from sagas.core.document import check_source
 from sagas.core.vocabulary import Role, RunStatus
 from sagas.models import Saga, SagaRun, SagaVersion
-from sagas.participants import registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -165,7 +163,7 @@ class Validate(ApiView):
     )
     def post(self, request: Request) -> Response:
         """Every error at once, and what is allowed but probably not meant."""
-        checked = check_source(read_source(request), registry.facts())
+        checked = publish.check(read_source(request))
         found = {
             "is_valid": not checked.problems,
             "errors": checked.problems,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.urls import path, re_path
 from drf_spectacular.utils import extend_schema
 
-from sagas.api import arrivals, docs, orders, reruns, runs, sagas, services, simulation
+from sagas.api import arrivals, callbacks, docs, orders, reruns, runs, sagas, services, simulation
 from sagas.api.problems import not_found
 from sagas.api.views import ApiView
 from sagas.core.vocabulary import Role
@@ -62,6 +62,7 @@ urlpatterns = [
     path("v1/services/<slug:name>/rotate-secret/", services.ServiceRotate.as_view(), name="api-service-rotate"),
     path("v1/services/<slug:name>/hold/", services.ServiceHold.as_view(), name="api-service-hold"),
     path("v1/services/<slug:name>/release/", services.ServiceRelease.as_view(), name="api-service-release"),
+    path("v1/callbacks/<str:token>/", callbacks.CallbackOne.as_view(), name="api-callback"),
     path("v1/schema/", docs.OpenApi.as_view(), name="api-schema"),
     path("v1/docs/", docs.page, name="api-docs"),
     re_path(r"^", Nothing.as_view(), name="api-nothing"),

@@ -10,7 +10,7 @@ from django.db import transaction
 from sagas.catalog.errors import DocumentInvalidError, PublishConflictError, SagaNameMismatchError
 from sagas.core.document import check_source, content_hash
 from sagas.models import Saga, SagaVersion
-from sagas.participants import registry
+from sagas.participants import known_services, registry
 
 if TYPE_CHECKING:
     from sagas.core.document import Checked, Problem
@@ -26,8 +26,8 @@ class Published:
 
 
 def check(source: str) -> Checked:
-    """Check a document against the actions of this process; nothing is stored."""
-    return check_source(source, registry.facts())
+    """Check a document against the actions of this process and the registered services; nothing is stored."""
+    return check_source(source, registry.facts(), known_services.kinds())
 
 
 def publish(

@@ -9,9 +9,9 @@ stays within its own segment and can never name another host, path or query.
 from __future__ import annotations
 
 import re
+import string
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote
 
 from sagas.core.cel import ExpressionError
 from sagas.core.limits import HEADER_LENGTH_MAX, REQUEST_NAMES_MAX, REQUEST_PATH_LENGTH_MAX
@@ -28,6 +28,10 @@ WITHOUT_BODY = frozenset({"GET", "HEAD"})
 
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", re.ASCII)
 _PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*", re.ASCII)
+_UNRESERVED = {
+    ord(character): character for character in string.ascii_letters + string.digits + "-._~"
+}  # RFC 3986, section 2.3
+_ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*")
@@ -95,7 +99,7 @@ def _in_path(text: str, value: str) -> str:
         message = f"`${{{text}}}` holds a control character, which no path may"
         raise ExpressionError(message)
     try:
-        return quote(value, safe="")
+        return "".join(_UNRESERVED.get(byte) or f"%{byte:02X}" for byte in value.encode())
     except UnicodeEncodeError:
         message = f"`${{{text}}}` holds half of a surrogate pair, which no path may"
         raise ExpressionError(message) from None
@@ -130,7 +134,7 @@ def path_fault(path: Json) -> str | None:
         return "`path` holds no ? and no #: say `query` for what comes after it"
     if not _PATH.fullmatch(path) or _ESCAPE.search(path):
         return "`path` holds letters, digits and -._~!$&'()*+,;=:@/ only; all else as %XX"
-    meant = unquote(path).replace("\\", "/")
+    meant = _read(path).replace("\\", "/")
     if _CONTROL.search(meant):
         return "`path` holds a control character"
     if "//" in meant:
@@ -138,6 +142,12 @@ def path_fault(path: Json) -> str | None:
     if {".", ".."} & set(meant.split("/")):
         return "`path` holds . or .. as a segment, which would lead elsewhere"
     return None
+
+
+def _read(path: str) -> str:
+    """Return what a path says once a server has decoded it."""
+    raw = _ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), path.encode())
+    return raw.decode(errors="replace")
 
 
 def _query_fault(query: Json) -> str | None:

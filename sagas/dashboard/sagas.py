@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from sagas import access
 from sagas.catalog import errors as catalog_errors
-from sagas.catalog.publish import publish
+from sagas.catalog.publish import check, publish
 from sagas.core.document import check_source
 from sagas.core.vocabulary import FINAL, Role
 from sagas.dashboard import start_form
@@ -128,7 +128,7 @@ def saga_validate(request: HttpRequest, name: str | None = None) -> HttpResponse
     """Say everything that is wrong with the text; nothing is stored."""
     saga = _get_saga(name) if name else None
     editor = _typed(request)
-    checked = check_source(editor.source, registry.facts())
+    checked = check(editor.source)
     editor = Editor(
         editor.source,
         editor.base,

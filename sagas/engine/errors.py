@@ -6,6 +6,7 @@ EngineError
 ├── KeyReusedError
 ├── RequestKeyReusedError, RequestKeyBusyError
 ├── RunUnknownError
+├── CallbackUnknownError
 ├── OrderRefusedError
 └── RevisionStaleError
 """
@@ -69,6 +70,10 @@ class RequestKeyBusyError(EngineError):
 
 class RunUnknownError(EngineError):
     """No such run."""
+
+
+class CallbackUnknownError(EngineError):
+    """Nobody was given this token. Whatever is wrong with it, there is nothing more to say."""
 
 
 class OrderRefusedError(EngineError):

@@ -128,6 +128,11 @@ def sealed_order(redaction: Redaction, order: m.TakeOrder) -> m.TakeOrder:
     return replace(order, arguments=arguments, output=order.output if order.output is None else seal(order.output))
 
 
+def sealed_report(order: m.TakeOrder) -> m.TakeOrder:
+    """Return a late report with all that it tells sealed, whatever is redacted."""
+    return order if order.late is None else replace(order, late=_changed_late(order.late, seal))
+
+
 def opened_order(order: m.TakeOrder) -> m.TakeOrder:
     """Return an order from the inbox as the law takes it."""
     if order.child is not None and isinstance(order.child.output, Hidden):

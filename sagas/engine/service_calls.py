@@ -94,6 +94,16 @@ class NoCommands:
         """Hold nothing."""
 
 
+def make_http() -> HttpCaller:
+    """Return what carries requests out, where nothing else is said."""
+    return NoHttp()
+
+
+def make_commands() -> CommandSender:
+    """Return what hands commands over, where nothing else is said."""
+    return NoCommands()
+
+
 class ServiceCalls:
     """What one pump calls services with."""
 
@@ -115,8 +125,8 @@ class ServiceCalls:
         """
         self._in_thread = in_thread
         self._clock = clock
-        self._http = http or NoHttp()
-        self._commands = commands or NoCommands()
+        self._http = http or make_http()
+        self._commands = commands or make_commands()
         self._known: Mapping[str, KnownService] = {}
         self._known_until = 0.0
         self._reading = asyncio.Lock()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeGuard
 
+from django.db import DatabaseError
+
 from sagas.core.sealed import Hidden
 from sagas.models import Service
 from sagas.sealing import opened
@@ -38,6 +40,14 @@ class KnownService:
 def load(now: datetime) -> Mapping[str, KnownService]:
     """Return every service of the registry, by name. One query."""
     return {row.name: _known(row, now) for row in Service.objects.all()}
+
+
+def kinds() -> Mapping[str, str] | None:
+    """Return the kind of every service by its name; None where the registry cannot be read, as without a database."""
+    try:
+        return dict(Service.objects.values_list("name", "kind"))
+    except DatabaseError:
+        return None
 
 
 def _known(row: Service, now: datetime) -> KnownService:

@@ -18,8 +18,9 @@ from sagas.core.vocabulary import Role
 from sagas.models import ApiToken, SignInLink
 from tests.faces.conftest import make_person, sign_in
 
-# Open to everybody on purpose: the door itself, light or dark, and what watches the machine.
-PUBLIC = {"sign-in", "sign-in-link", "sign-out", "theme", "livez", "readyz", "login", "logout"}
+# Open to everybody on purpose: the door itself, light or dark, what watches the machine, and callbacks,
+# whose address is the right (test_callbacks.py).
+PUBLIC = {"api-callback", "sign-in", "sign-in-link", "sign-out", "theme", "livez", "readyz", "login", "logout"}
 SAMPLES = {"uuid": UUID(int=7), "slug": "order", "int": 1, "str": "x", "path": "x/"}
 
 
