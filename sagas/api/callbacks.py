@@ -67,6 +67,7 @@ class CallbackOne(ApiView):
         body={"application/json": CallbackBody},
         answers={200: CallbackAnswer},
         refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.GONE),
+        is_open=True,
     )
     def post(self, request: Request, token: str) -> Response:
         """Once, and without other credentials: the address is the one in the header `Saga-Callback`."""

@@ -43,6 +43,7 @@ SETTINGS: dict[str, Any] = {
 }
 
 ALWAYS = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE)
+OF_CALLERS = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 WITH_BODY = (
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -80,10 +81,14 @@ def describe(
     body: object = None,
     parameters: Iterable[OpenApiParameter] = (),
     refusals: Iterable[HTTPStatus] = (),
+    is_open: bool = False,
 ) -> Callable[[View], View]:
-    """Say what a method takes and gives. `refusals` are the problems beyond those that every address has."""
+    """Say what a method takes and gives. `refusals` are the problems beyond those that every address has.
+
+    One that is open asks nobody who they are.
+    """
     found = tuple(parameters)
-    codes = sorted({*ALWAYS, *refusals, *(WITH_BODY if body is not None else ())})
+    codes = sorted({*ALWAYS, *refusals, *(WITH_BODY if body is not None else ())} - (OF_CALLERS if is_open else set()))
     responses: dict[Any, Any] = dict(answers)
     responses |= {(int(code), MEDIA_TYPE): OpenApiResponse(Problem, code.phrase) for code in codes}
 

@@ -17,7 +17,7 @@ from sagas.core import messages as m
 from sagas.core.late_reports import counts
 from sagas.core.outcome import Succeeded
 from sagas.core.problem import Problem, check_payload
-from sagas.core.vocabulary import NO_ITEM, OutcomeKind, Verb
+from sagas.core.vocabulary import NO_ITEM, OutcomeKind, RunStatus, Verb
 from sagas.engine import inbox, stored
 from sagas.engine.callback_token import read_token
 from sagas.engine.clock import Clock
@@ -83,10 +83,10 @@ def _take(run: SagaRun, late: m.LateReport) -> Callback:
     if state.step(late.key).half(late.attempt.phase).number < late.attempt.number:
         raise CallbackUnknownError  # it was taken back, with the database
     is_known = _is_known(run.id, late.attempt, waiting)
-    if state.status.is_final:
+    if RunStatus(run.status).is_final:
         if not is_known:
             _store(run, law, state, late)
-        return Callback(Heard.ENDED, f"The run has ended: it is {str(state.status).replace('_', ' ')}.")
+        return Callback(Heard.ENDED, f"The run has ended: it is {str(run.status).replace('_', ' ')}.")
     if is_known:
         return Callback(Heard.KNOWN, "The outcome of this attempt is known already.")
     _store(run, law, state, late)
