@@ -31,13 +31,14 @@ def late_report_received(state: RunState, event: m.LateReportReceived, _at: date
     key = StepKey(event.step, event.item)
     step = state.step(key)
     if event.settles:
-        is_deferred = step.action.is_out and event.outcome is not OutcomeKind.FAILED
+        has_no_effect = event.outcome is OutcomeKind.FAILED  # said of one attempt: what was said of the key stays said
+        is_deferred = step.action.is_out and not has_no_effect
         action = replace(
             step.action,
             is_unsettled=False,
             sole_unknown=0,
-            late=event.outcome if is_deferred else None,
-            late_output=event.output if is_deferred else None,
+            late=event.outcome if is_deferred else step.action.late if has_no_effect else None,
+            late_output=event.output if is_deferred else step.action.late_output if has_no_effect else None,
         )
         state.steps[key] = replace(step, action=action)
     elif event.needs_undo:

@@ -27,11 +27,13 @@ from sagas.core.evolve import evolve, replay
 from sagas.core.expressions import ExpressionError
 from sagas.core.limits import PROBE_TRIES_MAX
 from sagas.core.orders import refusal
-from sagas.core.state import HalfState, RunState
+from sagas.core.state import RunState
 from sagas.core.vocabulary import AttemptKey, Json, OutcomeKind, Phase, RunStatus, Verb, WaitingFor
 from tests.core.law_answers import ANSWERS, LOSSES, NEVER_HAPPENED, NOT_STARTED
 from tests.core.law_blind import BlindLook, decided
+from tests.core.law_callbacks import CALLED_BACK, CALLS, accept, callbacks, is_stale_heard, misjudged, next_moment
 from tests.core.law_children import misheard, reports
+from tests.core.law_essence import essence
 from tests.core.law_late import late_reports, moved_after_the_end
 from tests.invariants import Watch, resting_violations
 from tests.lists import names_of
@@ -68,17 +70,18 @@ WAITS: dict[str, Wait] = {  # in a law's one moment a time-out is up as soon as 
 }
 
 
-def half(attempts: int | None, *, is_broken: bool = False) -> Half:
+def half(attempts: int | None, *, is_broken: bool = False, kind: str = "") -> Half:
     # no waits: a retry is due at once, so that a whole run fits into one moment
     policy = RetryPolicy(attempts=attempts, initial_s=0.0, jitter=0.0)
-    return Half(PythonAction("test.it"), Fixed({}, is_broken), timeout_s=1.0, retry=policy)
+    action, timeout_s = CALLS.get(kind, (PythonAction("test.it"), 1.0))
+    return Half(action, Fixed({}, is_broken), timeout_s=timeout_s, retry=policy)
 
 
 def step(position: int, kind: str, attempts: int | None, after: tuple[str, ...]) -> Step:
     """Return a step of one kind; a small letter is the kind with a probe."""
     name = f"s{position}"
     has_probe, kind = kind.islower(), kind.upper()
-    has_compensation = kind in {COMPENSATED, NO_INPUT, NO_UNDO_INPUT}
+    has_compensation = kind in {COMPENSATED, NO_INPUT, NO_UNDO_INPUT, *CALLED_BACK}
     wait = WAITS.get(kind)
     if kind == CHILD:
         child = Half(SubSaga("child"), Fixed({}), 0.0, RetryPolicy(attempts=1, initial_s=0.0, jitter=0.0))
@@ -87,10 +90,10 @@ def step(position: int, kind: str, attempts: int | None, after: tuple[str, ...])
         name=name,
         title=name,
         position=position,
-        action=None if wait else half(attempts, is_broken=kind == NO_INPUT),
-        compensation=half(attempts, is_broken=kind == NO_UNDO_INPUT) if has_compensation else None,
+        action=None if wait else half(attempts, is_broken=kind == NO_INPUT, kind=kind),
+        compensation=half(attempts, is_broken=kind == NO_UNDO_INPUT, kind=kind) if has_compensation else None,
         after=after,
-        is_pivot=kind in {PIVOT, "Q"},
+        is_pivot=kind in {PIVOT, "Q", "J"},
         wait=wait,
         probe=half(PROBE_TRIES_MAX) if has_probe else None,
     )
@@ -189,14 +192,16 @@ def must(definition: Definition, state: RunState, left: Allowance) -> list[Move]
             if left.losses:
                 moves.append((m.ReportOutcome(attempt, LOSSES[0], T0), replace(left, losses=left.losses - 1)))
             continue
+        moves += [(command, left) for command in accept(definition, attempt, T0)]
         answers = (*ANSWERS, NEVER_HAPPENED) if phase is Phase.PROBE else ANSWERS
         moves += [(m.ReportOutcome(attempt, outcome, T0), left) for outcome in answers]
         if left.losses:
             moves += [(m.ReportOutcome(attempt, one, T0), replace(left, losses=left.losses - 1)) for one in LOSSES]
     moves += [(report, left) for report in reports(state, T0)]
-    is_due = any(state.step(key).half(phase).due_at is not None for key, phase in state.open)
-    if (is_due or state.started_at is None) and not state.is_paused and not state.is_unreadable:
-        moves.append((m.Look(T0), left))
+    moves += [(order, left) for order in callbacks(definition, state, T0)]
+    moment = T0 if state.started_at is None and not state.is_paused else next_moment(state)
+    if moment is not None and not state.is_unreadable:
+        moves.append((m.Look(max(T0, moment)), left))
     return moves
 
 
@@ -282,7 +287,7 @@ def explore(definition: Definition, allowance: Allowance = Allowance()) -> Explo
     ends: set[str] = set()
 
     def walk(state: RunState, watch: Watch, left: Allowance, journal: Journal) -> int:
-        place = (_essence(state), watch.key(), left)
+        place = (essence(state), watch.key(), left)
         known = counts.get(place)
         if known is not None:
             return known
@@ -309,6 +314,7 @@ def explore(definition: Definition, allowance: Allowance = Allowance()) -> Explo
             _hold([sentence for event in decision.events for sentence in watched.see(event)], told)
             _hold(misheard(definition, command, decision.events), told)
             _hold_twice_is_once(definition, decision, command, told)
+            _hold(is_stale_heard(definition, decision.state, command), told)
             due = due_at(state)
             if not decision.events and isinstance(command, m.Look) and due is not None and due <= command.now:
                 _hold(["L1 somebody should look, but nothing follows from it"], journal)
@@ -328,45 +334,9 @@ def _waits_for_somebody(state: RunState) -> bool:
     return any(state.step(key).half(phase).waits_for not in {None, WaitingFor.TIMER} for key, phase in state.open)
 
 
-def _essence(state: RunState) -> object:
-    """Return what the future of a state depends on: neither how long its journal is nor what its errors say."""
-    return (
-        state.status,
-        state.direction,
-        state.is_turning,
-        state.is_past_pivot,
-        state.is_overdue,
-        state.is_paused,
-        state.is_hanging,
-        state.attention,
-        tuple(one.name for one in state.signals),
-        frozenset(
-            (key, run.status, run.compensation_status, *map(_half_essence, (run.action, run.compensation, run.probe)))
-            for key, run in state.steps.items()
-        ),
-    )
-
-
-def _half_essence(half: HalfState) -> object:
-    return (
-        half.number > 0,
-        half.edition,
-        half.counted,
-        half.lost_in_a_row,
-        half.is_awaiting,
-        half.is_unsettled,
-        half.sole_unknown > 0,  # which one it is stands in the watch
-        half.late,
-        half.due_at is not None,
-        half.has_input,
-        half.waits_for,
-        half.accepted_by,
-    )
-
-
 def _standing(definition: Definition, state: RunState, watch: Watch, journal: Journal) -> list[str]:
     """Return what is wrong with a state: by itself, beside its journal, and beside its journal as stored."""
-    found = resting_violations(definition, state) + watch.unlike(state)
+    found = resting_violations(definition, state) + watch.unlike(state) + misjudged(state, journal)
     stored = [(codec.decode(*codec.encode(event)), at) for event, at in journal]
     if replay(stored) != state:
         found.append("S4 replaying the stored journal from empty does not give the state")
