@@ -22,6 +22,11 @@ def one(text: str) -> str:
     return steps(f"  - name: look\n    action: shop.look\n{text}")
 
 
+def call(text: str) -> str:
+    """A saga of one step that calls a service, and more keys of the call."""
+    return steps(f"  - name: call\n    action: {{http: {{service: stock, {text}}}}}\n    compensation: none\n")
+
+
 def said(text: str) -> list[str]:
     return [str(problem) for problem in check_source(text, ACTIONS).problems]
 

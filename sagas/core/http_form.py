@@ -99,7 +99,7 @@ class ServiceReader:
                 form.missing("path", "where at the service, such as /reservations/${input.order_id}.")
             return _NOWHERE
         if not isinstance(value, str) or not value.startswith("/"):
-            form.error("path", "bad_path", f"`path` must be text that begins with /; found {found_text(value)}.")
+            form.error("path", "wrong_value", f"`path` must be text that begins with /; found {found_text(value)}.")
             return _NOWHERE
         compiled = form.template("path", self.names)
         if compiled is not None and (fault := path_fault(compiled.text_with(_SAFE_VALUE))):

@@ -47,7 +47,6 @@ _KIND_TONES = {
 
 _TEMPLATES = {
     "run_started": gettext_noop("Started by %(by)s"),
-    "attempt_accepted": gettext_noop("“%(step)s” goes on in %(by)s"),
     "run_reopened": gettext_noop("Opened again, to be undone with the run that it belongs to"),
     "signal_received": gettext_noop("The signal “%(name)s” came from %(by)s"),
     "step_in_doubt": gettext_noop("Nobody can say whether “%(step)s” happened: %(message)s"),
@@ -153,6 +152,12 @@ def _ended_template(data: Mapping[str, Any]) -> str:
     return _("“%(step)s” failed without effect (try %(number)s): %(message)s")
 
 
+def _accepted_template(data: Mapping[str, Any]) -> str:
+    if data.get("waits_for") == "callback":
+        return _("%(by)s has taken “%(step)s” on and is to call back, until %(until)s at most")
+    return _("“%(step)s” goes on in %(by)s")
+
+
 def _listed_template(data: Mapping[str, Any]) -> str:
     return ngettext("“%(step)s” has %(count)s item", "“%(step)s” has %(count)s items", len(data.get("items") or ()))
 
@@ -250,6 +255,7 @@ def _terminated_template(data: Mapping[str, Any]) -> str:
 
 _CHOSEN: Mapping[str, Callable[[Mapping[str, Any]], str]] = {  # those whose words depend on more than their kind
     "attempt_started": probes.started_template,
+    "attempt_accepted": _accepted_template,
     "attempt_ended": _ended_template,
     "retry_scheduled": probes.again_template,
     "late_report_received": probes.late_template,

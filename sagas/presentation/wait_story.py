@@ -45,5 +45,8 @@ def still_waiting(simulation: Simulation) -> Iterator[str]:
         half = simulation.state.step(key).half(phase)
         if half.waits_for is not None:
             about = half.input or {}
+            if half.is_called_back:
+                yield f"{key} ({half.accepted_by} to call back)"
+                continue
             what = f"the signal {about['signal']}" if "signal" in about else f"an answer of {about.get('group')}"
             yield f"{key} ({what})"

@@ -146,7 +146,7 @@ def while_paused(detail: RunDetail) -> list[Sentence]:
         for wait in waits
         if wait.kind == APPROVAL
     ][: QUESTIONS_TOLD_MAX + 1]
-    if any(wait.until is not None for wait in waits):
+    if any(wait.until is not None and wait.kind != WaitingFor.CALLBACK.value for wait in waits):
         said.append(say(_("A wait whose time is up meanwhile ends when the run is resumed.")))
     return said
 
@@ -173,6 +173,8 @@ def _now(wait: Wait) -> Sentence:
             return say(_("“%(prompt)s” It takes %(who)s."), prompt=wait.prompt, who=asked_words(wait.group))
         case "signal":
             return say(_("for the signal “%(signal)s”"), signal=wait.signal)
+        case "callback":
+            return say(_("for %(by)s to call back"), by=wait.by or "?")
         case "timer":
             return say(_("sleeping"))
     return say("%(kind)s", kind=wait.kind)
@@ -233,6 +235,8 @@ def node_words(wait: Wait) -> str:
             return _("Waits for answer")
         case "signal":
             return _("Waits for signal")
+        case "callback":
+            return _("Waits for callback")
         case "timer":
             return _("Sleeping")
     return _("Waiting")

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from sagas.core.vocabulary import CompensationStatus, Direction, Phase, RunStatus, StepStatus, WaitingFor
-from sagas.presentation import clauses, missing_code, probes, waits
+from sagas.presentation import callbacks, clauses, missing_code, probes, waits
 from sagas.presentation.answer import Help, Why, help_about
 from sagas.presentation.format import duration
 from sagas.presentation.lists import done_words, undone_words
@@ -277,7 +277,8 @@ def _awaiting(detail: RunDetail, now: datetime) -> Why | None:
 
 def _within(detail: RunDetail, now: datetime) -> Why | None:
     """A sub-saga has the step in hand."""
-    held = next(((step, one) for step in detail.runs if (one := step.in_other_hands()) is not None), None)
+    hands = ((step, one) for step in detail.runs if (one := step.in_other_hands()) is not None)
+    held = next(((step, one) for step, one in hands if not one.is_called_back), None)
     if held is None:
         return None
     step, attempt = held
@@ -356,6 +357,7 @@ _RULES: tuple[Rule, ...] = (
     _retrying,
     _awaiting,
     _within,
+    callbacks.why,
     _waiting_for_signal,
     _sleeping,
     _queued,

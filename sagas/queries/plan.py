@@ -146,7 +146,7 @@ def _step_plan(step: dict[str, Any], place: int, defaults: dict[str, Any], *, is
         action=child or _action_name(step.get("action")),
         undo=undo,
         compensation=compensation,
-        compensation_title=str(half.get("title") or title_of(compensation)),
+        compensation_title=str(half.get("title") or ("" if _calls_service(declared) else title_of(compensation))),
         is_pivot=bool(step.get("pivot")),
         wait=_wait_plan(step),
         probe=_action_name(step.get("probe")),
@@ -204,11 +204,18 @@ def _action_name(value: Json) -> str:
         for kind in ("python", "http", "command", "run"):
             found = value.get(kind)
             if isinstance(found, dict):
-                parts = (found.get("service"), found.get("method"), found.get("name") or found.get("path"))
+                method = found.get("method") or ("POST" if kind == "http" else "")
+                parts = (method or found.get("name"), found.get("service"), found.get("path") if method else "")
                 return " ".join(str(part) for part in parts if part)
             if found:
                 return str(found)
     return ""
+
+
+def _calls_service(compensation: Json) -> bool:
+    """Whether a service undoes a step: its request is no title."""
+    action = _object(compensation).get("action")
+    return isinstance(action, dict) and "python" not in action
 
 
 def _object(value: Json) -> dict[str, Any]:

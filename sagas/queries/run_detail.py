@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Q
 
 from sagas.core.arrivals import DECLINED
-from sagas.core.vocabulary import NO_ITEM, CompensationStatus, OutcomeKind, Phase, StepKey, StepStatus
+from sagas.core.vocabulary import NO_ITEM, CompensationStatus, OutcomeKind, Phase, StepKey, StepStatus, WaitingFor
 from sagas.models import JournalEntry, Order, SagaRun, StepRun
 from sagas.queries import counts, items
 from sagas.queries.doubts import DoubtsTold
@@ -48,7 +48,8 @@ class Attempt:
     details: Json = None
     is_counted: bool = True
     is_atomic: bool = False
-    accepted_by: str = ""  # who has it in hand: the run of a sub-saga
+    accepted_by: str = ""  # who has it in hand: the run of a sub-saga, or a service
+    is_called_back: bool = False  # that service says later what came of it
 
     @property
     def took(self) -> timedelta | None:
@@ -132,7 +133,7 @@ class StepDetail:
         return None
 
     def in_other_hands(self) -> Attempt | None:
-        """The attempt that a sub-saga has taken on, if there is one."""
+        """The attempt that a sub-saga or a service has taken on, if there is one."""
         for attempt in (*self.compensations[-1:], *self.actions[-1:]):
             if not attempt.outcome and attempt.accepted_by:
                 return attempt
@@ -281,7 +282,9 @@ def _attempts(journal: tuple[Entry, ...]) -> dict[tuple[str, int, str], list[Att
                 is_atomic=bool(data.get("is_atomic")),
             )
         elif key in begun and entry.kind == "attempt_accepted":
-            begun[key] = replace(begun[key], accepted_by=str(data.get("by") or ""))
+            is_called_back = data.get("waits_for") == WaitingFor.CALLBACK.value
+            by = str(data.get("by") or "")
+            begun[key] = replace(begun[key], accepted_by=by, is_called_back=is_called_back)
         elif key in begun:
             begun[key] = _ended(begun[key], entry)
     found: dict[tuple[str, int, str], list[Attempt]] = defaultdict(list)

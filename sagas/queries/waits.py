@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils.dateparse import parse_datetime
 
 from sagas.core.arrivals import DECLINED
-from sagas.core.vocabulary import NO_ITEM, StepKey, StepStatus, Verb
+from sagas.core.vocabulary import NO_ITEM, StepKey, StepStatus, Verb, WaitingFor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Wait:
     """What a step waits for, or waited for: a word of `WaitingFor`, until when (None: for ever), and about what.
 
-    `by` is who sent the signal or answered; empty while nobody has.
+    `by` is who sent the signal or answered, empty while nobody has; of a callback, who is to call back.
     """
 
     kind: str
@@ -41,6 +41,9 @@ def wait_of(row: StepRun) -> Wait | None:
     if not row.waits_for:
         return None
     half: dict[str, Any] = getattr(row, "waiting_half", None) or {}
+    if row.waits_for == WaitingFor.CALLBACK.value:
+        by = str(half.get("accepted_by") or "")
+        return replace(_wait(row.waits_for, half.get("started_at"), row.next_attempt_at, None), by=by)
     return _wait(row.waits_for, half.get("started_at"), row.next_attempt_at, half.get("input"))
 
 

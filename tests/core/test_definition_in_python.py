@@ -67,6 +67,21 @@ FULL_IN_PYTHON = saga(
         step("agree", approval=approval(group="operators", prompt="Ship it?", timeout="1d", on_timeout="fail")),
         step("out", run="ship-order", with_={"id": "${input.id}"}),
         step("each", for_each="${input.l}", max_parallel=4, action="shop.ship", with_={"a": "${item}"}),
+        step(
+            "call",
+            action=d.http(
+                "stock", method="PUT", path="/a/${input.id}", headers={"X-A": "${input.id}"},
+                query={"n": [1, "${input.id}"]}, body={"id": "${input.id}"}, async_=True,
+            ),
+            probe=d.http("stock", method="POST", path="/b", headers={"X-B": 1}, query={}, body=None),
+            compensation=compensation(d.http("stock", method="DELETE", path="/a/${input.id}")),
+        ),
+        step(
+            "tell",
+            action=d.command("mail", "send"),
+            with_={"id": "${input.id}"},
+            compensation=compensation(d.command("mail", "recall")),
+        ),
         step("rest", sleep=timedelta(minutes=5)),
         step("day", sleep_until="${input.at}"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sagas.core.limits import DOCUMENT_BYTES_MAX
-from tests.documents import one, said, steps, warned
+from tests.documents import call, one, said, steps, warned
 
 WRONG = [
     ("", ["document: A saga must be a mapping of keys to values; found nothing."]),
@@ -61,8 +61,17 @@ WRONG = [
         "found the number 0."),
         "steps[0].retry.max (line 5, column 44): `initial` (2m) is longer than `max` (1m).",
     ]),
-    (one("    probe: {http: {service: x}}\n"), [
-        "steps[0].probe.http (line 5, column 13): `http` is part of the format but not built yet in this version.",
+    (one("    probe: {http: {service: x, async: true}}\n"), [
+        ("steps[0].probe.http.path (line 5, column 19): `path` is missing: "
+        "where at the service, such as /reservations/${input.order_id}."),
+        ("steps[0].probe.http.async (line 5, column 32): `async` is not a key of `http`. "
+        "Known: `service`, `method`, `path`, `headers`, `query`, `body`."),
+    ]),
+    (one("    probe: {python: shop.look, http: {service: x, path: /a}}\n"), [
+        "steps[0].probe.http (line 5, column 32): A probe is one thing: it has `python` already.",
+    ]),
+    (one("    probe: {http: {service: x, method: DELETE, path: /a}}\n"), [
+        'steps[0].probe.http.method (line 5, column 40): `method` must be `GET` or `POST`; found "DELETE".',
     ]),
     (steps("  - name: wait\n    sleep: 5m\n    probe: {python: shop.look}\n"),
      ["steps[0].probe (line 5, column 5): A step that waits has no `probe`: it calls nobody."]),
@@ -77,7 +86,7 @@ WRONG = [
     (one("    probe: {python: 3, timeout: 1s}\n"), [
         ("steps[0].probe.python (line 5, column 21): `python` must be the dotted name of a probe, "
         "such as shop.process_payment; found the number 3."),
-        "steps[0].probe.timeout (line 5, column 24): `timeout` is not a key of a probe. Known: `python`.",
+        "steps[0].probe.timeout (line 5, column 24): `timeout` is not a key of a probe. Known: `python`, `http`.",
     ]),
     (one("    probe: {python: shop.refund}\n"), [
         ("steps[0].probe.python (line 5, column 21): `shop.refund` is not registered with `reads_only=True`. "
@@ -136,8 +145,80 @@ WRONG = [
         "steps[0].wait_for.sgnal (line 4, column 16): `sgnal` is not a key of `wait_for`. Did you mean `signal`?",
         "steps[0].wait_for.on_timeout (line 4, column 29): `on_timeout` has no meaning without `timeout`.",
     ]),
-    (steps("  - name: call\n    action: {http: {service: x}}\n    compensation: none\n"),
-     ["steps[0].action.http (line 4, column 14): `http` is part of the format but not built yet in this version."]),
+    (steps("  - name: call\n    action: {http: {service: 'a b', methd: GET}}\n    compensation: none\n"), [
+        ("steps[0].action.http.path (line 4, column 20): `path` is missing: "
+        "where at the service, such as /reservations/${input.order_id}."),
+        ("steps[0].action.http.service (line 4, column 30): `service` must be letters, digits, dashes and underscores, "
+        'at most 64; found "a b".'),
+        "steps[0].action.http.methd (line 4, column 37): `methd` is not a key of `http`. Did you mean `method`?",
+    ]),
+    (call("path: orders"), [
+        'steps[0].action.http.path (line 4, column 43): `path` must be text that begins with /; found "orders".',
+    ]),
+    (call("path: '/a?b=${input.b}'"), [
+        ("steps[0].action.http.path (line 4, column 43): `path` holds no ? and no #: "
+        "say `query` for what comes after it."),
+    ]),
+    (call("path: '/a/../b'"), [
+        ("steps[0].action.http.path (line 4, column 43): `path` holds . or .. as a segment, "
+        "which would lead elsewhere."),
+    ]),
+    (call("path: '/a/%2e%2E/b'"), [
+        ("steps[0].action.http.path (line 4, column 43): `path` holds . or .. as a segment, "
+        "which would lead elsewhere."),
+    ]),
+    (call("path: '/a/%5c%2fb'"), [
+        ("steps[0].action.http.path (line 4, column 43): `path` holds //, or something that is read as that: "
+        "it could name another host."),
+    ]),
+    (call("path: '/a b'"), [
+        ("steps[0].action.http.path (line 4, column 43): `path` holds letters, digits and -._~!$&'()*+,;=:@/ only; "
+        "all else as %XX."),
+    ]),
+    (call("path: '/%0a'"), ["steps[0].action.http.path (line 4, column 43): `path` holds a control character."]),
+    (call("path: '/${input.'"), [
+        ("steps[0].action.http.path (line 4, column 43): `${` is not closed by `}` within 2000 characters. "
+        "Write `$${` for the characters themselves."),
+    ]),
+    (call("path: /a, headers: {idempotency-key: a, Saga-Run: b, Connection: c, 'a b': d, X: [1], x: 2}"), [
+        ("steps[0].action.http.headers.idempotency-key (line 4, column 57): "
+        "Header `idempotency-key` is said by the engine itself, with each request."),
+        ("steps[0].action.http.headers.Saga-Run (line 4, column 77): "
+        "Header `Saga-Run` is said by the engine itself, with each request."),
+        ("steps[0].action.http.headers.Connection (line 4, column 90): "
+        "Header `Connection` is about the connection, which is not the step's."),
+        "steps[0].action.http.headers.a b (line 4, column 105): `a b` is no name of a header.",
+        ("steps[0].action.http.headers.X (line 4, column 118): "
+        "`headers.X` must be text, a number, or an expression; found a list."),
+        "steps[0].action.http.headers.x (line 4, column 123): `x` and `X` are one header.",
+    ]),
+    (call("path: /a, query: [1], headers: 3"), [
+        "steps[0].action.http.query (line 4, column 54): `query` must be a mapping of names to values; found a list.",
+        ("steps[0].action.http.headers (line 4, column 67): "
+        "`headers` must be a mapping of names to values; found the number 3."),
+    ]),
+    (call("path: /a, method: GET, async: true, body: 1"), [
+        ("steps[0].action.http.async (line 4, column 67): "
+        "A GET is answered at once: `async` is for what changes something."),
+        ("steps[0].action.http.body (line 4, column 73): "
+        "A GET has no body, so no `body`: say `query` for what it asks."),
+    ]),
+    (call("path: /a, body: 1") + "    with: {a: 1}\n", [
+        ("steps[0].with (line 6, column 5): "
+        "`with` is what is sent where the action has no `body`; this one has."),
+    ]),
+    (steps("  - {name: a, compensation: none, action: {http: {service: x, path: /a}, command: {service: x}}}\n"), [
+        "steps[0].action.command (line 3, column 74): An action is one thing: it has `http` already.",
+    ]),
+    (steps("  - name: call\n    action: {command: {service: x, name: '1'}}\n    compensation: none\n"), [
+        ("steps[0].action.command.name (line 4, column 42): "
+        "`name` must be letters, digits, underscores, dots and dashes, "
+        'a letter first, at most 64; found "1".'),
+    ]),
+    (steps("  - name: call\n    action: {http: {service: x, path: /a}}\n"), [
+        ("steps[0].compensation (line 3, column 5): Step `call` changes something and has no `compensation`. "
+        "Give it an action that undoes it, or say `compensation: none`."),
+    ]),
     (steps("  - name: Pay now\n    action: shop.look\n"), [
         ("steps[0].name (line 3, column 11): `name` must be small letters, digits and underscores, a letter first, "
         'at most 64; found "Pay now".')
@@ -216,11 +297,13 @@ WRONG = [
      ['input.pattern (line 5, column 18): This schema cannot be used: "(?=a)b" is not a "regex".']),
     (one("    with: {card: 1}\n    redact: [with.crd, card, output, compensation.with.x, 5]\n"), [
         "steps[0].redact[0] (line 6, column 14): There is no argument `crd`. Did you mean `card`?",
-        ("steps[0].redact[1] (line 6, column 24): `redact` names a place such as with.card.number, output.token or "
+        ("steps[0].redact[1] (line 6, column 24): `redact` names a place such as with.card.number, "
+        "output.token, headers.Authorization or "
          'compensation.with.card; found "card".'),
         ("steps[0].redact[3] (line 6, column 38): "
          "The step has no `compensation` in which something could be hidden."),
-        ("steps[0].redact[4] (line 6, column 59): `redact` names a place such as with.card.number, output.token or "
+        ("steps[0].redact[4] (line 6, column 59): `redact` names a place such as with.card.number, "
+        "output.token, headers.Authorization or "
          "compensation.with.card; found the number 5."),
     ]),
     (one("    redact: output\n"), [

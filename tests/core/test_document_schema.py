@@ -115,13 +115,13 @@ NOT_STRUCTURAL = {
     "no_body": "a rule between keys",
     "two_bodies": "a rule between keys",
     "async_read": "a rule between keys",
-    "duplicate_name": "whether two names are one header",
     "redacted_shown": "what an expression means",
     "bad_expression": "what an expression means",
 }
 NOT_STRUCTURAL_TEXTS = {  # the code is one of structure, the fault is not
     "must be between 10ms and 1d": "how long a duration is",
     "Two steps are called": "a comparison of steps",
+    "are one header": "a comparison of names",
     "Pointer '/$defs/x' does not exist": "where a reference leads",
     'is not a "regex"': "whether the linear-time engine takes a pattern",
 }

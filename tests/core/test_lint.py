@@ -11,7 +11,7 @@ import pytest
 
 from sagas.core.document import check_source
 from tests.core.test_document_faults import LINT, WRONG
-from tests.documents import ACTIONS, one, steps, warned
+from tests.documents import ACTIONS, call, one, steps, warned
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/reference/lint.md").read_text()
@@ -22,6 +22,7 @@ PLACES = {"error": 1, "warning": 1, "_stop": 1, "Problem": None, "_fault": None,
 NOT_CODES = {"backward.py", "decider.py", "forward.py", "orders.py", "settling.py"}  # codes of a run's events
 
 MORE = [
+    (call("path: /a, query: {a: {}}"), "wrong_value"),
     (one("  - {name: x, action: shop.look, with: {a: '${1 +}', b: '${}', c: '${input'}}\n"), "bad_expression"),
     (one(f"    with: {json.dumps({'a': ['${1 + 1}'] * 201})}\n"), "too_many_expressions"),
     (one("    max_parallel: 3\n"), "needs_list"),
@@ -74,6 +75,28 @@ def test_each_other_code_is_given(text, code):
     assert code in {problem.code for problem in (*checked.problems, *checked.warnings)}
 
 
+SERVICES = {"inventory": "http", "mail": "command"}
+
+
+@pytest.mark.parametrize(
+    ("action", "told"),
+    [
+        ("{http: {service: inventory, path: /a}}", []),
+        ("{command: {service: mail, name: send}}", []),
+        ("{http: {service: invntory, path: /a}}", ["service_unknown"]),
+        ("{http: {service: mail, path: /a}}", ["service_kind"]),
+        ("{command: {service: inventory, name: take}}", ["service_kind"]),
+    ],
+)
+def test_a_service_that_nobody_registered_or_of_another_kind_is_told(action, told):
+    text = steps(f"  - {{name: a, action: {action}, compensation: {{action: {action}}}}}\n")
+    assert [one.code for one in check_source(text, ACTIONS, SERVICES).warnings] == told * 2
+    assert check_source(text, ACTIONS).warnings == (), "nobody knows which services there are"
+    unknown = check_source(text, ACTIONS, SERVICES).warnings
+    if told == ["service_unknown"]:
+        assert str(unknown[0]).endswith("No service called `invntory` is registered. Did you mean `inventory`?")
+
+
 def codes_in(path: Path) -> set[str]:
     """Return the codes of problems that a module gives, written as they are; one worked out is a fault of the test."""
     found = set()
@@ -111,8 +134,11 @@ def test_every_code_has_a_row_and_every_row_a_code():
 
 def test_the_kinds_are_as_told_and_nearly_every_code_has_a_document():
     seen = set()
-    for text in [text for text, _ in (*WRONG, *LINT, *MORE)] + [steps(BRANCHES.format("${input.a}", "${false}"))]:
-        checked = check_source(text, ACTIONS)
+    for text in [text for text, _ in (*WRONG, *LINT, *MORE)] + [
+        steps("  - {name: a, action: {http: {service: mail, path: /a}}, compensation: none}\n"),
+        steps(BRANCHES.format("${input.a}", "${false}")),
+    ]:
+        checked = check_source(text, ACTIONS, SERVICES)
         seen |= {(problem.code, "error") for problem in checked.problems}
         seen |= {(problem.code, "warning") for problem in checked.warnings}
     assert seen <= ROWS
