@@ -15,6 +15,8 @@ $(INSTALLED):
 	@echo "Installing into .venv (half a minute, once) ..."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -e '.[dev]'
+	@# Its bound on greenlet excludes Playwright's; what it needs to run under Flask is named in pyproject.toml.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps 'httpbin==0.10.4'
 	@rm -f .venv/.installed* && touch $@
 
 PORT ?= 8000

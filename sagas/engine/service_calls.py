@@ -70,18 +70,6 @@ class CommandSender(Protocol):
         """Let go of all connections."""
 
 
-class NoHttp:
-    """A worker that cannot call services over HTTP."""
-
-    async def perform(self, action: HttpAction, call: Call, service: KnownService) -> Outcome | Accepted:  # noqa: ARG002 - one signature
-        """Say so."""
-        message = f"This worker cannot call services over HTTP, so {service.name} was not called."
-        return _missing(NOT_CARRIED_OUT, message)
-
-    async def close(self) -> None:
-        """Hold nothing."""
-
-
 class NoCommands:
     """A worker that cannot carry out commands."""
 
@@ -96,7 +84,9 @@ class NoCommands:
 
 def make_http() -> HttpCaller:
     """Return what carries requests out, where nothing else is said."""
-    return NoHttp()
+    from sagas.participants.http import HttpParticipants
+
+    return HttpParticipants()
 
 
 def make_commands() -> CommandSender:

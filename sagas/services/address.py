@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit, urlunsplit
 
 from sagas.core.limits import SERVICE_ADDRESS_LENGTH_MAX
 from sagas.core.sealed import MASK
 from sagas.models import ServiceKind
+from sagas.participants.network import url_fault
 
 HTTP_SCHEMES = ("http", "https")
 BROKER_SCHEMES = ("amqp", "amqps", "redis", "rediss")
@@ -60,7 +60,7 @@ def read_address(kind: str, text: str, *, allow_private: bool) -> Address:
         message = "An address has no part after `#`."
         raise AddressError(message)
     if kind == ServiceKind.HTTP:
-        _check_http(parts, allow_private=allow_private)
+        _check_http(text, allow_private=allow_private)
         return Address(text)
     return _split_password(parts)
 
@@ -96,26 +96,9 @@ def is_same_door(base_url: str, other: str) -> bool:
     return (one.scheme, one.netloc) == (two.scheme, two.netloc)
 
 
-def _check_http(parts: SplitResult, *, allow_private: bool) -> None:
-    if "@" in parts.netloc:
-        message = "An HTTP address holds no user and no password: requests are signed with the service's secret."
-        raise AddressError(message)
-    if parts.query:
-        message = "An address has no part after `?`: a step gives its own query."
-        raise AddressError(message)
-    if not allow_private and _is_private(parts.hostname or ""):
-        message = "This address is on this machine or in a private network; allow private addresses if that is meant."
-        raise AddressError(message)
-
-
-def _is_private(host: str) -> bool:
-    """Whether a host is private by its very name; what a name resolves to is looked at with each call."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return not ip_address(host).is_global
-    except ValueError:
-        return False
+def _check_http(text: str, *, allow_private: bool) -> None:
+    if fault := url_fault(text, allow_private=allow_private):
+        raise AddressError(fault)
 
 
 def _split_password(parts: SplitResult) -> Address:

@@ -1,0 +1,297 @@
+"""Calling services over HTTP: one attempt, one request, and whatever comes back is an outcome.
+
+Written for many attempts at once in one event loop. An answer is bounded in size,
+in time and in what it unpacks to; nothing of a request or an answer is logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import zlib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from http import HTTPStatus
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urljoin, urlsplit
+from uuid import UUID
+
+import aiohttp
+from yarl import URL
+
+from sagas.core.limits import PAYLOAD_BYTES_MAX
+from sagas.core.outcome import TIMED_OUT, Error, Failed, Outcome, Unknown
+from sagas.core.vocabulary import Phase
+from sagas.participants.http_answer import BAD_REPLY, TOO_LARGE, Answer, Asked, outcome_of
+from sagas.participants.network import AddressRefusedError, CheckedResolver, check_literal
+from sagas.participants.signing import signature_headers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiohttp.abc import AbstractResolver
+
+    from sagas.core.definition import HttpAction
+    from sagas.core.vocabulary import Json
+    from sagas.participants.base import Accepted, Call
+    from sagas.participants.known_services import KnownService
+
+UNREACHABLE = "unreachable"
+ADDRESS_REFUSED = "address_refused"
+CONNECTION_LOST = "connection_lost"
+BAD_REQUEST = "bad_request"
+
+CONNECT_S = 10.0
+NAMES_KEPT_S = 10  # resolved names; their addresses were looked at when they were resolved
+HEADER_BYTES_MAX = 8 * 1024  # of one line of an answer's head
+REDIRECTS_MAX = 3
+_KEEPS_METHOD = frozenset({HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT})
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far a request has come: before its head is sent, nothing can have happened."""
+
+    is_sent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes | None
+
+
+class HttpParticipants:
+    """The connections of one pump, and one attempt at a time over them. Made and closed in one event loop."""
+
+    def __init__(self, make_resolver: Callable[[], AbstractResolver] | None = None) -> None:
+        """Resolve names with what `make_resolver` returns; as the system does when None."""
+        self._make_resolver = make_resolver
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+
+    async def perform(self, action: HttpAction, call: Call, service: KnownService) -> Outcome | Accepted:
+        """Send one attempt and wait for its answer, `call.timeout_s` seconds at most.
+
+        Raises:
+            asyncio.CancelledError: nobody waits for the attempt any more.
+        """
+        asked = Asked(service.name, action.method, call.phase, action.is_async, call.is_unsettled)
+        progress = _Progress()
+        try:
+            async with asyncio.timeout(call.timeout_s):
+                answer = await self._answer(_request_of(action, call, service), service, progress)
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            return _broken(error, service.name, call, is_sent=progress.is_sent)
+        return outcome_of(answer, asked, datetime.now(UTC))
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        sessions, self._sessions = list(self._sessions.values()), {}
+        for session in sessions:
+            await session.close()
+
+    async def _answer(self, request: _Request, service: KnownService, progress: _Progress) -> Answer:
+        """Return the answer, after the redirects that the service may give within its own address."""
+        session = self._session(allow_private=service.allow_private)
+        for _ in range(REDIRECTS_MAX + 1):
+            answer = await self._send(session, request, service, progress)
+            target = _redirected(request, answer) if service.follows_redirects else None
+            if target is None:
+                return answer
+            request = replace(request, url=target)
+        return answer
+
+    async def _send(
+        self, session: aiohttp.ClientSession, request: _Request, service: KnownService, progress: _Progress
+    ) -> Answer:
+        check_literal(urlsplit(request.url).hostname or "", allow_private=service.allow_private)
+        async with session.request(
+            request.method,
+            URL(request.url, encoded=True),
+            data=request.body,
+            headers=request.headers,
+            allow_redirects=False,
+            trace_request_ctx=progress,
+        ) as response:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            body, fault = await _read(response, headers.get("content-encoding", ""))
+            if fault:
+                response.close()  # what is left of it is not worth reading
+            return Answer(response.status, headers, body, fault)
+
+    def _session(self, *, allow_private: bool) -> aiohttp.ClientSession:
+        found = self._sessions.get(allow_private)
+        if found is None:
+            inner = None if self._make_resolver is None else self._make_resolver()
+            found = self._sessions[allow_private] = new_session(allow_private=allow_private, inner=inner)
+        return found
+
+
+def new_session(*, allow_private: bool, inner: AbstractResolver | None = None) -> aiohttp.ClientSession:
+    """Return a session that keeps to the network's policy. The caller closes it."""
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(_note_sent)
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            limit=0,
+            resolver=CheckedResolver(allow_private=allow_private, inner=inner),
+            ttl_dns_cache=NAMES_KEPT_S,
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_S),
+        trust_env=False,
+        auto_decompress=False,
+        max_line_size=HEADER_BYTES_MAX,
+        max_field_size=HEADER_BYTES_MAX,
+        headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate"},
+        trace_configs=[trace],
+    )
+
+
+async def _note_sent(_session: aiohttp.ClientSession, context: Any, _params: object) -> None:
+    progress = context.trace_request_ctx
+    if isinstance(progress, _Progress):
+        progress.is_sent = True
+
+
+def _user_agent() -> str:
+    try:
+        return f"sagaweb/{version('sagaweb')}"
+    except PackageNotFoundError:
+        return "sagaweb"
+
+
+USER_AGENT = _user_agent()
+
+
+# ---- the request -----------------------------------------------------------
+
+
+def _request_of(action: HttpAction, call: Call, service: KnownService) -> _Request:
+    said = call.arguments
+    query = urlencode([*_pairs(said.get("query") or {})])
+    url = service.base_url.rstrip("/") + said["path"] + (f"?{query}" if query else "")
+    body = None
+    headers = {name: str(value) for name, value in (said.get("headers") or {}).items()}
+    if "body" in said:
+        body = json.dumps(said["body"], ensure_ascii=False, separators=(",", ":")).encode()
+        headers["Content-Type"] = "application/json"
+    headers |= contract_headers(call)
+    message_id = f"{call.idempotency_key}:{call.phase}:{call.attempt}" if call.phase is Phase.PROBE else (
+        f"{call.idempotency_key}:{call.attempt}"
+    )  # fmt: skip
+    headers |= signature_headers(service.secrets, message_id, int(time.time()), body or b"")
+    return _Request(action.method, url, headers, body)
+
+
+def contract_headers(call: Call) -> dict[str, str]:
+    """Return what every request and every command says of its attempt."""
+    headers = {
+        "Idempotency-Key": call.idempotency_key,
+        "Saga-Run": call.run_id,
+        "Saga-Name": call.saga,
+        "Saga-Step": call.step if call.item < 0 else f"{call.step}[{call.item}]",
+        "Saga-Phase": str(call.phase),
+        "Saga-Attempt": str(call.attempt),
+        "traceparent": _traceparent(call),
+    }
+    if call.action_key:
+        headers["Saga-Action-Key"] = call.action_key
+    if call.callback_url:
+        headers["Saga-Callback"] = call.callback_url
+    return headers
+
+
+def _traceparent(call: Call) -> str:
+    """Return the W3C header: all attempts of a run are one trace, each is a span of it."""
+    try:
+        trace = UUID(call.run_id).hex
+    except ValueError:
+        trace = sha256(call.run_id.encode()).hexdigest()[:32]
+    span = sha256(f"{call.idempotency_key} {call.phase} {call.attempt}".encode()).hexdigest()[:16]
+    return f"00-{trace}-{span}-01"
+
+
+def _pairs(query: dict[str, Json]) -> list[tuple[str, str]]:
+    return [
+        (name, str(one).lower() if isinstance(one, bool) else str(one))
+        for name, value in query.items()
+        for one in (value if isinstance(value, list) else [value])
+    ]
+
+
+def _redirected(request: _Request, answer: Answer) -> str | None:
+    """Return where an answer sends the request, if that is within the same scheme, host and port; else None."""
+    location = answer.headers.get("location", "")
+    keeps = answer.status in _KEEPS_METHOD or request.method in {"GET", "HEAD"}
+    if not HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST or not location or not keeps:
+        return None
+    target = urljoin(request.url, location)
+    here, there = urlsplit(request.url), urlsplit(target)
+    return target if (here.scheme, here.netloc) == (there.scheme, there.netloc) else None
+
+
+# ---- the answer ------------------------------------------------------------
+
+
+async def _read(response: aiohttp.ClientResponse, encoding: str) -> tuple[bytes, str]:
+    """Return the body, unpacked, and why it is none; both bounded."""
+    kind = encoding.strip().lower()
+    if kind not in {"", "identity", "gzip", "x-gzip", "deflate"}:
+        return b"", "is packed in a way that was not asked for"
+    unpacker = None if kind in {"", "identity"} else zlib.decompressobj(wbits=47 if "gzip" in kind else 15)
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(16 * 1024):
+        try:
+            body += chunk if unpacker is None else unpacker.decompress(chunk, PAYLOAD_BYTES_MAX + 1 - len(body))
+        except zlib.error:
+            return b"", "cannot be unpacked"
+        if len(body) > PAYLOAD_BYTES_MAX or (unpacker is not None and unpacker.unconsumed_tail):
+            return b"", TOO_LARGE
+    if unpacker is not None and body and not unpacker.eof:
+        return b"", "ends in the middle"
+    return bytes(body), ""
+
+
+def _broken(error: Exception, service: str, call: Call, *, is_sent: bool) -> Outcome:
+    """Return what an attempt without an answer came to: before anything was sent nothing can have happened."""
+    refused = _find_refused(error)
+    if refused is not None:
+        return Failed(Error(ADDRESS_REFUSED, f"{service} was not called: {refused}."))
+    if isinstance(error, aiohttp.InvalidURL):
+        return Failed(Error(BAD_REQUEST, f"{service} was not called: its address cannot be used."), is_retriable=False)
+    is_time = isinstance(error, TimeoutError)
+    if not is_sent:
+        why = "no connection in time" if is_time else _why_unreachable(error)
+        return Failed(Error(UNREACHABLE, f"{service} cannot be reached: {why}."))
+    if is_time:
+        return Unknown(Error(TIMED_OUT, f"No answer from {service} within {call.timeout_s:g} s."))
+    if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError | ValueError):
+        return Unknown(Error(BAD_REPLY, f"The answer of {service} breaks off, or is no HTTP."))
+    return Unknown(Error(CONNECTION_LOST, f"The connection to {service} was lost before it answered."))
+
+
+def _find_refused(error: BaseException | None) -> AddressRefusedError | None:
+    while error is not None:
+        if isinstance(error, AddressRefusedError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _why_unreachable(error: Exception) -> str:
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return "its certificate is not valid"
+        case aiohttp.ClientSSLError():
+            return "no secure connection can be made"
+        case aiohttp.ClientConnectorDNSError():
+            return "its name cannot be resolved"
+        case aiohttp.ClientConnectorError():
+            return "it refuses connections"
+    return "no connection can be made"

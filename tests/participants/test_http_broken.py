@@ -1,0 +1,197 @@
+"""Answers that break off, drip, swell or are none: an outcome each, within the limits."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import socket
+import zlib
+
+import pytest
+
+from sagas.core.definition import HttpAction
+from sagas.core.outcome import Failed, Succeeded, Unknown
+from sagas.participants.http import HttpParticipants
+from sagas.participants.known_services import KnownService
+from tests.participants.asking import ask, call
+from tests.participants.hostile import Hostile, ok, reply
+
+
+async def half_head(writer, _number):
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Ty")
+    await writer.drain()
+    return False
+
+
+async def half_body(writer, _number):
+    writer.write(reply(body=b"[1,2,3]")[:-2])
+    await writer.drain()
+    return False
+
+
+async def nothing(_writer, _number):
+    return False
+
+
+async def reset(writer, _number):
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    writer.transport.abort()
+    return False
+
+
+async def garbage(writer, _number):
+    writer.write(b"\x16\x03\x01 what is this\r\n\r\n")
+
+
+async def endless_head(writer, _number):
+    writer.write(b"HTTP/1.1 200 OK\r\n")
+    for number in range(20_000):
+        writer.write(f"X-{number}: {'x' * 500}\r\n".encode())
+        await writer.drain()
+
+
+async def wide_head(writer, _number):
+    writer.write(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n")
+    await writer.drain()
+
+
+async def two_lengths(writer, _number):
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}")
+
+
+async def bad_chunks(writer, _number):
+    writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [half_head, half_body, nothing, reset, garbage, endless_head, wide_head, two_lengths, bad_chunks],
+    ids=lambda one: one.__name__,
+)
+async def test_an_answer_that_breaks_off_or_is_none_leaves_it_unknown(answer):
+    async with Hostile(answer) as server:
+        outcome = await ask(server.port)
+    assert isinstance(outcome, Unknown)
+    assert outcome.error.code in {"connection_lost", "bad_reply"}
+    assert "127.0.0.1" not in outcome.error.message
+
+
+def packed(body, encoding):
+    headers = f"Content-Type: application/json\r\nContent-Encoding: {encoding}\r\n"
+    return reply(body=body, headers=headers)
+
+
+async def big(writer, _number):
+    writer.write(reply(body=b'"' + b"x" * 300_000 + b'"'))
+
+
+async def endless(writer, _number):
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+    while True:
+        writer.write(b"x" * 65_536)
+        await writer.drain()
+
+
+async def bomb(writer, _number):
+    writer.write(packed(gzip.compress(b" " * 100_000_000), "gzip"))
+
+
+async def deflated_bomb(writer, _number):
+    writer.write(packed(zlib.compress(b" " * 100_000_000), "deflate"))
+
+
+@pytest.mark.parametrize("answer", [big, endless, bomb, deflated_bomb], ids=lambda one: one.__name__)
+async def test_a_reply_larger_than_the_limit_is_unknown_and_not_read_to_its_end(answer):
+    async with Hostile(answer) as server:
+        outcome = await ask(server.port)
+    assert isinstance(outcome, Unknown)
+    assert outcome.error.code == "reply_too_large"
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "output"),
+    [(gzip.compress(b"[1]"), "gzip", [1]), (zlib.compress(b"[2]"), "deflate", [2]), (b"[3]", "identity", [3])],
+)
+async def test_a_packed_reply_is_unpacked(body, encoding, output):
+    async def answer(writer, _number):
+        writer.write(packed(body, encoding))
+
+    async with Hostile(answer) as server:
+        assert await ask(server.port) == Succeeded(output)
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"), [(b"[3]", "gzip"), (gzip.compress(b"[1, 2, 3, 4]")[:-6], "gzip"), (b"[3]", "br")]
+)
+async def test_a_reply_that_cannot_be_unpacked_is_unknown(body, encoding):
+    async def answer(writer, _number):
+        writer.write(packed(body, encoding))
+
+    async with Hostile(answer) as server:
+        outcome = await ask(server.port)
+    assert isinstance(outcome, Unknown)
+    assert outcome.error.code == "bad_reply"
+
+
+async def slow_head(writer, _number):
+    for byte in reply():
+        writer.write(bytes([byte]))
+        await writer.drain()
+        await asyncio.sleep(0.05)
+
+
+async def slow_body(writer, _number):
+    writer.write(reply(body=b" " * 200)[:-200])
+    for _ in range(200):
+        writer.write(b" ")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+
+
+async def silence(_writer, _number):
+    await asyncio.sleep(30)
+
+
+@pytest.mark.parametrize("answer", [slow_head, slow_body, silence], ids=lambda one: one.__name__)
+async def test_a_time_out_ends_the_wait_however_slowly_bytes_drip(answer):
+    async with Hostile(answer) as server:
+        outcome = await ask(server.port, timeout_s=0.3)
+    assert isinstance(outcome, Unknown)
+    assert outcome.error.code == "timed_out"
+
+
+async def test_nobody_there_is_a_failure_without_effect():
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+    outcome = await ask(port)
+    assert isinstance(outcome, Failed)
+    assert outcome.error.code == "unreachable"
+
+
+async def test_a_connection_that_is_never_made_is_a_failure_without_effect():
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        others = [socket.socket() for _ in range(4)]
+        for other in others:
+            other.setblocking(False)
+            other.connect_ex(("127.0.0.1", port))
+        outcome = await ask(port, timeout_s=0.4)
+        for other in others:
+            other.close()
+    assert isinstance(outcome, Failed)
+    assert outcome.error.code == "unreachable"
+
+
+async def test_no_secure_connection_is_a_failure_without_effect():
+    async with Hostile(ok) as server:
+        service = KnownService(
+            name="inventory", kind="http", base_url=f"https://127.0.0.1:{server.port}", allow_private=True
+        )
+        participants = HttpParticipants()
+        outcome = await participants.perform(HttpAction("inventory", "POST"), call(timeout_s=2.0), service)
+        await participants.close()
+    assert isinstance(outcome, Failed)
+    assert outcome.error.code == "unreachable"
