@@ -40,6 +40,14 @@ def claim(limit: int, *, now: datetime) -> dict[UUID, int]:
         return {UUID(row[0]): row[1] for row in cursor.fetchall()}
 
 
+def next_due() -> datetime | None:
+    """Return when the earliest run is due, whoever parked it; one that is held, when its lease ends.
+
+    One entry of the partial index over `due_at`.
+    """
+    return SagaRun.objects.filter(due_at__isnull=False).order_by("due_at").values_list("due_at", flat=True).first()
+
+
 def renew(held: Iterable[tuple[UUID, int]], *, now: datetime) -> set[UUID]:
     """Renew what is held (id, token); return the ids that somebody else has claimed since.
 

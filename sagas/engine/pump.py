@@ -204,11 +204,14 @@ class Pump:
         """Claim a batch, or wait until something may be due."""
         loop = asyncio.get_running_loop()
         self._bell.clear()
+        self._next_due = None  # what was parked before this moment, the claim or the look below sees
         room = min(CLAIM_MAX, HELD_MAX - len(self._drivers))
         claimed: Sequence[Claimed] = ()
         if room > 0:
             try:
                 claimed = await loop.run_in_executor(self._database, self._claim, room)
+                if not claimed and connection.vendor == "postgresql":
+                    self._note_due(await loop.run_in_executor(self._database, lease.next_due))
             except (DatabaseError, InterfaceError):
                 logger.warning("A claim broke; trying again", exc_info=True)
         for run_id, token, definition, state, orders in claimed:
@@ -229,8 +232,15 @@ class Pump:
         if self._next_due is None:
             return POLL_S
         wait_s = (self._next_due - self.clock.carried()).total_seconds()
-        self._next_due = None
-        return min(POLL_S, max(0.0, wait_s))
+        # What is overdue and was not won is locked by somebody: asking without a pause would keep a core busy.
+        return min(POLL_S, wait_s) if wait_s > 0 else POLL_WITHOUT_BELL_S
+
+    def _note_due(self, due: datetime | None) -> bool:
+        """Wake at `due`, and return whether that is sooner than what is known."""
+        is_sooner = due is not None and (self._next_due is None or due < self._next_due)
+        if is_sooner:
+            self._next_due = due
+        return is_sooner
 
     def _claim(self, limit: int) -> list[Claimed]:
         """In the journal's thread: claim, and read all that is needed to drive what was won."""
@@ -270,9 +280,7 @@ class Pump:
             del self._drivers[driver.run_id]
         if not task.cancelled() and task.exception() is not None:
             logger.error("Driving run %s broke; it will be claimed anew", driver.run_id, exc_info=task.exception())
-        due = due_at(driver.state)
-        if due is not None and (self._next_due is None or due < self._next_due):
-            self._next_due = due
+        if self._note_due(due_at(driver.state)):
             self._bell.set()
 
     def drop(self, driver: Driver) -> None:

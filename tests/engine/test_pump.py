@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 
 import pytest
+from django.db import connection
 
 from sagas import NoEffect
 from sagas.core.vocabulary import Verb
+from sagas.engine import lease, pump
+from sagas.engine.clock import Clock
 from sagas.engine.commands import start_run
 from sagas.engine.orders import Ask, give_order
 from sagas.models import Saga, SagaRun
@@ -153,3 +157,26 @@ def test_an_output_that_cannot_be_stored_is_an_unknown_outcome_not_a_broken_pump
     assert fetch(run).status == "compensated"
     assert fetch(other).status == "compensated" or fetch(other).status == "completed"
     assert fetch(run).steps.get(step="stock").error["code"] == "bad_output"
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has no bell, so it is asked many times a second")
+def test_a_run_that_somebody_else_parked_is_claimed_at_its_moment(saga, monkeypatch):
+    claims = []
+
+    def claim(limit, *, now):
+        won = claim_really(limit, now=now)
+        claims.append((now, won))
+        return won
+
+    claim_really = lease.claim
+    monkeypatch.setattr(lease, "claim", claim)
+    monkeypatch.setattr(pump, "POLL_S", 20.0)
+    run = start_run(saga("plain"), {}).run
+    moment = Clock().read() + timedelta(seconds=1)
+    SagaRun.objects.filter(id=run.id).update(due_at=moment)
+    drive()
+    before = [now for now, won in claims if not won and now < moment]
+    first = next(now for now, won in claims if won)
+    assert first - moment < timedelta(seconds=5), "it waited for the next poll"
+    assert len(before) <= 5, "it asked all the time instead of waiting"
+    assert fetch(run).status == "completed"
