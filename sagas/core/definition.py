@@ -227,7 +227,7 @@ class Definition:
         return {step.name: step.after for step in self.steps}
 
     @cached_property
-    def ancestors(self) -> dict[str, frozenset[str]]:
+    def ancestors(self) -> dict[str, dag.StepSet]:
         """For each step, all those that come before it."""
         return dag.ancestors(self.predecessors)
 

@@ -146,7 +146,7 @@ class _Order:
 
     def readable(self, position: int) -> Names:
         """Return the names that expressions of one step may use: only what surely came before it."""
-        before = self._before.get(self.names[position], frozenset())
+        before = frozenset(self._before.get(self.names[position], ()))
         usable = [name for name in dict.fromkeys(self.names) if name in before]
         return readable(RUN_NAMES, usable, tuple(name for name in self.names if name not in before))
 
