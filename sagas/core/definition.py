@@ -113,6 +113,11 @@ class Half:
     retry: RetryPolicy
     is_atomic: bool = False
 
+    @property
+    def calls_back(self) -> bool:
+        """Whether a service may take an attempt on and say later what it came to."""
+        return isinstance(self.action, CommandAction) or (isinstance(self.action, HttpAction) and self.action.is_async)
+
 
 @dataclass(frozen=True, slots=True)
 class Timer:

@@ -64,6 +64,7 @@ class Answer:
     output: Json = None
     has_output: bool = False  # the script says what a success gives back
     has_happened: bool | None = None
+    is_accepted: bool = False  # the service takes the attempt on first, and calls back; an unknown outcome is silence
 
 
 SUCCESS = Answer()
@@ -123,7 +124,8 @@ def read_script(
             (`succeeded`, `rejected`, `failed`, `unknown`, `worker_lost`; of a wait
             `succeeded`, `rejected` or `never`; a probe also says `not_done`, and never fails) means every
             attempt; a list means one attempt after the other, and success afterwards (a probe then tells the
-            truth); `{outcome, attempt?, output?, happened?}` means that attempt, or every one.
+            truth); `{outcome, attempt?, output?, happened?, accepted?}` means that attempt, or every one; accepted: a
+            service takes it on first and calls back, or never does (`unknown`).
         orders: a list of `{verb, at_s | during | neither, step?, phase?, outcome?, output?}`.
 
     Raises:
@@ -212,6 +214,13 @@ class _Reader:
                 words = ", ".join(f"`{ending}`" for ending in possible)
                 name = half[0] + _MARKS.get(half[1], "")
                 self.say(path, f"`{name}` cannot end as `{answer.ending}`; it can as {words}.")
+            if answer.is_accepted and not self._is_called_back(half):
+                self.say(path, "Only a command, or a request that is `async`, is accepted before its outcome is known.")
+
+    def _is_called_back(self, half: tuple[str, Phase]) -> bool:
+        """Whether a service may say later what an attempt of a half came to."""
+        part = self.definition.by_name[half[0].partition("[")[0]].half(half[1])
+        return part is not None and part.calls_back
 
     def _part(self, said: Json, path: Path) -> Part:
         if not isinstance(said, list | tuple):
@@ -235,7 +244,7 @@ class _Reader:
         return None, Answer(self._ending(said, path))
 
     def _whole(self, said: Mapping[str, Json], path: Path) -> tuple[int | None, Answer]:
-        known = ("outcome", "attempt", "output", "happened")
+        known = ("outcome", "attempt", "output", "happened", "accepted")
         for key in said:
             if key not in known:
                 self.say((*path, str(key)), f"`{str(key)[:80]}` is not known here.{hint(str(key), known)}")
@@ -251,11 +260,16 @@ class _Reader:
             self.say((*path, "happened"), f"`happened` is true or false; found {found_text(happened)}.")
         elif happened is not None and ending not in UNCLEAR:
             self.say((*path, "happened"), "`happened` says what truly became of an unknown outcome only.")
+        is_accepted = said.get("accepted", False)
+        if not isinstance(is_accepted, bool):
+            self.say((*path, "accepted"), f"`accepted` is true or false; found {found_text(is_accepted)}.")
+        elif is_accepted and ending is Ending.WORKER_LOST:
+            self.say((*path, "accepted"), "The loss of a worker does not touch what a service has taken on.")
         if "output" in said and ending is not Ending.SUCCEEDED:
             self.say((*path, "output"), "Only an attempt that succeeded has an output.")
         for problem in check_payload(said.get("output")):
             self.say((*path, "output"), problem.message)
-        return number, Answer(ending, said.get("output"), "output" in said, happened)
+        return number, Answer(ending, said.get("output"), "output" in said, happened, is_accepted is True)
 
     def _ending(self, said: Json, path: Path) -> Ending:
         words = [ending.value for ending in Ending]

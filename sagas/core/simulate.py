@@ -217,6 +217,7 @@ class _Simulator:
         if self.state.status.is_final:
             return None
         reports = [(self._ends_at(key, phase), key, phase) for key, phase in self.state.awaiting]
+        reports += self._callbacks()
         report = min(reports, key=_order_of_ending, default=None)
         arrival = min(self._arrivals(), default=None)
         look_at = self._look_at()
@@ -255,6 +256,13 @@ class _Simulator:
             is_answered = half.waits_for in {WaitingFor.SIGNAL, WaitingFor.APPROVAL}
             if is_answered and self._part(key, phase).answer(1).ending is not Ending.NEVER:
                 yield (half.due_at if self.is_slow and half.due_at else self.now), key
+
+    def _callbacks(self) -> Iterator[tuple[datetime, StepKey, Phase]]:
+        """Yield the attempts that by the script are called back about, with the moment: at once, or just in time."""
+        for key, phase in self.state.open:
+            half = self.state.step(key).half(phase)
+            if half.is_called_back and self.script.answer(key, phase, half.number).ending is not Ending.UNKNOWN:
+                yield (half.due_at if self.is_slow and half.due_at else self.now), key, phase
 
     def _arrive(self, at: datetime, key: StepKey) -> None:
         """Somebody sends the signal, or answers."""
@@ -325,9 +333,19 @@ class _Simulator:
         self._decide(m.Look(at, self._dice))
 
     def _report(self, key: StepKey, phase: Phase, at: datetime) -> None:
+        if not self.state.awaiting:
+            self.waited_s += (at - self.now).total_seconds()
         self.now = at
         half = self.state.step(key).half(phase)
         attempt = AttemptKey(key.step, key.item, phase, half.number)
+        answer = self.script.answer(key, phase, half.number)
+        if answer.is_accepted and half.is_awaiting:
+            if answer.ending is Ending.UNKNOWN:  # silence: what truly happened is known to the script from here on
+                self.script.outcome(key, phase, half)
+            planned = self.told.by_name[key.step].half(phase)
+            by = "" if planned is None else getattr(planned.action, "service", "")
+            self._decide(m.AcceptAttempt(attempt, by, at, self._dice, WaitingFor.CALLBACK))
+            return
         outcome = self.script.outcome(key, phase, half)
         self._decide(m.ReportOutcome(attempt, outcome, at, self._dice))
 
@@ -358,7 +376,10 @@ class _Simulator:
 
     def _ends_at(self, key: StepKey, phase: Phase) -> datetime:
         half = self.state.step(key).half(phase)
-        ending = self.script.answer(key, phase, half.number).ending
+        answer = self.script.answer(key, phase, half.number)
+        ending = answer.ending
+        if answer.is_accepted:
+            return max(self.now, half.started_at or self.now)
         lasts_s = half.timeout_s if self.is_slow or ending is Ending.UNKNOWN else 0.0
         if ending is Ending.WORKER_LOST:
             lasts_s += LOST_AFTER_S

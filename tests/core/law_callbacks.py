@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
+from sagas.core import due
 from sagas.core import messages as m
 from sagas.core.decider import decide
 from sagas.core.definition import Action, CommandAction, Definition, HttpAction
-from sagas.core.due import due_at
 from sagas.core.outcome import Succeeded
 from sagas.core.state import RunState
 from sagas.core.vocabulary import AttemptKey, Phase, Verb, WaitingFor
@@ -51,14 +51,19 @@ def callbacks(definition: Definition, state: RunState, now: datetime) -> Iterato
 def next_moment(state: RunState) -> datetime | None:
     """Return when time alone moves a half on; None when it moves none."""
     halves = [state.step(key).half(phase) for key, phase in state.open]
-    due = [half.due_at for half in halves if half.due_at and (half.is_called_back or not state.is_paused)]
-    return min(due, default=None)
+    moments = [half.due_at for half in halves if half.due_at and (half.is_called_back or not state.is_paused)]
+    return min(moments, default=None)
 
 
 def misjudged(state: RunState, journal: Iterable[tuple[m.Event, datetime]]) -> list[str]:
     """Return what is wrong with how long callbacks are waited for."""
     turned_at = max((at for event, at in journal if isinstance(event, m.TurnRequested)), default=None)
-    found = []
+    found = [
+        f"L1 {key} is due, though nothing of it is under way"
+        for key, step in state.steps.items()
+        for phase in (Phase.ACTION, Phase.COMPENSATION)
+        if step.half(phase).due_at is not None and (key, phase) not in state.open
+    ]
     for key, phase in state.open:
         half = state.step(key).half(phase)
         if not half.is_called_back:
@@ -73,7 +78,8 @@ def misjudged(state: RunState, journal: Iterable[tuple[m.Event, datetime]]) -> l
             found.append(f"R2 {key} waits for a callback more than a minute after the turn")
         if not state.is_turning and half.due_at != until:
             found.append(f"R2 {key} is not given its whole time to call back")
-        if not state.is_unreadable and (due_at(state) is None or due_at(state) > half.due_at):
+        look_at = due.due_at(state)
+        if not state.is_unreadable and (look_at is None or look_at > half.due_at):
             found.append(f"L1 nobody is told when {key} has waited long enough")
     return found
 

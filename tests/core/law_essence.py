@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sagas.core.evolve_callbacks import last_moment
 from sagas.core.state import HalfState, RunState
 
 
@@ -35,6 +36,7 @@ def _half_essence(half: HalfState) -> object:
         half.sole_unknown > 0,  # which one it is stands in the watch
         half.late,
         half.due_at is not None,
+        half.is_called_back and half.due_at != last_moment(half),
         half.has_input,
         half.waits_for,
         half.accepted_by,

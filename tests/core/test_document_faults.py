@@ -194,7 +194,7 @@ WRONG = [
     ]),
     (call("path: /a, query: [1], headers: 3"), [
         "steps[0].action.http.query (line 4, column 54): `query` must be a mapping of names to values; found a list.",
-        ("steps[0].action.http.headers (line 4, column 67): "
+        ("steps[0].action.http.headers (line 4, column 68): "
         "`headers` must be a mapping of names to values; found the number 3."),
     ]),
     (call("path: /a, method: GET, async: true, body: 1"), [

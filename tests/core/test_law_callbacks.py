@@ -91,7 +91,7 @@ MUTANTS = [
         id="takes what is accepted for in flight",
     ),
     pytest.param(
-        evolve, "_attempt_ended", "due_at=None,", "", "", "H", id="forgets to stop waiting",
+        evolve, "_attempt_ended", "due_at=None,", "", "L1", "H", id="forgets to stop waiting",
     ),
     pytest.param(
         orders, "_terminate", "if half.is_out:", "if half.is_awaiting:", "S", "K",

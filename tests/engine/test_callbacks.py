@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from django.db import connections
 from django.db.models import F
+from django.utils import timezone
 
 from sagas.core import evolve_callbacks
 from sagas.core.outcome import Error, Failed, Rejected, Succeeded
@@ -24,6 +25,7 @@ from tests.engine.services import ANSWERS, CALLED, FakeHttp, accept, called, mak
 from tests.engine.stored_run import faults_of, fetch, kinds
 from tests.engine.test_journal import make_due
 from tests.engine.test_orders import is_at, order, step
+from tests.factories import make_beat
 
 RESERVE = """
 saga: {name}
@@ -336,3 +338,35 @@ def test_what_cannot_be_kept_is_refused_and_the_token_still_holds(reserve):
     assert call_back(token(), Succeeded()).heard is Heard.COUNTED
     drive()
     assert fetch(run).status == "completed"
+
+
+# ---- what people are told -------------------------------------------------------------
+
+
+def test_pages_say_who_is_waited_for_and_until_when(reserve, client, django_user_model):
+    run = reserve()
+    drive(waits(run))
+    make_beat(timezone.now())
+    boss = django_user_model.objects.create_superuser("erin")
+    client.force_login(boss, backend="django.contrib.auth.backends.ModelBackend")
+    page = client.get(f"/runs/{run.id}/").content.decode()
+    assert "“Reserve” waits for inventory to call back, since" in page
+    assert "inventory has taken “Reserve” on and is to call back, until" in page
+    assert "for inventory to call back" in page
+    one = client.get(f"/runs/{run.id}/steps/reserve/").content.decode()
+    assert "POST inventory /orders" in one
+    told = client.get(f"/api/v1/runs/{run.id}/").json()
+    assert told["waiting_for"] == "callback"
+    assert told["steps"][0]["waits_for"]["for"] == "callback"
+    assert told["why"]["text"].startswith("“Reserve” waits for inventory to call back")
+
+
+def test_pages_say_so_of_a_compensation_too(reserve, client, django_user_model):
+    run = reserve(timeout="300ms")
+    ANSWERS["reserve:compensation"] = accept
+    drive(waits(run, phase="compensation"))
+    make_beat(timezone.now())
+    boss = django_user_model.objects.create_superuser("erin")
+    client.force_login(boss, backend="django.contrib.auth.backends.ModelBackend")
+    page = client.get(f"/runs/{run.id}/").content.decode()
+    assert "“Undo Reserve” waits for inventory to call back, since" in page
