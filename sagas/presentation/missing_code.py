@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
-from sagas.core.outcome import CODE_MISSING
+from sagas.core.outcome import CODE_MISSING, NO_CALLBACK_ADDRESS, NOT_CARRIED_OUT, SERVICE_KIND, SERVICE_UNKNOWN
 from sagas.core.state import VERSION_UNREADABLE
 from sagas.presentation import clauses
 from sagas.presentation.answer import Why, help_about
@@ -18,6 +19,23 @@ if TYPE_CHECKING:
     from typing import Any
 
     from sagas.queries.run_detail import RunDetail
+
+
+_PUT_BACK = gettext_noop("Put that code back, then retry. Or settle the step by hand; or skip it; or cancel the run.")
+_REMEDIES = {
+    SERVICE_UNKNOWN: gettext_noop(
+        "Register the service, then retry. Or settle the step by hand; or skip it; or cancel the run."
+    ),
+    SERVICE_KIND: gettext_noop(
+        "Mend the registration of the service, then retry. Or settle the step by hand; or skip it; or cancel the run."
+    ),
+    NO_CALLBACK_ADDRESS: gettext_noop(
+        "Set it where the workers run, then retry. Or settle the step by hand; or skip it; or cancel the run."
+    ),
+    NOT_CARRIED_OUT: gettext_noop(
+        "Start a worker that can, then retry. Or settle the step by hand; or skip it; or cancel the run."
+    ),
+}
 
 
 def why(detail: RunDetail, _now: datetime) -> Why | None:
@@ -48,7 +66,7 @@ def _action(detail: RunDetail) -> Why | None:
         return None
     template = _("“%(step)s” cannot be carried out: %(message)s.")
     first = say(template, step=step.plan.title, message=message_in(step.error))
-    rest = say(_("Put that code back, then retry. Or settle the step by hand; or skip it; or cancel the run."))
+    rest = say(_(_REMEDIES.get(str(found.get("code")), _PUT_BACK)))
     sentences = (first, rest, *clauses.also_paused(detail))
     return Why(str(found.get("code")), sentences, Tone.CRITICAL, "diamond", (help_about(detail, step),))
 

@@ -9,6 +9,7 @@ import pytest
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
+from sagas.catalog.publish import check
 from sagas.core import steps
 from sagas.core.definition import RetryPolicy
 from sagas.core.outcome import Error, Failed, Rejected, Succeeded, Unknown
@@ -136,6 +137,24 @@ def test_an_unknown_service_is_waited_for_and_then_a_person_is_asked(reserve, mo
     drive()
     assert fetch(run).status == "completed"
     assert faults_of(run) == []
+
+
+def test_the_page_says_what_to_do_about_a_service_that_is_missing(reserve, monkeypatch, client, django_user_model):
+    monkeypatch.setattr(service_calls, "CODE_AWAITED_S", 0.01)
+    run = reserve(is_known=False)
+    drive()
+    boss = django_user_model.objects.create_superuser("erin")
+    client.force_login(boss, backend="django.contrib.auth.backends.ModelBackend")
+    page = client.get(f"/runs/{run.id}/").content.decode()
+    assert "“Reserve” cannot be carried out: No service called inventory is registered." in page
+    assert "Register the service, then retry." in page
+
+
+def test_publishing_warns_of_services_that_nobody_registered():
+    source = RESERVE.format(name="warned", attempts=1, options="", probe="", timeout="5s", more="")
+    assert {one.code for one in check(source).warnings} == {"service_unknown"}
+    make_service()
+    assert check(source).warnings == ()
 
 
 def test_a_service_of_another_kind_is_not_called(reserve, monkeypatch):
