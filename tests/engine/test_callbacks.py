@@ -15,10 +15,11 @@ from django.utils import timezone
 from sagas.core import evolve_callbacks
 from sagas.core.outcome import Error, Failed, Rejected, Succeeded
 from sagas.core.vocabulary import NO_ITEM, AttemptKey, Phase, Verb
-from sagas.engine import callback_token, service_calls
+from sagas.engine import callback_token, callbacks, service_calls
 from sagas.engine.callbacks import Heard, call_back
 from sagas.engine.commands import start_run
 from sagas.engine.errors import CallbackUnknownError, InputInvalidError
+from sagas.engine.law import Law
 from sagas.models import Order, SagaRun
 from tests.engine.conftest import drive
 from tests.engine.services import ANSWERS, CALLED, FakeHttp, accept, called, make_service, token_of
@@ -370,3 +371,16 @@ def test_pages_say_so_of_a_compensation_too(reserve, client, django_user_model):
     client.force_login(boss, backend="django.contrib.auth.backends.ModelBackend")
     page = client.get(f"/runs/{run.id}/").content.decode()
     assert "“Undo Reserve” waits for inventory to call back, since" in page
+
+
+def test_where_nobody_can_say_what_is_redacted_all_that_is_told_is_sealed(reserve, monkeypatch):
+    run = reserve()
+    drive(waits(run))
+    monkeypatch.setattr(callbacks, "law_of", lambda _version: Law(None, "its code is gone"))
+    call_back(token(), Succeeded({"secret": "hush-hush"}))
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT details FROM sagas_order")
+        assert "hush-hush" not in str(cursor.fetchall())
+    drive()
+    assert (fetch(run).status, step(run, "reserve").output) == ("completed", {"secret": "hush-hush"})
+    assert faults_of(run) == []
