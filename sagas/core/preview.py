@@ -38,7 +38,7 @@ class CancelPlan:
     """What would follow. `refusal` says why nothing would; then the rest is empty."""
 
     refusal: str = ""
-    in_flight: tuple[StepKey, ...] = ()  # actions that are waited for first
+    in_flight: tuple[StepKey, ...] = ()  # actions that are waited for first, or asked about by a probe
     undo: tuple[
         PlannedUndo, ...
     ] = ()  # in the order of starting; those with no order between them run beside each other
@@ -52,7 +52,7 @@ def plan_cancel(definition: Definition, state: RunState, now: datetime) -> Cance
     if why is not None:
         return CancelPlan(refusal=why)
     turned = decide(definition, state, order).state
-    in_flight = tuple(sorted(key for key, phase in turned.open if phase is Phase.ACTION))
+    in_flight = tuple(sorted(key for key, phase in turned.open if phase is not Phase.COMPENSATION))
     if not turned.is_turning:
         happened = {
             key

@@ -40,11 +40,14 @@ def cancelled(definition, state, outcome):
             for one in decision.events
             if isinstance(one, m.AttemptStarted) and one.phase is Phase.COMPENSATION
         ]
+        if not state.awaiting and state.is_turning:  # a probe waits to be asked again
+            decision = decide(definition, state, m.Look(T0))
+            state = decision.state
         if not state.awaiting:
             return undos, state
         key, phase = min(state.awaiting)
         attempt = AttemptKey(key.step, key.item, phase, state.step(key).half(phase).number)
-        answer = outcome if phase is Phase.ACTION else Succeeded()
+        answer = Succeeded() if phase is Phase.COMPENSATION else outcome
         decision = decide(definition, state, m.ReportOutcome(attempt, answer, T0))
 
 
