@@ -25,6 +25,8 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import redis
 
+from tests.brokers import RABBITMQ
+
 ROOT = Path(__file__).resolve().parent.parent
 NO_TESTS = 5  # pytest's exit status
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -95,6 +97,8 @@ def main() -> int:
         left_out.append("PostgreSQL: no server at DATABASE_URL_TEST or 127.0.0.1:5432; the suite ran on SQLite only")
     if redis_url is None:
         left_out.append("Redis: no server at REDIS_URL_TEST or 127.0.0.1:6379; nothing was pushed through it")
+    if not RABBITMQ.exists() or not shutil.which("redis-server"):
+        left_out.append("RabbitMQ or Redis: their servers are not installed; no broker was killed and started again")
     if not any(shutil.which(name) for name in CHROMIUM):
         left_out.append("Chromium: not installed; no page was opened in a browser")
     for line in left_out:

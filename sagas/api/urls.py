@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.urls import path, re_path
 from drf_spectacular.utils import extend_schema
 
-from sagas.api import arrivals, callbacks, docs, orders, reruns, runs, sagas, services, simulation
+from sagas.api import arrivals, callbacks, docs, orders, reruns, runs, sagas, service_traffic, services, simulation
 from sagas.api.problems import not_found
 from sagas.api.views import ApiView
 from sagas.core.vocabulary import Role
@@ -59,6 +59,7 @@ urlpatterns = [
     path("v1/runs/<uuid:run_id>/rerun/", reruns.RunRerun.as_view(), name="api-rerun"),
     path("v1/services/", services.ServiceList.as_view(), name="api-services"),
     path("v1/services/<slug:name>/", services.ServiceOne.as_view(), name="api-service"),
+    path("v1/services/<slug:name>/traffic/", service_traffic.ServiceTraffic.as_view(), name="api-service-traffic"),
     path("v1/services/<slug:name>/rotate-secret/", services.ServiceRotate.as_view(), name="api-service-rotate"),
     path("v1/services/<slug:name>/hold/", services.ServiceHold.as_view(), name="api-service-hold"),
     path("v1/services/<slug:name>/release/", services.ServiceRelease.as_view(), name="api-service-release"),

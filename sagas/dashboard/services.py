@@ -21,9 +21,10 @@ from sagas.dashboard import service_action as action
 from sagas.dashboard import service_form as forms
 from sagas.dashboard.access import needs_role
 from sagas.dashboard.service_form import ServiceForm
-from sagas.models import BreakerState, Service
+from sagas.models import BreakerState, Service, ServiceKind
 from sagas.presentation.services import BREAKERS, KINDS, VERBS, draw_strip
 from sagas.queries import services as queries
+from sagas.queries.commands import find_traffic
 from sagas.services import changes, errors
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def service_detail(request: HttpRequest, name: str) -> HttpResponse:
         "kind": KINDS.get(service.kind, service.kind),
         "breaker": BREAKERS[state.breaker if state else BreakerState.CLOSED.value],
         "former_until": until if until is not None and until > now else None,
+        "traffic": find_traffic(service, now) if service.kind == ServiceKind.COMMAND else None,
         "verbs": VERBS,
         "may_operate": access.has_role(request.user, Role.OPERATOR),
         "may_manage": access.has_role(request.user, Role.ADMIN),

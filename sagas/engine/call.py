@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sagas.core.definition import HttpAction
+from sagas.core.definition import CommandAction, HttpAction
 from sagas.core.vocabulary import Phase, StepStatus, idempotency_key
-from sagas.engine.callback_token import callback_url
+from sagas.engine.callback_token import callback_url, make_token
 from sagas.participants.base import Call
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def call_of(run_id: UUID, definition: Definition, state: RunState, key: AttemptK
     action = None if part is None else part.action
     has_request = not is_probe or isinstance(action, HttpAction)
     is_async = isinstance(action, HttpAction) and action.is_async
+    is_command = isinstance(action, CommandAction)
     run = str(run_id)
     action_key = idempotency_key(run, key.step_key, Phase.ACTION, step.action.edition)
     own_key = action_key if is_probe else idempotency_key(run, key.step_key, key.phase, half.edition)
@@ -45,5 +46,6 @@ def call_of(run_id: UUID, definition: Definition, state: RunState, key: AttemptK
         deadline_at=state.deadline_at,
         is_unsettled=step.action.is_unsettled if is_probe else half.is_unsettled,
         callback_url=callback_url(run_id, key, half.edition) if is_async else "",
+        correlation=make_token(run_id, key, half.edition) if is_command else "",
         is_redacted=definition.redaction.is_of(key.step),
     )

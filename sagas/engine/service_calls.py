@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 from sagas.core.definition import CommandAction, HttpAction
 from sagas.core.http_request import fault_of
 from sagas.core.outcome import (
     NO_CALLBACK_ADDRESS,
-    NOT_CARRIED_OUT,
     SERVICE_KIND,
     SERVICE_UNKNOWN,
     TIMED_OUT,
@@ -25,29 +24,22 @@ from sagas.core.outcome import (
     Unknown,
 )
 from sagas.core.vocabulary import Phase
+from sagas.engine.outbox import OutboxCommands
 from sagas.models.services import ServiceKind
 from sagas.participants import known_services
 from sagas.participants.local import BAD_ARGUMENTS, CODE_AWAITED_S
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     from sagas.core.outcome import Outcome
     from sagas.engine.clock import Clock
+    from sagas.engine.outbox import InThread
     from sagas.participants.base import Accepted, Call
     from sagas.participants.known_services import KnownService
 
-    Result = TypeVar("Result")
-
 KNOWN_FOR_S = 1.0  # what was read of the registry is good for so long
 GRACE_S = 1.0  # beyond the time-out, for what carries attempts out to say so itself
-
-
-class InThread(Protocol):
-    """Does work in the thread that reads and writes the database."""
-
-    def __call__(self, work: Callable[[], Result]) -> Awaitable[Result]:
-        """Return what `work` returns."""
 
 
 class HttpCaller(Protocol):
@@ -70,28 +62,11 @@ class CommandSender(Protocol):
         """Let go of all connections."""
 
 
-class NoCommands:
-    """A worker that cannot carry out commands."""
-
-    async def perform(self, action: CommandAction, call: Call, service: KnownService) -> Outcome | Accepted:  # noqa: ARG002 - one signature
-        """Say so."""
-        message = f"This worker cannot carry out commands, so {service.name} was not told to {action.command}."
-        return _missing(NOT_CARRIED_OUT, message)
-
-    async def close(self) -> None:
-        """Hold nothing."""
-
-
 def make_http() -> HttpCaller:
     """Return what carries requests out, where nothing else is said."""
     from sagas.participants.http import HttpParticipants
 
     return HttpParticipants()
-
-
-def make_commands() -> CommandSender:
-    """Return what hands commands over, where nothing else is said."""
-    return NoCommands()
 
 
 class ServiceCalls:
@@ -116,7 +91,7 @@ class ServiceCalls:
         self._in_thread = in_thread
         self._clock = clock
         self._http = http or make_http()
-        self._commands = commands or make_commands()
+        self._commands = commands or OutboxCommands(in_thread, clock)
         self._known: Mapping[str, KnownService] = {}
         self._known_until = 0.0
         self._reading = asyncio.Lock()

@@ -6,6 +6,7 @@ from sagas.models.access import ApiToken, IdempotencyKey, SignInLink
 from sagas.models.definition import Draft, Saga, SagaVersion
 from sagas.models.inbox import Order
 from sagas.models.journal import JournalEntry
+from sagas.models.outbox import DeadReply, OutgoingCommand
 from sagas.models.pump import PumpSlot
 from sagas.models.run import SagaRun, StepRun
 from sagas.models.services import (
@@ -21,10 +22,12 @@ from sagas.models.services import (
 __all__ = [
     "ApiToken",
     "BreakerState",
+    "DeadReply",
     "Draft",
     "IdempotencyKey",
     "JournalEntry",
     "Order",
+    "OutgoingCommand",
     "PumpSlot",
     "Saga",
     "SagaRun",

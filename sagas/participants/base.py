@@ -37,6 +37,7 @@ class Call:
     deadline_at: datetime | None = None
     is_unsettled: bool = False  # an earlier attempt under this key ended unknown, and nothing has settled it
     callback_url: str = ""  # where the outcome may be said later, of an action that is asynchronous
+    correlation: str = ""  # of a command: what its reply must carry, and nobody else is to know
     is_redacted: bool = False  # something that the step is given or gives back must not be shown, in no log either
 
 

@@ -12,12 +12,10 @@ import time
 import zlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from hashlib import sha256
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin, urlsplit
-from uuid import UUID
 
 import aiohttp
 from yarl import URL
@@ -25,6 +23,7 @@ from yarl import URL
 from sagas.core.limits import PAYLOAD_BYTES_MAX
 from sagas.core.outcome import TIMED_OUT, Error, Failed, Outcome, Unknown
 from sagas.core.vocabulary import Phase
+from sagas.participants.contract import contract_headers
 from sagas.participants.http_answer import BAD_REPLY, TOO_LARGE, Answer, Asked, outcome_of
 from sagas.participants.network import AddressRefusedError, CheckedResolver, check_literal
 from sagas.participants.signing import signature_headers
@@ -187,34 +186,6 @@ def _request_of(action: HttpAction, call: Call, service: KnownService) -> _Reque
     )  # fmt: skip
     headers |= signature_headers(service.secrets, message_id, int(time.time()), body or b"")
     return _Request(action.method, url, headers, body)
-
-
-def contract_headers(call: Call) -> dict[str, str]:
-    """Return what every request and every command says of its attempt."""
-    headers = {
-        "Idempotency-Key": call.idempotency_key,
-        "Saga-Run": call.run_id,
-        "Saga-Name": call.saga,
-        "Saga-Step": call.step if call.item < 0 else f"{call.step}[{call.item}]",
-        "Saga-Phase": str(call.phase),
-        "Saga-Attempt": str(call.attempt),
-        "traceparent": _traceparent(call),
-    }
-    if call.action_key:
-        headers["Saga-Action-Key"] = call.action_key
-    if call.callback_url:
-        headers["Saga-Callback"] = call.callback_url
-    return headers
-
-
-def _traceparent(call: Call) -> str:
-    """Return the W3C header: all attempts of a run are one trace, each is a span of it."""
-    try:
-        trace = UUID(call.run_id).hex
-    except ValueError:
-        trace = sha256(call.run_id.encode()).hexdigest()[:32]
-    span = sha256(f"{call.idempotency_key} {call.phase} {call.attempt}".encode()).hexdigest()[:16]
-    return f"00-{trace}-{span}-01"
 
 
 def _pairs(query: dict[str, Json]) -> list[tuple[str, str]]:

@@ -174,6 +174,21 @@ class CheckedResolver(AbstractResolver):
         await self._inner.close()
 
 
+def check_host(host: str, *, allow_private: bool) -> None:
+    """Look at all addresses of a host that a library is going to resolve by itself, once more.
+
+    Between the two a name may change: this is for addresses that an admin gave, such as a broker's.
+
+    Raises:
+        AddressRefusedError: one of them may not be connected to.
+        OSError: it cannot be resolved.
+    """
+    for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM):
+        if not is_allowed(str(found[4][0]), allow_private=allow_private):
+            message = f"{host} has an address that may not be called"
+            raise AddressRefusedError(message)
+
+
 def check_literal(host: str, *, allow_private: bool) -> None:
     """Look at a host that is an IP address itself, which no resolver is asked about.
 

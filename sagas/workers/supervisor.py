@@ -30,6 +30,7 @@ TICK_S = 0.1
 STABLE_S = 2.0  # a child that was up for so long did not fail at its start
 WAIT_S_MAX = 10.0  # between two starts of a child that keeps ending at once
 STARTS_MAX = 5  # of a child that never came up, then its supervisor gives up
+COURIER_STOP_S = 6.0  # for a broker's last confirmation
 SHIFT_GRACE_S = 5.0  # a pump's own time for ending a shift
 CLEAN_S = 2.0  # for the last words to the database, and for killed processes to vanish
 
@@ -175,6 +176,11 @@ class WorkerGroup(Child):
         """Remove the rows of the group."""
         if self._watch:
             self._watch.close(wait_s=CLEAN_S)
+
+
+def courier_child() -> Child:
+    """Return the process that hands commands to brokers and brings their replies."""
+    return Child("courier", ("sagas.workers.courier",), stop_s=COURIER_STOP_S, answers=lambda: True)
 
 
 class Supervisor:

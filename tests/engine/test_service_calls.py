@@ -286,22 +286,6 @@ def test_without_an_address_of_our_own_an_asynchronous_step_is_not_sent(reserve,
     assert "SAGAWEB_BASE_URL" in step(run, "reserve").error["message"]
 
 
-def test_a_worker_that_cannot_carry_out_commands_says_so(saga, monkeypatch):
-    monkeypatch.setattr(service_calls, "CODE_AWAITED_S", 0.01)
-    make_service(kind="command")
-    source = """
-saga: tell
-steps:
-  - {name: tell, action: {command: {service: inventory, name: reserve}}, retry: {attempts: 1}, compensation: none}
-"""
-    run = start_run(saga(source=source), {}).run
-    drive()
-    assert fetch(run).attention[0]["code"] == "not_carried_out"
-    assert step(run, "tell").error["message"] == (
-        "This worker cannot carry out commands, so inventory was not told to reserve."
-    )
-
-
 # ---- edited input -----------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
 from sagas.workers.health import count_unapplied_migrations
-from sagas.workers.supervisor import ChildNeverUpError, Supervisor, WorkerGroup
+from sagas.workers.supervisor import ChildNeverUpError, Supervisor, WorkerGroup, courier_child
 
 
 class Command(BaseCommand):
@@ -34,6 +34,6 @@ class Command(BaseCommand):
             self.stdout.flush()
 
         try:
-            Supervisor([workers], when_ready=tell).run()
+            Supervisor([workers, courier_child()], when_ready=tell).run()
         except ChildNeverUpError as error:
             raise CommandError(str(error)) from error

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError, connections
 
 from sagas import access
-from sagas.workers.supervisor import ChildNeverUpError, Supervisor, WorkerGroup
+from sagas.workers.supervisor import ChildNeverUpError, Supervisor, WorkerGroup, courier_child
 from sagas.workers.web import PortError, claim_port, is_loopback, named_hosts, web_child
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Command(BaseCommand):
 
         pumps = options["workers"] or getattr(settings, "SAGAWEB_PUMPS", 1)
         try:
-            Supervisor([WorkerGroup(pumps), web_child(host, port)], when_ready=tell).run()
+            Supervisor([WorkerGroup(pumps), courier_child(), web_child(host, port)], when_ready=tell).run()
         except ChildNeverUpError as error:
             raise CommandError(str(error)) from error
 
