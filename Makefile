@@ -5,7 +5,7 @@ BIN := .venv/bin
 # A change of pyproject.toml installs anew; a fresh clone or a touched file does not.
 INSTALLED := .venv/.installed-$(shell cksum < pyproject.toml | tr -d ' ')
 
-.PHONY: setup run demo test check fmt prove bench
+.PHONY: setup run demo demo-http test check fmt prove bench
 .DEFAULT_GOAL := run
 
 setup: $(INSTALLED)
@@ -22,6 +22,10 @@ $(INSTALLED):
 PORT ?= 8000
 run demo: setup
 	@exec $(BIN)/python manage.py up --demo --port $(PORT)
+
+# The same shop as three services of their own, called over HTTP (examples/shop_http/).
+demo-http: setup
+	@PYTHONPATH=examples exec $(BIN)/python -m shop_http --port $(PORT)
 
 test: setup
 	@$(BIN)/python -m tests.everywhere

@@ -1,0 +1,1 @@
+"""The demo shop as three services of their own, called over HTTP."""
