@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tests.ledger.book import Asked
+
 ANY = "*"
 ENDS = ("reply", "reset", "close", "half", "garbage", "huge", "silence", "drip")
 HUGE_BYTES = 64 * 1024 * 1024
@@ -29,6 +31,7 @@ class Rule:
     phase: str = ANY
     attempts: tuple[int, ...] = ()  # empty: every attempt
     run: str = ANY
+    about: str = ""  # text that the path or the body holds, such as an order's number
     has_effect: bool = True
     delay_ms: int = 0
     hold_ms: int = 0
@@ -42,12 +45,13 @@ class Rule:
         assert self.end in ENDS, self.end
         assert all(key in CALLBACK_KEYS for one in self.callbacks for key in one), self.callbacks
 
-    def fits(self, *, step: str, phase: str, attempt: int, run: str) -> bool:
+    def fits(self, asked: Asked) -> bool:
         return (
-            self.step in {ANY, step}
-            and self.phase in {ANY, phase}
-            and self.run in {ANY, run}
-            and (not self.attempts or attempt in self.attempts)
+            self.step in {ANY, asked.step}
+            and self.phase in {ANY, asked.phase}
+            and self.run in {ANY, asked.run}
+            and (not self.attempts or asked.attempt in self.attempts)
+            and (self.about in asked.path or self.about.encode() in asked.body)
         )
 
     def said(self) -> dict[str, Any]:

@@ -70,10 +70,7 @@ class Ledger:
         if fault := fault_of(asked, request, self.secret):
             writer.write(wire.response(401 if "sign" in fault else 400, {"detail": fault}))
             return True
-        rule = next(
-            (r for r in self.rules if r.fits(step=asked.step, phase=asked.phase, attempt=asked.attempt, run=asked.run)),
-            WELL,
-        )
+        rule = next((rule for rule in self.rules if rule.fits(asked)), WELL)
         await asyncio.sleep(rule.delay_ms / 1000)
         decision = self.book.carry_out(asked, has_effect=rule.has_effect)
         await self._call_back(asked, rule, is_before_reply=True)
