@@ -57,3 +57,4 @@ DATABASE ?= sqlite
 bench: setup
 	$(BIN)/python -m benchmarks.alone --database $(DATABASE)
 	$(BIN)/python -m benchmarks.drain --database $(DATABASE)
+	$(BIN)/python -m benchmarks.http_steps --database $(DATABASE)
