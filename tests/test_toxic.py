@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -129,6 +130,23 @@ def test_open_connections_are_cut_once(toxic):
         with pytest.raises(ConnectionResetError):
             line.recv(1)
     assert said(toxic, b"hello") == b"hello"
+
+
+def test_a_server_that_resets_is_passed_on_as_a_reset(toxic):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        toxic.target = ("127.0.0.1", listening.getsockname()[1])
+
+        def reset_one() -> None:
+            line, _ = listening.accept()
+            line.recv(5)
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            line.close()
+
+        thread = threading.Thread(target=reset_one)
+        thread.start()
+        with pytest.raises(ConnectionResetError):
+            said(toxic, b"hello")
+        thread.join(5)
 
 
 def test_a_server_that_is_away_looks_like_a_reset(toxic):

@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -143,22 +142,30 @@ class Toxic:
     async def _pass(
         self, reader: asyncio.StreamReader, to: asyncio.StreamWriter, back: asyncio.StreamWriter, *, is_up: bool
     ) -> None:
+        try:
+            await self._pass_pieces(reader, to, back, is_up=is_up)
+        except OSError:  # a reset on one side is one on the other
+            reset(to.transport)
+            reset(back.transport)
+
+    async def _pass_pieces(
+        self, reader: asyncio.StreamReader, to: asyncio.StreamWriter, back: asyncio.StreamWriter, *, is_up: bool
+    ) -> None:
         passed = 0
-        with suppress(OSError):
-            while piece := await reader.read(CHUNK):
-                harm = self._harm
-                if harm.is_black_hole:
-                    continue
-                if harm.latency_s:
-                    await asyncio.sleep(harm.latency_s)
-                limit = harm.cut_after_up if is_up else harm.cut_after_down
-                kept = piece if limit is None else piece[: max(0, limit - passed)]
-                await self._send(to, kept, harm, is_up=is_up)
-                passed += len(kept)
-                if limit is not None and passed >= limit:
-                    self._end(to, back, is_reset=harm.is_reset)
-                    return
-            to.write_eof()
+        while piece := await reader.read(CHUNK):
+            harm = self._harm
+            if harm.is_black_hole:
+                continue
+            if harm.latency_s:
+                await asyncio.sleep(harm.latency_s)
+            limit = harm.cut_after_up if is_up else harm.cut_after_down
+            kept = piece if limit is None else piece[: max(0, limit - passed)]
+            await self._send(to, kept, harm, is_up=is_up)
+            passed += len(kept)
+            if limit is not None and passed >= limit:
+                self._end(to, back, is_reset=harm.is_reset)
+                return
+        to.write_eof()
 
     async def _send(self, to: asyncio.StreamWriter, piece: bytes, harm: Harm, *, is_up: bool) -> None:
         if is_up:

@@ -38,15 +38,16 @@ The shop over HTTP runs. Each service is a process with a database of its own:
 
   1  Sign in       {sign_in}
   2  Services      {url}/services/
-  3  Start orders  {url}/sagas/create-order-http/   with this input, for one:
+  3  Start a run   {url}/sagas/create-order-http/
 
-     {plain}
+     Order id A-1 · Amount 4200 · Items [{{"sku": "teapot"}}] · Pace ms 700
 
-  To see it go back, replace the input:
-     sold out      {sold_out}
-     declined      {declined}
-     parcel fails  {parcel}
-     killed        {killed}
+  To see it go back, take another order id and change one field:
+
+     sold out            Items    [{{"sku": "moon-rock"}}]
+     card declined       Amount   200000000
+     parcel refused      Faults   {{"create_shipment": {{"mode": "reject"}}}}
+     a service dies      Faults   {{"update_inventory": {{"mode": "crash"}}}}
 
 examples/shop_http/README.md says what each shows. Ctrl-C ends all.
 """
@@ -157,7 +158,7 @@ class Shop:
                 f"     {name:<10} http://{HOST}:{p}   process {self.children[name].pid}"
                 for name, p in self.ports.items()
             ]
-            _say(WORDS.format(services="\n".join(listed), sign_in=ready["sign_in_url"], url=ready["url"], **_inputs()))
+            _say(WORDS.format(services="\n".join(listed), sign_in=ready["sign_in_url"], url=ready["url"]))
             _say(json.dumps({"event": "ready", **ready, "services": self.ports}))
 
     def end(self) -> None:
@@ -185,19 +186,6 @@ def free_port(wanted: int) -> int:
                 continue
             return int(probe.getsockname()[1])
     raise SystemExit("No port is free.")
-
-
-def _inputs() -> dict[str, str]:
-    """Return inputs to start with, by what they show."""
-    plain: dict[str, Any] = {"order_id": "A-1", "amount": 4200, "items": [{"sku": "teapot"}], "pace_ms": 700}
-    made = {
-        "plain": plain,
-        "sold_out": plain | {"order_id": "A-2", "items": [{"sku": "moon-rock"}]},
-        "declined": plain | {"order_id": "A-3", "amount": 200_000_000},
-        "parcel": plain | {"order_id": "A-4", "faults": {"create_shipment": {"mode": "reject"}}},
-        "killed": plain | {"order_id": "A-5", "faults": {"update_inventory": {"mode": "crash"}}},
-    }
-    return {name: json.dumps(value) for name, value in made.items()}
 
 
 def _child(words: list[str], **options: Any) -> subprocess.Popen[str]:
