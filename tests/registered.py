@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from sagas.models import Saga, SagaRun, SagaVersion, Service, ServiceMinute, ServiceState
+from sagas.models import Saga, SagaRun, SagaVersion, Service, ServiceMinute, ServiceState, StepRun
 from sagas.models.identity import uuid7
 from sagas.services import changes
 from sagas.services.wanted import Wanted
@@ -63,6 +63,12 @@ def make_saga(name: str, document: dict[str, Any]) -> SagaVersion:
     saga.latest = version
     saga.save()
     return version
+
+
+def make_waiting(run: SagaRun, step: str = "pay", **facts: Any) -> StepRun:
+    """Let a step of a run wait before its service, as the engine leaves it."""
+    error = {"code": "service_held", "message": "payments is held by alice: stock-taking"}
+    return StepRun.objects.create(run=run, step=step, **{"status": "retrying", "error": error, **facts})
 
 
 def make_run(version: SagaVersion, status: str = "running", **facts: Any) -> SagaRun:

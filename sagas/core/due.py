@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sagas.core.vocabulary import Direction, WaitingFor
+from sagas.core.outcome import BEFORE_SERVICE
+from sagas.core.vocabulary import Direction, Phase, WaitingFor
 
 if TYPE_CHECKING:
-    from sagas.core.state import RunState
+    from sagas.core.state import RunState, StepState
 
 
 _MOST_TELLING = (  # of several, what a person can do most about comes first
@@ -41,5 +42,12 @@ def waiting_for(state: RunState) -> WaitingFor | None:
     """Return what a run waits for, when all it does is wait."""
     if not state.open or state.awaiting or state.is_paused:
         return None
-    found = {state.step(key).half(phase).waits_for or WaitingFor.RETRY for key, phase in state.open}
+    found = {_waits_for(state.step(key), phase) for key, phase in state.open}
     return min(found, key=_MOST_TELLING.index)
+
+
+def _waits_for(step: StepState, phase: Phase) -> WaitingFor:
+    if waits_for := step.half(phase).waits_for:
+        return waits_for
+    is_outside = step.error is not None and step.error.get("code") in BEFORE_SERVICE
+    return WaitingFor.SERVICE if is_outside else WaitingFor.RETRY

@@ -19,7 +19,7 @@ from sagas.core.outcome import (
     Unknown,
 )
 from sagas.core.problem import found_text
-from sagas.core.retry import LOST_IN_A_ROW_MAX, is_spent, wait_s
+from sagas.core.retry import LOST_IN_A_ROW_MAX, RETRY_AFTER_S_MAX, is_spent, wait_s
 from sagas.core.scope import Scope
 from sagas.core.vocabulary import Direction, OutcomeKind, Phase, StepKey, StepStatus
 
@@ -150,9 +150,9 @@ def may_retry(policy: RetryPolicy, half: HalfState, outcome: Failed | Unknown) -
 
 
 def schedule_retry(draft: Draft, key: StepKey, phase: Phase, policy: RetryPolicy, outcome: Failed | Unknown) -> None:
-    """Write down when the next attempt is due; at once when the last one was not the half's own fault."""
+    """Write down when the next attempt is due; after one that does not count, at once or as that one asks."""
     half = draft.step(key).half(phase)
-    wait = 0.0
+    wait = min(outcome.retry_after_s or 0.0, RETRY_AFTER_S_MAX)
     if outcome.is_counted:
         wait = wait_s(policy, half.counted, dice=draft.dice, retry_after_s=outcome.retry_after_s)
     draft.emit(m.RetryScheduled(step=key.step, item=key.item, phase=phase, at=draft.now + timedelta(seconds=wait)))

@@ -14,7 +14,7 @@ from sagas.core import messages as m
 from sagas.core.definition import HttpAction
 from sagas.core.expressions import ExpressionError
 from sagas.core.outcome import OVERTAKEN, Failed, Outcome
-from sagas.core.retry import LOST_IN_A_ROW_MAX, is_spent, wait_s
+from sagas.core.retry import LOST_IN_A_ROW_MAX, RETRY_AFTER_S_MAX, is_spent, wait_s
 from sagas.core.vocabulary import OutcomeKind, Phase, StepKey
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ def ask(draft: Draft, key: StepKey) -> None:
 
 
 def ask_again(draft: Draft, key: StepKey, outcome: Rejected | Failed | Unknown) -> None:
-    """Write down when to ask again; at once when the probe was never sent, or lost with its worker."""
+    """Write down when to ask again; at once, or as it asks, when the probe was never sent, or lost with its worker."""
     probe = draft.half_of(key, Phase.PROBE)
-    wait = 0.0
+    wait = min(getattr(outcome, "retry_after_s", None) or 0.0, RETRY_AFTER_S_MAX)
     if _is_counted(outcome):
         wait = wait_s(probe.retry, draft.step(key).probe.counted, dice=draft.dice)
     at = draft.now + timedelta(seconds=wait)

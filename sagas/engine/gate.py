@@ -14,11 +14,12 @@ from sagas.engine.breaker import Seen, Stand, after_call
 from sagas.engine.breaker_rows import change_stand
 from sagas.engine.room import Room, share_of
 from sagas.engine.slot import STALE
+from sagas.engine.tallies import Tally, write_tallies
 from sagas.models import PumpSlot
 from sagas.models.services import BreakerState, Service
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -33,6 +34,8 @@ class Read:
     is_held: bool
     stand: Stand
     pumps: int
+    held_by: str = ""
+    held_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +47,14 @@ class Change:
     after: Stand
 
 
-def exchange(changes: Iterable[Change], now: datetime) -> list[Read]:
-    """Write what breakers came to, then read all services. Blocks: for the journal's thread."""
+def exchange(changes: Iterable[Change], tallies: Mapping[UUID, Tally], now: datetime) -> list[Read]:
+    """Write what breakers came to and what was counted, then read all services. Blocks: for the journal's thread."""
     for change in changes:
         change_stand(change.id, change.before, change.after)
+    write_tallies(tallies, now)
     pumps = PumpSlot.objects.filter(beat_at__gte=now - STALE).count()
     return [
-        Read(row.id, row.name, row.max_concurrency, row.is_held, _stand(row), pumps)
+        Read(row.id, row.name, row.max_concurrency, row.is_held, _stand(row), pumps, row.held_by, row.held_reason)
         for row in Service.objects.select_related("state")
     ]
 
@@ -70,6 +74,7 @@ class Gate:
         self._rooms: dict[str, Room] = {}
         self._read: dict[str, Read] = {}
         self._seen: dict[str, Seen] = {}
+        self._tallies: dict[str, Tally] = {}
 
     def take_in(self, found: Iterable[Read], now: datetime) -> None:
         """Go by what was read, and tell those who wait where room came of it."""
@@ -91,12 +96,33 @@ class Gate:
         """Take a place for a call that starts now, if there is one."""
         return service in self._rooms and self._rooms[service].take(1, now)
 
-    def ended(self, service: str, *, began: datetime, now: datetime, answered: bool, dice: float) -> None:
-        """A call ended: go by what it says of the service, and give its place back."""
+    def find(self, service: str) -> tuple[Room, Read] | None:
+        """Return the places before a service, and what was last read of it; None when it was never read."""
+        read = self._read.get(service)
+        return None if read is None else (self._rooms[service], read)
+
+    def ended(
+        self, service: str, *, began: datetime, now: datetime, dice: float, error: str, is_refusal: bool = False
+    ) -> None:
+        """A call ended: go by what it says of the service, and give its place back.
+
+        `error` says why the service did not answer; a refusal is an answer.
+        """
         room = self._rooms[service]
         seen = self._seen.setdefault(service, Seen())
-        room.stand = after_call(room.stand, seen, now, began=began, answered=answered, dice=dice)
+        room.stand = after_call(room.stand, seen, now, began=began, answered=not error, dice=dice)
         room.give_back(now)
+        tally = self._tallies.setdefault(service, Tally())
+        tally.note(now, took_s=(now - began).total_seconds(), is_refusal=is_refusal, error=error)
+
+    def left(self, service: str, now: datetime) -> None:
+        """Nobody waits for a call any more: its place is free, and it says nothing."""
+        self._rooms[service].give_back(now)
+
+    def counted(self) -> dict[UUID, Tally]:
+        """Return what was counted since the last time, and begin to count anew."""
+        counted, self._tallies = self._tallies, {}
+        return {self._read[name].id: tally for name, tally in counted.items()}
 
     def changes(self) -> list[Change]:
         """Return what breakers came to that the database has not been told."""

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from sagas.core.vocabulary import CompensationStatus, Direction, Phase, RunStatus, StepStatus, WaitingFor
-from sagas.presentation import callbacks, clauses, missing_code, probes, waits
+from sagas.presentation import before_service, callbacks, clauses, missing_code, probes, waits
 from sagas.presentation.answer import Help, Why, help_about
 from sagas.presentation.format import duration
 from sagas.presentation.lists import done_words, undone_words
@@ -354,6 +354,7 @@ _RULES: tuple[Rule, ...] = (
     _turning,
     _asking,
     probes.asking,
+    before_service.why,
     _retrying,
     _awaiting,
     _within,

@@ -12,7 +12,8 @@ from django.db.models.functions import Cast
 
 from sagas.core.document_services import COMPENSATION, PROBE, Named, named_services
 from sagas.core.limits import DEPTH_MAX, SERVICE_CHANGES_SHOWN_MAX, SERVICES_MAX
-from sagas.core.vocabulary import CompensationStatus, WaitingFor
+from sagas.core.outcome import BEFORE_SERVICE
+from sagas.core.vocabulary import CompensationStatus, StepStatus, WaitingFor
 from sagas.models import Saga, SagaRun, SagaVersion, Service, ServiceChange, ServiceMinute, ServiceState, StepRun
 from sagas.queries.counts import OPEN_STATUSES
 
@@ -24,6 +25,8 @@ WINDOW = timedelta(minutes=5)  # over which a rate is told: long enough for a fe
 STRIP = timedelta(hours=1)  # minutes shown one by one
 SAGAS_MAX = 500  # whose documents are read for who names what: the first by name
 WAITING_GROUPS_MAX = 1_000  # of a step of a version: what waits is counted in these
+_RETRYING = Q(status=StepStatus.RETRYING.value) | Q(compensation_status=CompensationStatus.RETRYING.value)
+_WAITING_FOR = [one.value for one in WaitingFor]  # the runs that wait for anything have an index
 RUNS_NAMED_MAX = 5  # of those that keep a service from being deleted
 
 
@@ -192,7 +195,7 @@ def _use_of(saga: Saga) -> tuple[Use, ...]:
 def _waiting() -> dict[str, int]:
     """Return by service how many steps wait for it. Two queries, one when none waits."""
     rows = list(
-        StepRun.objects.filter(waits_for=WaitingFor.SERVICE.value)
+        StepRun.objects.filter(_RETRYING, run__waiting_for__in=_WAITING_FOR, error__code__in=sorted(BEFORE_SERVICE))
         .order_by()
         .values("run__version_id", "step", "compensation_status")
         .annotate(count=Count("id"))[:WAITING_GROUPS_MAX]
@@ -218,7 +221,7 @@ def _by_step(document: Any) -> dict[tuple[str, bool], str]:
 
 
 def _waits_for(named: Mapping[tuple[str, bool], str], row: Mapping[str, Any]) -> str:
-    is_undo = row["compensation_status"] in {CompensationStatus.WAITING.value, CompensationStatus.PENDING.value}
+    is_undo = row["compensation_status"] == CompensationStatus.RETRYING.value
     return named.get((row["step"], is_undo)) or named.get((row["step"], False), "")
 
 

@@ -19,7 +19,7 @@ def at(seconds: float) -> datetime:
 
 
 def meet(gate: Gate, now: datetime) -> None:
-    gate.take_in(exchange(gate.changes(), now), now)
+    gate.take_in(exchange(gate.changes(), gate.counted(), now), now)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_what_one_pump_sees_of_a_sick_service_keeps_the_other_out_and_its_succes
     one, other = gates
     for number in range(5):
         assert one.took("inventory", at(number))
-        one.ended("inventory", began=at(number), now=at(number + 0.5), answered=False, dice=0.0)
+        one.ended("inventory", began=at(number), now=at(number + 0.5), error="timed_out: no answer", dice=0.0)
     assert not one.took("inventory", at(5))
     assert other.room(["inventory"], at(5)) == {"inventory": 1}  # has not heard
     meet(one, at(5))
@@ -66,7 +66,7 @@ def test_what_one_pump_sees_of_a_sick_service_keeps_the_other_out_and_its_succes
     assert not other.took("inventory", at(5))
     assert ServiceState.objects.get().breaker == BreakerState.OPEN.value
     assert other.took("inventory", at(10))  # opened at 4.5, for 5 s
-    other.ended("inventory", began=at(10), now=at(11), answered=True, dice=0.0)
+    other.ended("inventory", began=at(10), now=at(11), error="", dice=0.0)
     meet(other, at(11))
     meet(one, at(11))
     assert one.took("inventory", at(11))
@@ -76,10 +76,10 @@ def test_what_one_pump_sees_of_a_sick_service_keeps_the_other_out_and_its_succes
 
 def test_a_breaker_that_opens_while_the_database_is_read_stays_open(gates):
     gate, _ = gates
-    found = exchange(gate.changes(), NOON)
+    found = exchange(gate.changes(), {}, NOON)
     for number in range(5):
         assert gate.took("inventory", at(number))
-        gate.ended("inventory", began=at(number), now=at(number), answered=False, dice=0.0)
+        gate.ended("inventory", began=at(number), now=at(number), error="timed_out: no answer", dice=0.0)
     gate.take_in(found, at(5))
     assert not gate.took("inventory", at(5))
     assert len(gate.changes()) == 1

@@ -23,7 +23,7 @@ def fill(count: int, now) -> None:
         r.make_minutes(one, now, (4, 1), (6, 0))
     for one in services[:10]:
         version = r.make_saga(f"of-{one.name}", r.document_naming(f"of-{one.name}", one.name))
-        StepRun.objects.create(run=r.make_run(version), step="pay", status="waiting", waits_for="service")
+        r.make_waiting(r.make_run(version, waiting_for="service"))
 
 
 @pytest.mark.parametrize("count", [10, 1_000])
@@ -72,12 +72,10 @@ def test_a_step_that_waits_counts_for_the_half_that_waits():
     r.register("refunds")
     document = r.document_naming("order", "payments")
     document["steps"][0]["compensation"] = {"action": {"command": {"service": "refunds", "name": "refund"}}}
-    run = r.make_run(r.make_saga("order", document))
-    StepRun.objects.create(run=run, step="pay", status="waiting", waits_for="service")
-    other = r.make_run(run.version)
-    StepRun.objects.create(
-        run=other, step="pay", status="succeeded", compensation_status="waiting", waits_for="service"
-    )
+    run = r.make_run(r.make_saga("order", document), waiting_for="service")
+    r.make_waiting(run)
+    other = r.make_run(run.version, waiting_for="service")
+    r.make_waiting(other, status="succeeded", compensation_status="retrying")
     StepRun.objects.create(run=other, step="tell", status="waiting", waits_for="timer")
     waiting = {line.service.name: line.waiting for line in queries.list_services(timezone.now())}
     assert waiting == {"payments": 1, "refunds": 1}
