@@ -37,7 +37,6 @@ STEP = """
     with: {{order: "${{input.order}}"}}
     compensation: {{action: {{http: {{service: {name}, path: /undo}}}}}}
 """
-MAX_CONCURRENCY = 1000
 
 
 def main() -> None:
@@ -48,6 +47,7 @@ def main() -> None:
     parser.add_argument("--pumps", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--step-ms", type=int, default=100, help="how long a service takes")
+    parser.add_argument("--at-once", type=int, default=1000, help="calls of one service at once, as it is registered")
     parser.add_argument("--serve", metavar="PORT", type=int, help="be the service; for the benchmark's own use")
     options = parser.parse_args()
     if options.serve is not None:
@@ -56,7 +56,7 @@ def main() -> None:
         return
     print(machine())
     with ground(options.database), _service(options.step_ms) as (pid, port):
-        saga = _prepare(port)
+        saga = _prepare(port, options.at_once)
         rates = [_round(saga, options.sagas, options.pumps, pid) for _ in range(options.rounds)]
     print(machine())
     print(
@@ -66,13 +66,13 @@ def main() -> None:
     )
 
 
-def _prepare(port: int) -> str:
+def _prepare(port: int, at_once: int) -> str:
     from sagas.catalog.publish import publish
     from sagas.services.changes import put_service
     from sagas.services.wanted import Wanted
 
     for name in NAMES:
-        wanted = Wanted(base_url=f"http://127.0.0.1:{port}", allow_private=True, max_concurrency=MAX_CONCURRENCY)
+        wanted = Wanted(base_url=f"http://127.0.0.1:{port}", allow_private=True, max_concurrency=at_once)
         put_service(name, wanted, by="benchmark")
     steps = "".join(STEP.format(name=name) for name in NAMES)
     return publish(f"saga: http-order\ntitle: Slow steps over HTTP\nsteps:{steps}", by="benchmark").version.saga.name
