@@ -69,10 +69,14 @@ class Shop:
         told: dict[str, Any] = json.loads(self.call(f"judge('{saga}')"))
         return told
 
-    def is_retrying(self, step: str) -> bool:
-        return bool(
-            self.place.read(f"SELECT 1 FROM sagas_steprun WHERE step = '{step}' AND status = 'retrying' LIMIT 1")
+    def is_waiting_for(self, service: str) -> bool:
+        """Whether a step of the orders for a service that is down was tried, and waits for another try."""
+        waiting = (
+            "SELECT 1 FROM sagas_steprun s JOIN sagas_sagarun r ON r.id = s.run_id "
+            f"WHERE r.key LIKE 'down-{service}-%' AND s.step = '{http_shop.SERVICES[service]}' "
+            "AND s.status IN ('retrying', 'waiting')"
         )
+        return bool(self.place.read(waiting))
 
     def arrived(self, name: str, step: str) -> int:
         """Return how many attempts of an action the ledger has written down."""
@@ -112,7 +116,7 @@ def test_orders_wait_while_a_service_is_down_and_then_go_on(service, shop):
     shop.proxies[service].down()
     names = [f"down-{service}-{number}" for number in range(5)]
     shop.call(f"start({names})")
-    wait_for(lambda: shop.is_retrying(http_shop.SERVICES[service]), f"an order that waits for {service}")
+    wait_for(lambda: shop.is_waiting_for(service), f"an order that waits for {service}")
     shop.proxies[service].up()
     told = shop.ended()
     assert {told["ends"][name] for name in names} == {"completed"}
