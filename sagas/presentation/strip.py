@@ -107,7 +107,8 @@ def _reason(row: RunRow) -> str:
         return _("deadline passed")
     if reason.get("message") or reason.get("code"):
         return str(reason.get("message") or reason.get("code"))
-    if StepStatus.RETRYING.value in row.forward and not run.is_paused:
+    is_outside = run.waiting_for == WaitingFor.SERVICE.value
+    if StepStatus.RETRYING.value in row.forward and not run.is_paused and not is_outside:
         return waits_words(WaitingFor.RETRY.value)
     return waits_words(run.waiting_for)
 
@@ -125,4 +126,8 @@ def waits_words(waiting_for: str) -> str:
             return _("sleeping")
         case "child":
             return _("waits for a sub-saga")
+        case "service":
+            return _("waits before a service")
+        case "callback":
+            return _("waits to be called back")
     return _("waits: %s") % waiting_for if waiting_for else ""

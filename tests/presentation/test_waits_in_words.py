@@ -334,4 +334,4 @@ def test_a_wait_behind_the_pivot_leaves_nothing_behind_when_the_run_is_terminate
 
 def test_a_run_that_waits_for_a_sub_saga_says_so_in_the_list():
     assert strip.waits_words("child") == "waits for a sub-saga"
-    assert strip.waits_words("service") == "waits: service"
+    assert strip.waits_words("service") == "waits before a service"
