@@ -55,7 +55,7 @@ def main() -> None:
             asyncio.run(_serve(options.serve, options.step_ms / 1000))
         return
     print(machine())
-    with ground(options.database), _service(options.step_ms) as (pid, port):
+    with ground(options.database), service(options.step_ms) as (pid, port):
         saga = _prepare(port, options.at_once)
         rates = [_round(saga, options.sagas, options.pumps, pid) for _ in range(options.rounds)]
     print(machine())
@@ -110,7 +110,7 @@ def _round(saga: str, sagas: int, pumps: int, service_pid: int) -> float:
 
 
 @contextmanager
-def _service(step_ms: int) -> Iterator[tuple[int, int]]:
+def service(step_ms: int) -> Iterator[tuple[int, int]]:
     """Run the service for as long as the block lasts; its process id and its port."""
     words = [sys.executable, "-m", "benchmarks.http_steps", "--serve", "0", "--step-ms", str(step_ms)]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
