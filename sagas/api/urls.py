@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.urls import path, re_path
 from drf_spectacular.utils import extend_schema
 
-from sagas.api import arrivals, callbacks, docs, orders, reruns, runs, sagas, service_traffic, services, simulation
+from sagas.api import (
+    arrivals,
+    callbacks,
+    docs,
+    orders,
+    reruns,
+    runs,
+    sagas,
+    service_traffic,
+    services,
+    simulation,
+    webhooks,
+)
 from sagas.api.problems import not_found
 from sagas.api.views import ApiView
 from sagas.core.vocabulary import Role
@@ -63,6 +75,16 @@ urlpatterns = [
     path("v1/services/<slug:name>/rotate-secret/", services.ServiceRotate.as_view(), name="api-service-rotate"),
     path("v1/services/<slug:name>/hold/", services.ServiceHold.as_view(), name="api-service-hold"),
     path("v1/services/<slug:name>/release/", services.ServiceRelease.as_view(), name="api-service-release"),
+    path("v1/webhooks/", webhooks.WebhookList.as_view(), name="api-webhooks"),
+    path("v1/webhooks/<slug:name>/", webhooks.WebhookOne.as_view(), name="api-webhook"),
+    path("v1/webhooks/<slug:name>/rotate-secret/", webhooks.WebhookRotate.as_view(), name="api-webhook-rotate"),
+    path("v1/webhooks/<slug:name>/deliveries/", webhooks.DeliveryList.as_view(), name="api-webhook-deliveries"),
+    path("v1/webhooks/<slug:name>/replay-dead/", webhooks.DeadReplay.as_view(), name="api-webhook-replay-dead"),
+    path(
+        "v1/webhooks/<slug:name>/deliveries/<uuid:delivery>/replay/",
+        webhooks.DeliveryReplay.as_view(),
+        name="api-webhook-replay",
+    ),
     path("v1/callbacks/<str:token>/", callbacks.CallbackOne.as_view(), name="api-callback"),
     path("v1/schema/", docs.OpenApi.as_view(), name="api-schema"),
     path("v1/docs/", docs.page, name="api-docs"),

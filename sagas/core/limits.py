@@ -71,6 +71,7 @@ DEPTH_MAX = 10  # runs within each other: a saga that runs itself ends here, and
 
 SERVICES_MAX = 1_000  # of one registry: each pump reads all of them, and a page lists them
 SERVICE_ADDRESS_LENGTH_MAX = 500  # the width of its column
+SUBSCRIPTIONS_MAX = 100  # of webhooks: each change of a run is held against all of them
 SERVICE_CONCURRENCY_MAX = 10_000  # calls in flight at one service: more than all pumps of an installation can hold
 FORMER_SECRET_S_MAX = 30 * 86_400.0  # a month for a service to change over; a secret valid for longer is not replaced
 SERVICES_SHOWN_MAX = 100  # on one page of the list: a tenth of a second

@@ -19,6 +19,7 @@ from sagas.core.document import check_input
 from sagas.core.facts import Facts, facts_of
 from sagas.core.redaction import INPUT
 from sagas.core.vocabulary import Json
+from sagas.engine import deliveries
 from sagas.engine.clock import Clock
 from sagas.engine.errors import (
     InputInvalidError,
@@ -238,4 +239,5 @@ def _write_start(
         deadline_at=started.deadline_at,
     )
     JournalEntry.objects.create(run=run, sequence=1, kind=kind, data=data, at=now)
+    deliveries.note_start(run, version.saga.name, now)
     return run

@@ -19,7 +19,7 @@ from django.db import DataError, IntegrityError, connection, transaction
 from sagas.core.codec import encode
 from sagas.core.due import due_at
 from sagas.core.sealed import Hidden, as_stored
-from sagas.engine import relatives
+from sagas.engine import deliveries, relatives
 from sagas.engine.hiding import sealed_entry, sealed_run, sealed_step
 from sagas.engine.stored import run_columns, step_columns, touched_steps
 from sagas.models import JournalEntry, SagaRun, StepRun
@@ -101,6 +101,7 @@ def write(batch: Sequence[Append]) -> set[UUID]:
                 cursor.execute(_SQLITE_ENTRIES, [_entry_rows(kept)])
                 cursor.execute(_SQLITE_STEPS, [_step_rows(kept)])
     relatives.tell(kept)
+    deliveries.note(kept)
     return written
 
 

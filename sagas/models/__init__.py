@@ -18,10 +18,12 @@ from sagas.models.services import (
     ServiceState,
     ServiceVerb,
 )
+from sagas.models.webhooks import ChangeKind, WebhookDelivery, WebhookSubscription
 
 __all__ = [
     "ApiToken",
     "BreakerState",
+    "ChangeKind",
     "DeadReply",
     "Draft",
     "IdempotencyKey",
@@ -40,4 +42,6 @@ __all__ = [
     "ServiceVerb",
     "SignInLink",
     "StepRun",
+    "WebhookDelivery",
+    "WebhookSubscription",
 ]

@@ -26,6 +26,7 @@ from sagas.models import ServiceKind  # noqa: E402
 from sagas.participants import known_services  # noqa: E402
 from sagas.participants.broker import address  # noqa: E402
 from sagas.workers.command_line import CommandLine  # noqa: E402
+from sagas.workers.webhook_line import WebhookLine  # noqa: E402
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -39,10 +40,11 @@ EXIT_HANGS = 70  # EX_SOFTWARE of sysexits.h
 
 
 class Courier:
-    """Keeps one line to each broker that services stand behind."""
+    """Keeps one line to each broker that services stand behind, and one that delivers webhooks."""
 
     def __init__(self) -> None:
         self._lines: dict[tuple[str, bool], CommandLine] = {}
+        self._webhooks = WebhookLine()
         self._is_over = threading.Event()
 
     def stop(self, _number: int = 0, _frame: FrameType | None = None) -> None:
@@ -51,22 +53,26 @@ class Courier:
 
     def work(self) -> int:
         """Carry until told to stop; return the exit status."""
+        self._webhooks.start()
         while not self._is_over.wait(LOOK_S):
             try:
                 self._look()
             except Exception:  # whatever it is: the lines go on, and the next look comes soon
                 log.warning("A look at the registry of services broke; looking again", exc_info=True)
                 connections.close_all()
-            hanging = [line for line in self._lines.values() if line.still_s() > STILL_S_MAX]
+            hanging = [line for line in self._all() if line.still_s() > STILL_S_MAX]
             if hanging:
                 log.error("The line to %s hangs: the courier starts again.", hanging[0].shown)
                 os._exit(EXIT_HANGS)
-        for line in self._lines.values():
+        for line in self._all():
             line.stop()
         until = time.monotonic() + STOP_S
-        for line in self._lines.values():
+        for line in self._all():
             line.join(max(0.0, until - time.monotonic()))
         return 0
+
+    def _all(self) -> list[CommandLine | WebhookLine]:
+        return [*self._lines.values(), self._webhooks]
 
     def _look(self) -> None:
         """Open lines to brokers that are new, tell the others which services stand behind them, close the rest."""

@@ -21,7 +21,8 @@ from tests.running import Cluster, Running, are_gone, wait_for
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
-ROLES = ("web", "busy worker", "idle worker", "monitor", "pusher", "sentinel", "main")
+ROLES = ("web", "busy worker", "idle worker", "monitor", "pusher", "sentinel", "main", "courier")
+ALONE = {"web": "uvicorn", "courier": "sagas.workers.courier"}  # children of their own, by a word of their command
 PAUSE_S = 0.08  # between two orders
 BEATS_TO_SETTLE = 3  # one each second and each pump
 RANDOM_KILLS = 6
@@ -41,8 +42,8 @@ class Rounds:
     def find(self, role: str) -> psutil.Process | None:
         """Return the process of `role`; None while it is being started again."""
         try:
-            if role == "web":
-                return next(child for child in self.up.children() if "uvicorn" in child.cmdline())
+            if role in ALONE:
+                return next(child for child in self.up.children() if ALONE[role] in child.cmdline())
             return Cluster.of(self.up).part(role, self.mixed.place)
         except (StopIteration, ValueError, IndexError, psutil.Error):
             return None
@@ -63,10 +64,14 @@ class Rounds:
             before = {slot.beat_at for slot in self.mixed.place.beating()}
             wait_for(lambda known=before: {slot.beat_at for slot in self.mixed.place.beating()} - known, "a beat")
 
+    def is_new(self, role: str, dead: psutil.Process) -> bool:
+        """Return whether another process than the dead one has the role."""
+        found = self.find(role)
+        return found is not None and found.pid != dead.pid
+
     def answers(self, dead: psutil.Process) -> bool:
         """Return whether the web answers, by another process than the dead one."""
-        web = self.find("web")
-        if web is None or web.pid == dead.pid:
+        if not self.is_new("web", dead):
             return False
         try:
             with urlopen(f"{self.url}/livez", timeout=2):
@@ -98,17 +103,21 @@ def test_no_run_is_lost_though_every_role_is_killed_in_turn(rounds):
     for role in ROLES:
         rounds.settle()
         before, family = rounds.pumps(), rounds.up.children()
-        web = rounds.find("web")
+        others = [rounds.find(one) for one in ALONE if one != role]
         since = time.monotonic()
         victim = rounds.kill(role)
         if role == "web":
             wait_for(lambda dead=victim: rounds.answers(dead), "the web after its death")
             assert rounds.pumps() == before, "the workers work on when the web dies"
+        elif role == "courier":
+            wait_for(lambda dead=victim: rounds.is_new("courier", dead), "the courier after its death")
+            assert rounds.pumps() == before, "the workers work on when the courier dies"
         else:
             wait_for(lambda known=before: rounds.pumps() - known, f"a beat after the death of {role}")
-            assert web.is_running(), "the web stays when a worker dies"
-        if role not in {"web", "busy worker"}:
-            assert are_gone([process for process in family if process.pid != web.pid]), "no half of a group may linger"
+        assert all(one.is_running() for one in others), f"others stay when {role} dies"
+        if role not in {*ALONE, "busy worker"}:
+            kept = {one.pid for one in others}
+            assert are_gone([process for process in family if process.pid not in kept]), "no half may linger"
         print(f"{role}: made good after {time.monotonic() - since:.1f} s")
     rounds.end()
 

@@ -1,0 +1,161 @@
+"""Telling subscriptions what becomes of runs: written down with the change itself, delivered by couriers.
+
+A delivery exists if and only if its change was committed, for every subscription
+that is a second old at least. Those of one run go to one subscription in the order
+of its journal: the next one is not due before the one before it has an end.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef
+
+from sagas.core import messages as m
+from sagas.core.delivery import DeliveryState
+from sagas.core.vocabulary import RunStatus
+from sagas.models import ChangeKind, SagaRun, WebhookDelivery, WebhookSubscription
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from sagas.core.delivery import AfterTry
+    from sagas.engine.journal import Append
+
+KNOWN_FOR_S = 1.0  # which subscriptions there are is read so often, not with every change
+TAKEN = timedelta(seconds=60)  # longer than a try may take
+TAKEN_MAX = 10  # of one subscription at a time
+ERROR_LENGTH_MAX = 300
+
+_OF_EVENT: dict[type, ChangeKind] = {
+    m.TurnedRound: ChangeKind.COMPENSATING,
+    m.RunCompleted: ChangeKind.COMPLETED,
+    m.RunCompensated: ChangeKind.COMPENSATED,
+    m.RunPartiallyCompensated: ChangeKind.PARTIALLY_COMPENSATED,
+    m.RunTerminated: ChangeKind.TERMINATED,
+}
+
+_reading = threading.Lock()
+_known: tuple[WebhookSubscription, ...] = ()
+_known_until = 0.0
+
+
+def forget() -> None:
+    """Read the subscriptions anew at the next change; what other processes know is up to a second old."""
+    global _known_until  # noqa: PLW0603 - one memory per process
+    _known_until = 0.0
+
+
+def _subscriptions() -> tuple[WebhookSubscription, ...]:
+    global _known, _known_until  # noqa: PLW0603 - one memory per process
+    if time.monotonic() >= _known_until:
+        with _reading:
+            _known = tuple(WebhookSubscription.objects.filter(is_enabled=True).defer("secret", "former_secret"))
+            _known_until = time.monotonic() + KNOWN_FOR_S
+    return _known
+
+
+# ---- writing down ----------------------------------------------------------
+
+
+def note(batch: Sequence[Append]) -> None:
+    """Write down what is to be told of these changes, in their transaction."""
+    changes = [(one, sequence, kind) for one in batch for sequence, kind in _changes(one)]
+    if not changes or not (subscriptions := _subscriptions()):
+        return
+    sagas: dict[object, str] = {}
+    if any(subscription.saga for subscription in subscriptions):
+        ids = {one.run_id for one, _, _ in changes}
+        sagas = dict(SagaRun.objects.filter(id__in=ids).values_list("id", "saga__name"))
+    WebhookDelivery.objects.bulk_create(
+        WebhookDelivery(
+            subscription=subscription,
+            run_id=one.run_id,
+            sequence=sequence,
+            kind=kind.value,
+            next_at=one.at,
+            created_at=one.at,
+        )
+        for one, sequence, kind in changes
+        for subscription in subscriptions
+        if _wants(subscription, kind, sagas.get(one.run_id, ""))
+    )
+
+
+def note_start(run: SagaRun, saga: str, now: datetime) -> None:
+    """Write down that a run began, in the transaction that makes it."""
+    WebhookDelivery.objects.bulk_create(
+        WebhookDelivery(
+            subscription=one, run=run, sequence=1, kind=ChangeKind.STARTED.value, next_at=now, created_at=now
+        )
+        for one in _subscriptions()
+        if _wants(one, ChangeKind.STARTED, saga)
+    )
+
+
+def _changes(one: Append) -> Iterator[tuple[int, ChangeKind]]:
+    asked = one.before.status is RunStatus.NEEDS_ATTENTION
+    for sequence, (event, _) in enumerate(one.events, start=one.before.sequence + 1):
+        kind = _OF_EVENT.get(type(event))
+        if kind is not None:
+            yield sequence, kind
+        elif isinstance(event, m.AttentionNeeded) and not asked:
+            asked = True
+            yield sequence, ChangeKind.NEEDS_ATTENTION
+
+
+def _wants(subscription: WebhookSubscription, kind: ChangeKind, saga: str) -> bool:
+    return subscription.saga in {"", saga} and (not subscription.kinds or kind.value in subscription.kinds)
+
+
+# ---- delivering ------------------------------------------------------------
+
+
+def due_subscriptions(now: datetime) -> list[int]:
+    """Return the ids of subscriptions for which something is due."""
+    due = WebhookDelivery.objects.filter(next_at__lte=now, subscription__is_enabled=True)
+    return list(due.order_by().values_list("subscription_id", flat=True).distinct())
+
+
+def take(subscription_id: int, now: datetime) -> list[WebhookDelivery]:
+    """Take what is due for a subscription, the first of each run; nobody else takes it for a while. Counts the try."""
+    pending = WebhookDelivery.objects.filter(subscription=subscription_id, next_at__isnull=False)
+    earlier = pending.filter(run=OuterRef("run"), sequence__lt=OuterRef("sequence"))
+    with transaction.atomic():
+        due = pending.filter(~Exists(earlier), next_at__lte=now, subscription__is_enabled=True)
+        rows = list(due.select_for_update(skip_locked=True, of=("self",)).order_by("next_at", "id")[:TAKEN_MAX])
+        WebhookDelivery.objects.filter(id__in=[row.id for row in rows]).update(
+            next_at=now + TAKEN, tries=F("tries") + 1
+        )
+    for row in rows:
+        row.tries += 1
+    return rows
+
+
+def finish(row: WebhookDelivery, after: AfterTry, now: datetime, *, status: int | None, error: str) -> None:
+    """Write down what a try came to. One that another courier has ended meanwhile stays as that one left it."""
+    is_over = after.state is not DeliveryState.PENDING
+    with transaction.atomic():
+        WebhookDelivery.objects.filter(id=row.id, state=DeliveryState.PENDING.value).update(
+            state=after.state.value,
+            next_at=None if is_over else now + timedelta(seconds=after.wait_s or 0.0),
+            last_status=status,
+            last_error=error[:ERROR_LENGTH_MAX],
+            ended_at=now if is_over else None,
+        )
+        if after.disables_subscription:
+            WebhookSubscription.objects.filter(id=row.subscription_id).update(
+                is_enabled=False, disabled_why="It answered 410 Gone.", revision=F("revision") + 1
+            )
+
+
+def replay(rows: Sequence[WebhookDelivery], now: datetime) -> int:
+    """Deliver again what is dead or was delivered, with all tries before it; return how many."""
+    return WebhookDelivery.objects.filter(
+        id__in=[row.id for row in rows], state__in=[DeliveryState.DEAD.value, DeliveryState.DELIVERED.value]
+    ).update(state=DeliveryState.PENDING.value, next_at=now, tries=0, ended_at=None)

@@ -1,0 +1,84 @@
+"""Webhooks: who is told of what becomes of runs, and each telling."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from django.db import models
+from django.db.models import Q
+
+from sagas.core.delivery import DeliveryState
+from sagas.models.identity import uuid7
+from sagas.models.run import SagaRun, _choices
+from sagas.models.sealed_json import SealedJSONField
+
+
+class ChangeKind(StrEnum):
+    """What of a run a subscription may be told."""
+
+    STARTED = "run.started"
+    COMPENSATING = "run.compensating"
+    NEEDS_ATTENTION = "run.needs_attention"
+    COMPLETED = "run.completed"
+    COMPENSATED = "run.compensated"
+    PARTIALLY_COMPENSATED = "run.partially_compensated"
+    TERMINATED = "run.terminated"
+
+
+class WebhookSubscription(models.Model):
+    """An address that is told of changes. Its secrets are sealed, and two are valid while one is changed over."""
+
+    name = models.SlugField(max_length=64, unique=True)
+    url = models.CharField(max_length=500)
+    kinds = models.JSONField(default=list)  # of `ChangeKind`; empty: all
+    saga = models.CharField(max_length=64, blank=True, default="")  # only runs of this one; empty: of all
+    secret = SealedJSONField(null=True, editable=False)
+    former_secret = SealedJSONField(null=True, editable=False)
+    former_secret_until = models.DateTimeField(null=True, editable=False)
+    allow_private = models.BooleanField(default=False)
+    is_enabled = models.BooleanField(default=True)
+    disabled_why = models.CharField(max_length=200, blank=True, default="")
+    revision = models.PositiveIntegerField(default=1)
+    changed_by = models.CharField(max_length=150)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WebhookDelivery(models.Model):
+    """One change to be told to one subscription. Its id is the `webhook-id` of every try."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    subscription = models.ForeignKey(WebhookSubscription, on_delete=models.CASCADE, related_name="deliveries")
+    run = models.ForeignKey(SagaRun, on_delete=models.CASCADE, related_name="+")
+    sequence = models.PositiveIntegerField()  # of the journal entry that it tells of
+    kind = models.CharField(max_length=32, choices=_choices(ChangeKind))
+    state = models.CharField(max_length=10, choices=_choices(DeliveryState), default=DeliveryState.PENDING.value)
+    tries = models.PositiveIntegerField(default=0)
+    next_at = models.DateTimeField(null=True)  # while pending; while a courier has it, when it may be taken again
+    last_status = models.PositiveIntegerField(null=True)
+    last_error = models.CharField(max_length=300, blank=True, default="")
+    created_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = (
+            models.UniqueConstraint(name="delivery_once", fields=["subscription", "run", "sequence", "kind"]),
+            models.CheckConstraint(
+                name="delivery_has_a_next_try_iff_pending",
+                condition=Q(state=DeliveryState.PENDING.value, next_at__isnull=False)
+                | (~Q(state=DeliveryState.PENDING.value) & Q(next_at__isnull=True)),
+            ),
+        )
+        indexes = (
+            models.Index(name="delivery_due", fields=["subscription", "next_at"], condition=Q(next_at__isnull=False)),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} to {self.subscription_id}"

@@ -1,0 +1,161 @@
+"""Changing webhook subscriptions: the only writer of them. A secret made here is shown once, by whoever asked."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.utils import timezone
+
+from sagas.core.limits import NAME_LENGTH_MAX, SERVICE_ADDRESS_LENGTH_MAX, SUBSCRIPTIONS_MAX
+from sagas.core.problem import Problem, nearest
+from sagas.engine import deliveries
+from sagas.models import ChangeKind, Saga, WebhookSubscription
+from sagas.participants.network import url_fault
+from sagas.sealing import seal
+from sagas.services.secret import new_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FORMER_VALID = timedelta(days=1)
+NAME = re.compile(rf"(?=.{{1,{NAME_LENGTH_MAX}}}$)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
+
+
+class SubscriptionUnknownError(Exception):
+    """There is none of that name."""
+
+
+class SubscriptionStaleError(Exception):
+    """It has changed since it was read; `revision` is the present one."""
+
+    def __init__(self, revision: int) -> None:
+        super().__init__(f"The subscription has changed since: its revision is {revision}.")
+        self.revision = revision
+
+
+class SubscriptionInvalidError(Exception):
+    """What is wanted cannot be; `problems` lists why."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A whole subscription, but for its secrets."""
+
+    url: str
+    kinds: tuple[str, ...] = ()
+    saga: str = ""
+    allow_private: bool = False
+    is_enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a change came to. `secret` was made here, to be shown this once; else empty."""
+
+    subscription: WebhookSubscription
+    is_new: bool = False
+    secret: str = field(default="", repr=False)
+
+
+def put(name: str, wanted: Wanted, *, by: str, revision: int | None = None) -> Done:
+    """Make a subscription what is wanted; make one, with a secret, where there is none.
+
+    Raises:
+        SubscriptionInvalidError, SubscriptionStaleError: nothing was changed.
+    """
+    if problems := _problems(name, wanted):
+        raise SubscriptionInvalidError(problems)
+    facts = {
+        "url": wanted.url,
+        "kinds": sorted(set(wanted.kinds)),
+        "saga": wanted.saga,
+        "allow_private": wanted.allow_private,
+        "is_enabled": wanted.is_enabled,
+        "disabled_why": "" if wanted.is_enabled else "Disabled by a person.",
+        "changed_by": by,
+    }
+    with transaction.atomic():
+        found = WebhookSubscription.objects.select_for_update().filter(name=name).first()
+        if revision is not None and revision != (found.revision if found else 0):
+            raise SubscriptionStaleError(found.revision if found else 0)
+        if found is None:
+            if WebhookSubscription.objects.count() >= SUBSCRIPTIONS_MAX:
+                message = f"There are {SUBSCRIPTIONS_MAX} subscriptions already; more are not kept."
+                raise SubscriptionInvalidError([Problem(message, pointer="/name")])
+            secret = new_secret()
+            made = WebhookSubscription.objects.create(name=name, secret=seal(secret), **facts)
+            transaction.on_commit(deliveries.forget)
+            return Done(made, is_new=True, secret=secret)
+        if any(getattr(found, column) != value for column, value in facts.items() if column != "changed_by"):
+            for column, value in facts.items():
+                setattr(found, column, value)
+            found.revision += 1
+            found.save()
+            transaction.on_commit(deliveries.forget)
+    return Done(found)
+
+
+def rotate_secret(name: str, *, by: str, revision: int | None = None) -> Done:
+    """Make another secret; both sign for a day.
+
+    Raises:
+        SubscriptionUnknownError, SubscriptionStaleError: nothing was changed.
+    """
+    with transaction.atomic():
+        found = _locked(name, revision)
+        secret = new_secret()
+        found.former_secret, found.former_secret_until = found.secret, timezone.now() + FORMER_VALID
+        found.secret, found.changed_by = seal(secret), by
+        found.revision += 1
+        found.save()
+    return Done(found, secret=secret)
+
+
+def delete(name: str, *, revision: int | None = None) -> None:
+    """Take a subscription away, with all that was to be told to it.
+
+    Raises:
+        SubscriptionUnknownError, SubscriptionStaleError: nothing was changed.
+    """
+    with transaction.atomic():
+        _locked(name, revision).delete()
+        transaction.on_commit(deliveries.forget)
+
+
+def _locked(name: str, revision: int | None) -> WebhookSubscription:
+    found = WebhookSubscription.objects.select_for_update().filter(name=name).first()
+    if found is None:
+        names = WebhookSubscription.objects.values_list("name", flat=True)[:SUBSCRIPTIONS_MAX]
+        near = nearest(name, names)
+        message = f"There is no webhook subscription {name[:80]!r}."
+        raise SubscriptionUnknownError(message + (f" Did you mean {near!r}?" if near else ""))
+    if revision is not None and revision != found.revision:
+        raise SubscriptionStaleError(found.revision)
+    return found
+
+
+def _problems(name: str, wanted: Wanted) -> list[Problem]:
+    found = []
+    if not NAME.fullmatch(name):
+        message = f"A name has small letters, digits and single dashes, at most {NAME_LENGTH_MAX}."
+        found.append(Problem(message, pointer="/name", code="wrong_value"))
+    if len(wanted.url) > SERVICE_ADDRESS_LENGTH_MAX:
+        found.append(Problem(f"An address has at most {SERVICE_ADDRESS_LENGTH_MAX} characters.", pointer="/url"))
+    elif fault := url_fault(wanted.url, allow_private=wanted.allow_private):
+        found.append(Problem(fault, pointer="/url", code="wrong_value"))
+    known = [kind.value for kind in ChangeKind]
+    for place, kind in enumerate(wanted.kinds):
+        if kind not in known:
+            message = f"There is no change {kind[:80]!r}; there are {', '.join(known)}."
+            found.append(Problem(message, pointer=f"/kinds/{place}", code="wrong_value"))
+    if wanted.saga and not Saga.objects.filter(name=wanted.saga).exists():
+        found.append(Problem(f"There is no saga {wanted.saga[:80]!r}.", pointer="/saga", code="unknown"))
+    return found

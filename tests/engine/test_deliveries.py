@@ -1,0 +1,174 @@
+"""What is told of runs: written down with the change, in order, each until it has an end."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from sagas.core.delivery import TRIES_MAX, AfterTry, DeliveryState, after_try
+from sagas.core.vocabulary import Verb
+from sagas.engine import deliveries
+from sagas.engine.commands import start_run
+from sagas.models import WebhookDelivery, WebhookSubscription
+from sagas.participants.base import Rejected
+from sagas.subscriptions import Wanted, put
+from sagas.workers.webhook_line import body_of
+from tests.engine.actions import BEHAVIOUR
+from tests.engine.conftest import drive
+from tests.engine.test_orders import order
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def no(_call):
+    message = "the card 4111 was refused"
+    raise Rejected(message)
+
+
+OK = AfterTry(DeliveryState.DELIVERED)
+
+
+@pytest.fixture(autouse=True)
+def _known_anew(monkeypatch):
+    monkeypatch.setattr(deliveries, "KNOWN_FOR_S", 0.0)
+    deliveries.forget()
+    yield
+    deliveries.forget()
+
+
+def subscribe(name="shop", **said):
+    return put(name, Wanted(**{"url": "https://shop.example/hook", **said}), by="erin").subscription
+
+
+def told(run):
+    rows = WebhookDelivery.objects.filter(run=run).order_by("sequence")
+    return [row.kind.removeprefix("run.") for row in rows]
+
+
+def test_a_run_that_completes_tells_its_beginning_and_its_end(saga):
+    subscribe()
+    run = start_run(saga(), {}).run
+    drive()
+    assert told(run) == ["started", "completed"]
+
+
+def test_a_run_that_turns_round_says_so(saga):
+    subscribe()
+    BEHAVIOUR["ship:action"] = no
+    run = start_run(saga(), {}).run
+    drive()
+    assert told(run) == ["started", "compensating", "compensated"]
+
+
+def test_a_run_that_needs_a_person_says_so_once_and_its_termination(saga):
+    subscribe()
+    BEHAVIOUR["ship:action"] = no
+    BEHAVIOUR["stock:compensation"] = no
+    run = start_run(saga(), {}).run
+    drive()
+    order(run, Verb.TERMINATE, reason="enough")
+    assert told(run) == ["started", "compensating", "needs_attention", "terminated"]
+
+
+def test_a_subscription_is_told_what_it_asked_for_only(saga):
+    name = saga()
+    subscribe("ends", kinds=("run.completed",))
+    subscribe("mine", saga=name)
+    subscribe("silent", is_enabled=False)
+    saga(kind="awaited")
+    subscribe("others", saga="three-awaited")
+    run = start_run(name, {}).run
+    drive()
+    rows = WebhookDelivery.objects.filter(run=run).values_list("subscription__name", "kind")
+    assert sorted(rows) == [("ends", "run.completed"), ("mine", "run.completed"), ("mine", "run.started")]
+
+
+def test_a_start_that_is_rolled_back_is_told_to_nobody(saga):
+    subscribe()
+    name = saga()
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        start_run(name, {})
+        1 / 0  # noqa: B018 - it is what raises
+    assert not WebhookDelivery.objects.exists()
+
+
+def test_without_a_subscription_nothing_is_written(saga):
+    start_run(saga(), {})
+    drive()
+    assert not WebhookDelivery.objects.exists()
+
+
+@pytest.fixture
+def two(saga):
+    """One run with two deliveries to one subscription."""
+    subscription = subscribe()
+    run = start_run(saga(), {}).run
+    drive()
+    return subscription, run, timezone.now() + timedelta(seconds=1)
+
+
+def test_the_second_change_of_a_run_waits_for_the_first(two):
+    subscription, _, now = two
+    (first,) = deliveries.take(subscription.id, now)
+    assert (first.kind, first.tries) == ("run.started", 1)
+    assert deliveries.take(subscription.id, now) == []
+    deliveries.finish(first, after_try(1, 503, dice=0.5), now, status=503, error="It answered 503.")
+    assert deliveries.take(subscription.id, now + timedelta(seconds=4)) == []
+    (again,) = deliveries.take(subscription.id, now + timedelta(seconds=6))
+    assert (again.id, again.tries) == (first.id, 2)
+    deliveries.finish(again, OK, now, status=200, error="")
+    (second,) = deliveries.take(subscription.id, now)
+    assert second.kind == "run.completed"
+
+
+def test_what_a_courier_took_and_did_not_end_is_taken_again_under_the_same_id(two):
+    subscription, _, now = two
+    (first,) = deliveries.take(subscription.id, now)
+    (again,) = deliveries.take(subscription.id, now + deliveries.TAKEN)
+    assert again.id == first.id
+
+
+def test_after_the_last_try_it_is_dead_and_the_next_one_goes_and_a_person_may_replay_it(two):
+    subscription, run, now = two
+    for number in range(1, TRIES_MAX + 1):
+        (row,) = deliveries.take(subscription.id, now + timedelta(days=number))
+        after = after_try(row.tries, None, dice=0.5)
+        deliveries.finish(row, after, now + timedelta(days=number), status=None, error="No answer within 15 s.")
+    row.refresh_from_db()
+    assert (row.state, row.next_at, row.last_error) == ("dead", None, "No answer within 15 s.")
+    (second,) = deliveries.take(subscription.id, now + timedelta(days=20))
+    assert second.kind == "run.completed"
+    assert deliveries.replay([row], now) == 1
+    row.refresh_from_db()
+    assert (row.state, row.tries) == ("pending", 0)
+    assert deliveries.replay([second], now) == 0  # it is under way
+    assert [one.id for one in deliveries.take(subscription.id, now)] == [row.id]
+    assert told(run) == ["started", "completed"]
+
+
+def test_gone_ends_the_subscription_visibly(two):
+    subscription, _, now = two
+    (row,) = deliveries.take(subscription.id, now)
+    deliveries.finish(row, after_try(1, 410, dice=0.5), now, status=410, error="It answered 410.")
+    subscription.refresh_from_db()
+    assert (subscription.is_enabled, subscription.disabled_why) == (False, "It answered 410 Gone.")
+    assert deliveries.due_subscriptions(now) == []
+    assert WebhookSubscription.objects.get().deliveries.filter(state="pending").count() == 1
+
+
+def test_what_is_told_holds_nothing_of_what_the_run_is_about(saga):
+    subscribe()
+    BEHAVIOUR["ship:action"] = no
+    run = start_run(saga(), {"card": "4111"}, key="order-7").run
+    drive()
+    row = WebhookDelivery.objects.get(kind="run.compensated")
+    body = json.loads(body_of(row))
+    assert body["type"] == "run.compensated"
+    assert body["data"]["run"] == str(run.id)
+    assert (body["data"]["status"], body["data"]["key"]) == ("compensated", "order-7")
+    assert body["data"]["reason"]["step"] == "ship"
+    assert "4111" not in json.dumps(body)
