@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -20,13 +20,13 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import aiohttp
 from yarl import URL
 
-from sagas.core.limits import PAYLOAD_BYTES_MAX
 from sagas.core.outcome import TIMED_OUT, Error, Failed, Outcome, Unknown
 from sagas.core.vocabulary import Phase
 from sagas.participants.contract import contract_headers
-from sagas.participants.http_answer import BAD_REPLY, TOO_LARGE, Answer, Asked, outcome_of
-from sagas.participants.network import AddressRefusedError, CheckedResolver, check_literal
+from sagas.participants.http_answer import BAD_REPLY, Answer, Asked, outcome_of
+from sagas.participants.network import AddressRefusedError, CheckedResolver, check_literal, checked_socket
 from sagas.participants.signing import signature_headers
+from sagas.participants.unpacking import ENCODINGS, Body
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +47,9 @@ CONNECT_S = 10.0
 NAMES_KEPT_S = 10  # resolved names; their addresses were looked at when they were resolved
 HEADER_BYTES_MAX = 8 * 1024  # of one line of an answer's head
 REDIRECTS_MAX = 3
+CHUNK_BYTES_MAX = 16 * 1024
+KEPT_ALIVE_S = 1.5  # less than servers do (gunicorn 2 s, many 5 s): a request must not meet a connection that is ending
+_READS = frozenset({"GET", "HEAD"})
 _KEEPS_METHOD = frozenset({HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT})
 
 
@@ -60,9 +63,9 @@ class _Progress:
 @dataclass(frozen=True, slots=True)
 class _Request:
     method: str
-    url: str
-    headers: dict[str, str]
-    body: bytes | None
+    url: str = field(repr=False)
+    headers: dict[str, str] = field(repr=False)
+    body: bytes | None = field(repr=False)
 
 
 class HttpParticipants:
@@ -117,11 +120,13 @@ class HttpParticipants:
             allow_redirects=False,
             trace_request_ctx=progress,
         ) as response:
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            body, fault = await _read(response, headers.get("content-encoding", ""))
-            if fault:
+            headers = _headers_of(response)
+            body = Body(headers.get("content-encoding", ""))
+            while not body.fault and (chunk := await response.content.read(CHUNK_BYTES_MAX)):
+                body.take(chunk)
+            if body.fault:
                 response.close()  # what is left of it is not worth reading
-            return Answer(response.status, headers, body, fault)
+            return Answer(response.status, headers, *body.whole())
 
     def _session(self, *, allow_private: bool) -> aiohttp.ClientSession:
         found = self._sessions.get(allow_private)
@@ -140,6 +145,8 @@ def new_session(*, allow_private: bool, inner: AbstractResolver | None = None) -
             limit=0,
             resolver=CheckedResolver(allow_private=allow_private, inner=inner),
             ttl_dns_cache=NAMES_KEPT_S,
+            keepalive_timeout=KEPT_ALIVE_S,
+            socket_factory=partial(checked_socket, allow_private=allow_private),
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_S),
@@ -147,9 +154,30 @@ def new_session(*, allow_private: bool, inner: AbstractResolver | None = None) -
         auto_decompress=False,
         max_line_size=HEADER_BYTES_MAX,
         max_field_size=HEADER_BYTES_MAX,
-        headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate"},
+        headers={"User-Agent": USER_AGENT, "Accept-Encoding": ENCODINGS},
         trace_configs=[trace],
+        middlewares=(_once,),
     )
+
+
+class _LostError(aiohttp.ClientConnectionError):
+    """The connection ended before an answer came."""
+
+
+async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keep the library from sending a request that writes once more on a new connection.
+
+    It does so with PUT and DELETE when a connection ends without an answer. What the second
+    request is told (404, 409) would then be taken for the answer to the first, which may have worked.
+    """
+    try:
+        return await send(request)
+    except aiohttp.ClientConnectorError:
+        raise  # nothing was sent
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        if request.method in _READS:
+            raise
+        raise _LostError from error
 
 
 async def _note_sent(_session: aiohttp.ClientSession, context: Any, _params: object) -> None:
@@ -196,10 +224,19 @@ def _pairs(query: dict[str, Json]) -> list[tuple[str, str]]:
     ]
 
 
+def _headers_of(response: aiohttp.ClientResponse) -> dict[str, str]:
+    """Return the headers by their names in small letters; one that is there twice is a list, as RFC 9110 has it."""
+    headers: dict[str, str] = {}
+    for name, value in response.headers.items():
+        key = name.lower()
+        headers[key] = f"{headers[key]}, {value}" if key in headers else value
+    return headers
+
+
 def _redirected(request: _Request, answer: Answer) -> str | None:
     """Return where an answer sends the request, if that is within the same scheme, host and port; else None."""
     location = answer.headers.get("location", "")
-    keeps = answer.status in _KEEPS_METHOD or request.method in {"GET", "HEAD"}
+    keeps = answer.status in _KEEPS_METHOD or request.method in _READS
     if not HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST or not location or not keeps:
         return None
     target = urljoin(request.url, location)
@@ -208,25 +245,6 @@ def _redirected(request: _Request, answer: Answer) -> str | None:
 
 
 # ---- the answer ------------------------------------------------------------
-
-
-async def _read(response: aiohttp.ClientResponse, encoding: str) -> tuple[bytes, str]:
-    """Return the body, unpacked, and why it is none; both bounded."""
-    kind = encoding.strip().lower()
-    if kind not in {"", "identity", "gzip", "x-gzip", "deflate"}:
-        return b"", "is packed in a way that was not asked for"
-    unpacker = None if kind in {"", "identity"} else zlib.decompressobj(wbits=47 if "gzip" in kind else 15)
-    body = bytearray()
-    async for chunk in response.content.iter_chunked(16 * 1024):
-        try:
-            body += chunk if unpacker is None else unpacker.decompress(chunk, PAYLOAD_BYTES_MAX + 1 - len(body))
-        except zlib.error:
-            return b"", "cannot be unpacked"
-        if len(body) > PAYLOAD_BYTES_MAX or (unpacker is not None and unpacker.unconsumed_tail):
-            return b"", TOO_LARGE
-    if unpacker is not None and body and not unpacker.eof:
-        return b"", "ends in the middle"
-    return bytes(body), ""
 
 
 def _broken(error: Exception, service: str, call: Call, *, is_sent: bool) -> Outcome:

@@ -84,7 +84,8 @@ def _without_success(answer: Answer, asked: Asked, now: datetime) -> Outcome:
     if status in _NO_EFFECT:
         return Failed(error, retry_after_s=retry_after_s(answer, now))
     is_in_progress = status == HTTPStatus.CONFLICT and asked.is_unsettled
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PERHAPS or is_in_progress:
+    is_none = status < HTTPStatus.OK  # no answer is to be expected after 101, and none was given
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PERHAPS or is_in_progress or is_none:
         return Unknown(error, retry_after_s=retry_after_s(answer, now))
     return Rejected(error, is_explicit=False)
 

@@ -8,16 +8,19 @@ only hand out a machine's own secrets, or that are nobody's, are for none.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from aiohttp.abc import AbstractResolver
-from aiohttp.resolver import ThreadedResolver
 
 if TYPE_CHECKING:
+    from aiohttp import AddrInfoType
     from aiohttp.abc import ResolveResult
 
     Address = IPv4Address | IPv6Address
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 PRINTABLE = re.compile(r"[!-~]+")
 HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*")
 SCHEMES = ("http", "https")
+NAMES_AT_ONCE = 32  # names that wait for an answer; those of a dead name server wait long
 
 # For none: metadata of clouds stands at link-local addresses, and at a few of the private ones.
 _NEVER = tuple(
@@ -34,6 +38,19 @@ _NEVER = tuple(
         "168.63.129.16/32", "fd00:ec2::/32", "fd20:ce::/32", "fe80::/10", "fec0::/10", "ff00::/8", "::/128",
     )
 )  # fmt: skip
+# Not on the internet, whatever the Python at hand knows of it: some releases take some for global.
+_INSIDE = tuple(
+    ip_network(text)
+    for text in (
+        "192.0.0.0/24",
+        "198.18.0.0/15",
+        "64:ff9b:1::/48",
+        "100::/64",
+        "2001:db8::/32",
+        "3fff::/20",
+        "5f00::/16",
+    )
+)
 _MAPPED, _COMPATIBLE = ip_network("::ffff:0:0/96"), ip_network("::/96")
 _TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
 _SIX_TO_FOUR, _TEREDO = ip_network("2002::/16"), ip_network("2001::/32")
@@ -60,8 +77,11 @@ def is_allowed(text: str, *, allow_private: bool) -> bool:
 def _may(address: Address, *, allow_private: bool) -> bool:
     if any(address in network for network in _NEVER if network.version == address.version):
         return False
-    is_wrapped = isinstance(address, IPv6Address) and bool(_embedded(address))
-    return allow_private or address.is_global or is_wrapped  # of one that wraps another, the other is looked at
+    if allow_private:
+        return True
+    if any(address in network for network in _INSIDE if network.version == address.version):
+        return False
+    return address.is_global or bool(_embedded(address))  # of one that wraps another, the other is looked at
 
 
 def _embedded(address: Address) -> list[Address]:
@@ -146,13 +166,63 @@ def _is_number(label: str) -> bool:
     return bool(re.fullmatch(r"[0-9]+|0[xX][0-9a-fA-F]*", label))
 
 
+class SystemResolver(AbstractResolver):
+    """Asks the system for addresses, in threads that do nothing else.
+
+    In the loop's own few, a handful of names that nobody answers would hold up every other service.
+    """
+
+    def __init__(self) -> None:
+        """Begin without a thread."""
+        self._threads = ThreadPoolExecutor(NAMES_AT_ONCE, "names")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of a name.
+
+        Raises:
+            OSError: it has none, or nobody says so.
+        """
+        ask = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        return [
+            {"hostname": host, "host": _text(address), "port": port, "family": kind, "proto": proto, "flags": numeric}
+            for kind, _, proto, _, address in found
+        ]
+
+    async def close(self) -> None:
+        """Wait for nobody: a name that is being asked for is of no use any more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _text(address: tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]) -> str:
+    """Return an address with its zone, which only link-local ones have, and those are refused."""
+    zone = f"%{address[3]}" if len(address) > 3 and address[3] else ""  # noqa: PLR2004 - as sockets have it
+    return f"{address[0]!s}{zone}"
+
+
+def checked_socket(info: AddrInfoType, *, allow_private: bool) -> socket.socket:
+    """Return a socket that is going to be connected to an address: the last look before every connection.
+
+    Raises:
+        AddressRefusedError: the address may not be connected to, however it got here.
+    """
+    family, kind, proto, _, address = info
+    if not is_allowed(str(address[0]), allow_private=allow_private):
+        message = "the address it has may not be called"
+        raise AddressRefusedError(message)
+    return socket.socket(family, kind, proto)
+
+
 class CheckedResolver(AbstractResolver):
     """Resolves names, and lets through only addresses that may be connected to."""
 
     def __init__(self, *, allow_private: bool, inner: AbstractResolver | None = None) -> None:
         """Ask `inner`, the system's resolver when None."""
         self._allow_private = allow_private
-        self._inner = inner or ThreadedResolver()
+        self._inner = inner or SystemResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
+import time
 import zlib
 
 import pytest
@@ -100,7 +101,26 @@ async def deflated_bomb(writer, _number):
     writer.write(packed(zlib.compress(b" " * 100_000_000), "deflate"))
 
 
-@pytest.mark.parametrize("answer", [big, endless, bomb, deflated_bomb], ids=lambda one: one.__name__)
+async def endless_nothing(writer, _number):
+    """Packed bytes that never come to anything: empty blocks, one after the other."""
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: deflate\r\n\r\n\x78\x9c")
+    while True:
+        writer.write(b"\0\0\0\xff\xff" * 10_000)
+        await writer.drain()
+
+
+async def endless_rest(writer, _number):
+    """A whole packed reply, and then empty ones, one after the other."""
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n\r\n")
+    writer.write(gzip.compress(b"[1]"))
+    while True:
+        writer.write(gzip.compress(b"") * 3_000)
+        await writer.drain()
+
+
+@pytest.mark.parametrize(
+    "answer", [big, endless, bomb, deflated_bomb, endless_nothing, endless_rest], ids=lambda one: one.__name__
+)
 async def test_a_reply_larger_than_the_limit_is_unknown_and_not_read_to_its_end(answer):
     async with Hostile(answer) as server:
         outcome = await ask(server.port)
@@ -110,7 +130,14 @@ async def test_a_reply_larger_than_the_limit_is_unknown_and_not_read_to_its_end(
 
 @pytest.mark.parametrize(
     ("body", "encoding", "output"),
-    [(gzip.compress(b"[1]"), "gzip", [1]), (zlib.compress(b"[2]"), "deflate", [2]), (b"[3]", "identity", [3])],
+    [
+        (gzip.compress(b"[1]"), "gzip", [1]),
+        (gzip.compress(b"[1,") + gzip.compress(b"2]"), "gzip", [1, 2]),
+        (zlib.compress(b"[2]"), "deflate", [2]),
+        (zlib.compress(b"[2]")[2:-4], "deflate", [2]),  # as many servers send it: without its frame
+        (b"[3]", "identity", [3]),
+        (b"", "gzip", None),
+    ],
 )
 async def test_a_packed_reply_is_unpacked(body, encoding, output):
     async def answer(writer, _number):
@@ -121,7 +148,16 @@ async def test_a_packed_reply_is_unpacked(body, encoding, output):
 
 
 @pytest.mark.parametrize(
-    ("body", "encoding"), [(b"[3]", "gzip"), (gzip.compress(b"[1, 2, 3, 4]")[:-6], "gzip"), (b"[3]", "br")]
+    ("body", "encoding"),
+    [
+        (b"[3]", "gzip"),
+        (gzip.compress(b"[1, 2, 3, 4]")[:-6], "gzip"),
+        (gzip.compress(b"[1, 2, 3, 4]")[:12], "gzip"),  # nothing of it can be unpacked yet
+        (gzip.compress(b"[1]") + b"more", "gzip"),
+        (zlib.compress(b"[1,") + zlib.compress(b"2]"), "deflate"),  # only gzip may have several
+        (b"[3]", "br"),
+        (gzip.compress(gzip.compress(b"[1]")), "gzip, gzip"),
+    ],
 )
 async def test_a_reply_that_cannot_be_unpacked_is_unknown(body, encoding):
     async def answer(writer, _number):
@@ -131,6 +167,44 @@ async def test_a_reply_that_cannot_be_unpacked_is_unknown(body, encoding):
         outcome = await ask(server.port)
     assert isinstance(outcome, Unknown)
     assert outcome.error.code == "bad_reply"
+
+
+async def two_encodings(writer, _number):
+    writer.write(reply(body=gzip.compress(b"[1]"), headers="Content-Encoding: br\r\nContent-Encoding: gzip\r\n"))
+
+
+async def two_outcomes(writer, _number):
+    writer.write(reply("503 Busy", headers="Saga-Outcome: rejected\r\nSaga-Outcome: succeeded\r\n"))
+
+
+async def switched(writer, _number):
+    writer.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+    await writer.drain()
+    return False
+
+
+@pytest.mark.parametrize("answer", [two_encodings, two_outcomes, switched], ids=lambda one: one.__name__)
+async def test_an_answer_that_says_two_things_or_is_none_yet_leaves_it_unknown(answer):
+    async with Hostile(answer) as server:
+        outcome = await ask(server.port)
+    assert isinstance(outcome, Unknown)
+
+
+async def test_words_before_the_answer_are_passed_over():
+    async def answer(writer, _number):
+        writer.write(
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + reply(body=b"[1]")
+        )
+
+    async with Hostile(answer) as server:
+        assert await ask(server.port) == Succeeded([1])
+
+
+async def endless_words(writer, _number):
+    while True:
+        writer.write(b"HTTP/1.1 102 Processing\r\n\r\n" * 100)
+        await writer.drain()
+        await asyncio.sleep(0.01)
 
 
 async def slow_head(writer, _number):
@@ -152,10 +226,13 @@ async def silence(_writer, _number):
     await asyncio.sleep(30)
 
 
-@pytest.mark.parametrize("answer", [slow_head, slow_body, silence], ids=lambda one: one.__name__)
+@pytest.mark.parametrize("answer", [slow_head, slow_body, silence, endless_words], ids=lambda one: one.__name__)
 async def test_a_time_out_ends_the_wait_however_slowly_bytes_drip(answer):
     async with Hostile(answer) as server:
+        began = time.monotonic()
         outcome = await ask(server.port, timeout_s=0.3)
+        took_s = time.monotonic() - began
+    assert took_s < 2
     assert isinstance(outcome, Unknown)
     assert outcome.error.code == "timed_out"
 

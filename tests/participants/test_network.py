@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 
 import aiohttp
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from sagas.core.definition import HttpAction
 from sagas.core.outcome import Failed, Succeeded
 from sagas.core.vocabulary import Phase
+from sagas.participants import http
 from sagas.participants.base import Call
 from sagas.participants.http import HttpParticipants
 from sagas.participants.known_services import KnownService
@@ -54,7 +56,21 @@ ADDRESSES = [  # address, allowed, allowed where private ones are
     ("::169.254.169.254", False, False),
     ("64:ff9b::7f00:1", False, True),
     ("64:ff9b::a9fe:a9fe", False, False),
+    ("64:ff9b::808:808", True, True),
     ("64:ff9b:1::a9fe:a9fe", False, False),
+    ("64:ff9b:1::808:808", False, True),  # translated within a network, which alone knows where it leads
+    ("2002:808:808::", True, True),
+    ("3fff::1", False, True),
+    ("5f00::1", False, True),
+    ("192.0.0.8", False, True),
+    ("192.0.2.1", False, True),
+    ("2001:db8::1", False, True),
+    ("2130706433", False, False),
+    ("0x7f000001", False, False),
+    ("127.1", False, False),
+    ("0177.0.0.1", False, False),
+    ("①②⑦.0.0.1", False, False),
+    ("127.0.0.1\x00", False, False),
     ("2002:7f00:1::", False, True),
     ("2002:a9fe:a9fe::", False, False),
     ("2001:0:a9fe:a9fe::1", False, False),
@@ -204,6 +220,60 @@ async def test_a_literal_address_is_looked_at_too(host):
         await participants.close()
     assert outcome.error.code == "address_refused"
     assert server.connections == 0
+
+
+@pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "127.1", "0177.0.0.1", "0"])
+async def test_a_number_that_some_take_for_an_address_leads_nowhere(host):
+    async with Hostile(ok) as server:
+        service = KnownService(name="far", kind="http", base_url=f"http://{host}:{server.port}")
+        participants = HttpParticipants()
+        outcome = await participants.perform(HttpAction("far", "GET"), call(), service)
+        await participants.close()
+    assert isinstance(outcome, Failed)
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "far.example"])
+async def test_the_last_look_is_at_the_address_that_is_connected_to(host, monkeypatch):
+    """Whatever the looks before it let through."""
+    monkeypatch.setattr(http, "check_literal", lambda *_, **__: None)
+    monkeypatch.setattr(http, "CheckedResolver", lambda inner, **_: inner)
+    async with Hostile(ok) as server:
+        service = KnownService(name="far", kind="http", base_url=f"http://{host}:{server.port}")
+        participants = HttpParticipants(lambda: Names("127.0.0.1"))
+        outcome = await participants.perform(HttpAction("far", "GET"), call(), service)
+        await participants.close()
+    assert outcome.error.code == "address_refused"
+    assert "127.0.0.1" not in outcome.error.message
+    assert server.connections == 0
+
+
+async def test_names_that_nobody_answers_hold_up_no_other(monkeypatch):
+    answered, asked = threading.Event(), socket.getaddrinfo
+
+    def getaddrinfo(host, *rest, **said):
+        if host.startswith("dead"):
+            answered.wait(10)
+            raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+        return asked("127.0.0.1", *rest, **said)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    participants, action = HttpParticipants(), HttpAction("far", "POST")
+
+    def perform(host, port):
+        service = KnownService(name="far", kind="http", base_url=f"http://{host}:{port}", allow_private=True)
+        return participants.perform(action, call(), service)
+
+    try:
+        async with Hostile(ok) as server:
+            waiting = [asyncio.create_task(perform(f"dead-{number}.example", server.port)) for number in range(20)]
+            await asyncio.sleep(0.1)
+            assert isinstance(await perform("alive.example", server.port), Succeeded)
+            outcomes = await asyncio.gather(*waiting)
+    finally:
+        answered.set()
+        await participants.close()
+    assert {outcome.error.code for outcome in outcomes} == {"unreachable"}
 
 
 async def test_proxies_of_the_environment_are_not_used(monkeypatch):
