@@ -1,30 +1,36 @@
-"""A real service that others wrote, httpbin, in this process on a port of its own."""
+"""A real service that others wrote, httpbin, in a process and on a port of its own."""
 
 from __future__ import annotations
 
-import threading
+import subprocess
+import sys
 from datetime import UTC, datetime
+from importlib.util import find_spec
 
 import pytest
-from werkzeug.serving import make_server
 
 from sagas.core.outcome import Failed, Rejected, Succeeded, Unknown
 from tests.participants.asking import ask
 
+SERVE = """
+from httpbin import app
+from werkzeug.serving import make_server
+server = make_server("127.0.0.1", 0, app, threaded=True)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+
 
 @pytest.fixture(scope="module")
 def httpbin():
-    module = pytest.importorskip("httpbin")
-    server = make_server("127.0.0.1", 0, module.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server.server_port
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    if find_spec("httpbin") is None:
+        pytest.skip("httpbin is not installed")
+    command = [sys.executable, "-W", "ignore", "-c", SERVE]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        yield int(process.stdout.readline())
+        process.kill()
 
 
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     ("method", "path", "kind", "timeout_s"),
     [
