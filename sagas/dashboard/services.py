@@ -48,6 +48,7 @@ def service_list(request: HttpRequest) -> HttpResponse:
         "after": after,
         "has_more": len(lines) > SERVICES_SHOWN_MAX,
         "counted_at": now,
+        "may_operate": access.has_role(request.user, Role.OPERATOR),
         "may_manage": access.has_role(request.user, Role.ADMIN),
     }
     return render(request, "sagas/services/list.html", context)
