@@ -249,7 +249,7 @@ def _redirected(request: _Request, answer: Answer) -> str | None:
 
 def _broken(error: Exception, service: str, call: Call, *, is_sent: bool) -> Outcome:
     """Return what an attempt without an answer came to: before anything was sent nothing can have happened."""
-    refused = _find_refused(error)
+    refused = find_refused(error)
     if refused is not None:
         return Failed(Error(ADDRESS_REFUSED, f"{service} was not called: {refused}."))
     if isinstance(error, aiohttp.InvalidURL):
@@ -265,7 +265,7 @@ def _broken(error: Exception, service: str, call: Call, *, is_sent: bool) -> Out
     return Unknown(Error(CONNECTION_LOST, f"The connection to {service} was lost before it answered."))
 
 
-def _find_refused(error: BaseException | None) -> AddressRefusedError | None:
+def find_refused(error: BaseException | None) -> AddressRefusedError | None:
     while error is not None:
         if isinstance(error, AddressRefusedError):
             return error

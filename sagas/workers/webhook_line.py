@@ -25,7 +25,7 @@ from django.utils import timezone
 from sagas.core.delivery import after_try
 from sagas.engine import deliveries
 from sagas.models import SagaRun, WebhookSubscription
-from sagas.participants.http import new_session
+from sagas.participants.http import find_refused, new_session
 from sagas.participants.http_answer import Answer, retry_after_s
 from sagas.participants.network import AddressRefusedError, check_literal
 from sagas.participants.signing import signature_headers
@@ -160,8 +160,10 @@ class WebhookLine:
         except AddressRefusedError:
             return None, "Its address may not be called."
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            is_refused = isinstance(error.__cause__, AddressRefusedError)
-            return None, "Its address may not be called." if is_refused else f"No connection: {type(error).__name__}."
+            if find_refused(error) is not None:
+                return None, "Its address may not be called."
+            is_away = isinstance(error, aiohttp.ClientConnectorError)
+            return None, "It cannot be reached." if is_away else "The connection was lost, or its answer is no HTTP."
 
 
 def _secrets(subscription: WebhookSubscription) -> tuple[str, ...]:
