@@ -41,6 +41,7 @@ class Machine:
 
     def __init__(self) -> None:
         self.now_s = 0.0
+        self.skew_s = 0.0  # what the clock on the wall is ahead of the time that passes, or behind it
         self.faults: list[str] = []  # what the engine complained of while it was alive
         self.trace: list[str] | None = None
         self.on_point: Callable[[int, str], None] | None = None
@@ -64,6 +65,8 @@ class Machine:
         """
         if self.is_dead:
             raise Died
+        if self.is_resting:
+            return
         self.reached += 1
         if self.trace is not None:
             self.trace.append(what)
@@ -90,7 +93,7 @@ class Machine:
         wrapper.errors_occurred = False
 
     def now(self) -> datetime:
-        return EPOCH + timedelta(seconds=self.now_s)
+        return EPOCH + timedelta(seconds=self.now_s + self.skew_s)
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Ask the database past the engine: no point, seen by nobody."""

@@ -52,7 +52,9 @@ def _leave(call: Call, answer: str) -> dict[str, str]:
 def _do(call: Call, answer: str) -> None:
     """Have the effect that goes with the answer, once per key."""
     memory = here[-1].memory
-    key = call.idempotency_key.partition(":")[2]
+    key = here[-1].name_of(call.idempotency_key)
+    if answer == REJECTED:
+        memory.barred.add(key)  # whoever said no under a key says so again
     if answer not in {"", BROKEN_AFTER}:
         return
     if key in memory.barred:
@@ -60,7 +62,7 @@ def _do(call: Call, answer: str) -> None:
     memory.effects.setdefault(key, 0)
     memory.effects[key] = 1
     if call.action_key:
-        undone = call.action_key.partition(":")[2]
+        undone = here[-1].name_of(call.action_key)
         if undone not in memory.effects:
             memory.barred.add(undone)  # an empty compensation: the action must not come after it
 
@@ -85,7 +87,7 @@ async def slow(call: Call, takes_s: float = TAKES_S) -> Any:
 def atomic(call: Call, **_arguments: Any) -> Any:
     answer = _arrive(call)
     with connection.cursor() as cursor:
-        cursor.execute(f"INSERT INTO {EFFECTS} (effect) VALUES (%s)", [call.idempotency_key.partition(":")[2]])
+        cursor.execute(f"INSERT INTO {EFFECTS} (effect) VALUES (%s)", [here[-1].name_of(call.idempotency_key)])
     return _leave(call, answer)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from sagas.core.codec import decode
 from sagas.core.definition import Definition, Step
 from sagas.core.outcome import WORKER_LOST
 from sagas.core.vocabulary import NO_ITEM, OutcomeKind, Phase, StepKey
-from sagas.models import JournalEntry, SagaRun, StepRun
+from sagas.models import JournalEntry, Order, SagaRun, StepRun
 from tests.engine.stored_run import faults_of
 from tests.simulation.families import family_faults
 from tests.simulation.script import BROKEN, FAILED
@@ -69,8 +70,10 @@ def judge(world: World, definition: Definition, deaths: int, calm: End | None) -
     if run.status not in world.script.ends:
         found.append(f"the run ended {run.status}, not {' or '.join(world.script.ends)}")
     end = end_of(world)
-    found += _orders(world, run, events)
-    found += _effects(world, definition, end, events)
+    found += order_faults(run, events, world.memory.acknowledged)
+    if run.inbox_done != run.inbox_last:
+        found.append(f"orders up to {run.inbox_last} were accepted, and only those up to {run.inbox_done} consumed")
+    found += effect_faults(world.effects(), definition, end, events)
     lost = sum(isinstance(event, m.AttemptEnded) and event.code == WORKER_LOST for event in events)
     columns: Counter[int] = Counter()
     for name, column in dag.layers(definition.predecessors).items():
@@ -83,30 +86,43 @@ def judge(world: World, definition: Definition, deaths: int, calm: End | None) -
     return found
 
 
-def _orders(world: World, run: SagaRun, events: list[m.Event]) -> list[str]:
-    """Each accepted order is journaled once, as taken or as refused."""
+def order_faults(run: SagaRun, events: Iterable[m.Event], acknowledged: Iterable[int]) -> list[str]:
+    """Each accepted order is journaled once when it is consumed, as taken or as refused, and in its turn."""
+    events = list(events)
     told = Counter(event.number for event in events if isinstance(event, m.OrderTaken | m.OrderRefused))
     told.update(event.order for event in events if isinstance(event, m.LateReportReceived))
-    stored = {number for (number,) in world.machine.rows("SELECT number FROM sagas_order")}
+    stored = set(Order.objects.filter(run=run).values_list("number", flat=True))
     found = []
     if stored != set(range(1, run.inbox_last + 1)):
         found.append(f"the row says {run.inbox_last} orders, stored are {sorted(stored)}")
-    if not set(world.memory.acknowledged) <= stored:
-        found.append(f"acknowledged {world.memory.acknowledged}, stored {sorted(stored)}")
-    if dict(told) != dict.fromkeys(stored, 1):
-        found.append(f"orders {sorted(stored)} were accepted, and the journal tells of {dict(told)}")
-    if run.inbox_done != run.inbox_last:
-        found.append(f"orders up to {run.inbox_last} were accepted, and only those up to {run.inbox_done} consumed")
+    if not set(acknowledged) <= stored:
+        found.append(f"acknowledged {sorted(acknowledged)}, stored {sorted(stored)}")
+    consumed = {number for number in stored if number <= run.inbox_done}
+    if dict(told) != dict.fromkeys(consumed, 1):
+        found.append(f"orders {sorted(consumed)} were consumed, and the journal tells of {dict(told)}")
     return found
 
 
-def _effects(world: World, definition: Definition, end: End, events: list[m.Event]) -> list[str]:
-    """What happened outside is what the journal says, once each; and nothing is left behind in silence."""
+def effect_faults(effects: Mapping[str, int], definition: Definition, end: End, events: Iterable[m.Event]) -> list[str]:
+    """What happened outside is what the journal says, once each; and nothing is left behind in silence.
+
+    `effects` are those of the run, by key without its id.
+    """
+    events = list(events)
     happened: Counter[tuple[str, str]] = Counter()
-    for key, times in world.effects().items():
+    for key, times in effects.items():
         step, _, phase = key.partition("#")[0].partition(":")
         happened[step, phase] += times
-    found = [f"{half} had its effect {times} times" for half, times in happened.items() if times > 1]
+    hung = {
+        str(StepKey(event.step, event.item))
+        for event in events
+        if isinstance(event, m.LateReportReceived) and event.is_hanging
+    }  # undone before it happened, for nothing; and then in truth
+    found = [
+        f"{half} had its effect {times} times"
+        for half, times in happened.items()
+        if times > 1 + (half[0] in hung and half[1] == "compensation")
+    ]
     told = {
         (str(StepKey(event.step, event.item)), str(event.phase))
         for event in events
@@ -116,15 +132,16 @@ def _effects(world: World, definition: Definition, end: End, events: list[m.Even
     for name, step in runs_of(definition):
         did, undid = happened[name, "action"], happened[name, "compensation"]
         status, undoing = end.steps.get(name, ("pending", "none"))
-        is_reading = step.action is None or step.action.action.name == READING
+        is_reading = step.action is None or step.action.action.name == READING or step.is_sub_saga
         for phase in (Phase.ACTION, Phase.COMPENSATION):
             if (name, phase) in told and not happened[name, phase] and not is_reading:
                 found.append(f"the {phase} of {name} succeeded, says the journal, but had no effect")
         if status in {"pending", "failed", "skipped"} and did and not undid:
             found.append(f"{name} is {status}, but it happened")
-        if end.status == "completed" and (undid or not (did or is_reading)):
+        if end.status == "completed" and (undid or not (did or is_reading or status == "skipped")):
             found.append(f"completed, but {name} happened {did} times and was undone {undid} times")
-        if end.status.endswith("compensated") and step.compensation and did and not undid and undoing != "given_up":
+        stayed = did and not undid and undoing != "given_up" and not step.is_sub_saga
+        if end.status.endswith("compensated") and step.compensation and stayed:
             found.append(f"{end.status}, but {name} happened and was not undone")
         if end.status == "terminated" and did and not undid and name not in stays:
             found.append(f"terminated, but {name} happened and is not among what stays behind")

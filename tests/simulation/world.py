@@ -8,27 +8,26 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from unittest.mock import patch
 from uuid import UUID
 
 from django.core.management import call_command
-from django.db import IntegrityError, connection
+from django.db import connection
 
 from sagas.catalog.publish import publish
-from sagas.engine import commands, journal, lease, orders, slot
+from sagas.core.vocabulary import Phase
+from sagas.engine import commands, journal, late, lease, orders, reruns, slot
 from sagas.engine.perform import Performer
 from sagas.models import JournalEntry, Order, PumpSlot, SagaRun, StepRun
 from tests.simulation import participants
 from tests.simulation.client import Client
 from tests.simulation.definitions import SOURCES, source
+from tests.simulation.fence import fenced, raised
 from tests.simulation.machine import Died, InlineExecutor, InlinePump, Machine, VirtualClock, in_its_place
 from tests.simulation.script import ALWAYS, OK, Half, Script
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from sagas.engine.journal import Append
     from sagas.participants.base import Call
 
 REST_S_MAX = 600.0
@@ -91,6 +90,8 @@ class Snapshot:
 class World:
     """One world; its database lives as long as it does."""
 
+    tables: Sequence[str] = _TABLES  # that a case may change
+
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.clock = VirtualClock(machine)
@@ -101,7 +102,7 @@ class World:
         raw = machine.connection.connection
         self._tables = {
             table: ", ".join("?" * len(raw.execute(f"PRAGMA table_info({table})").fetchall()))
-            for table in (*_TABLES, participants.EFFECTS)
+            for table in (*self.tables, participants.EFFECTS)
         }
         self.nothing = self.snapshot()
 
@@ -138,7 +139,7 @@ class World:
             nonlocal rows, version
             if not raw.in_transaction and raw.total_changes != version:
                 rows, version = self._rows(), raw.total_changes
-            seen.append(Snapshot(self.machine.now_s + _burial_s(), self.memory.copy(), rows))
+            seen.append(Snapshot(self.machine.now_s + burial_s(), self.memory.copy(), rows))
 
         self.machine.on_point = look
         try:
@@ -160,7 +161,7 @@ class World:
             if point != at or what.startswith("after "):
                 return
             if wrapper.autocommit and not wrapper.connection.in_transaction:
-                self.machine.now_s += _burial_s()
+                self.machine.now_s += burial_s()
                 other = threading.Thread(target=meanwhile)
                 other.start()
                 other.join()
@@ -206,17 +207,24 @@ class World:
 
     def note_call(self, call: Call) -> None:
         """An attempt is written down before anybody is called, and each is sent once."""
-        key, attempt = call.idempotency_key.partition(":")[2], call.attempt
+        key, attempt = self.name_of(call.idempotency_key), call.attempt
+        if call.phase is Phase.PROBE:
+            key += "?"  # it has none of its own
         half = (call.step, str(call.phase), attempt)
         if (key, attempt) in self.memory.calls:
             self.faults.append(f"{half} was sent twice")
         self.memory.calls.append((key, attempt))
         found = self.machine.rows(
             "SELECT 1 FROM sagas_journalentry WHERE kind = 'attempt_started' AND data->>'step' = ?"
-            " AND data->>'phase' = ? AND data->>'number' = ?", *half,
+            " AND data->>'phase' = ? AND data->>'number' = ? AND run_id = ?",
+            *half, UUID(call.run_id).hex,
         )  # fmt: skip
         if not found:
             self.faults.append(f"{half} was sent before it was written down")
+
+    def name_of(self, key: str) -> str:
+        """Return what an idempotency key is called here: there is one run, so without its id."""
+        return key.partition(":")[2]
 
     def next_answer(self, half: Half) -> str:
         """Return how a half answers now."""
@@ -240,40 +248,60 @@ class World:
 
     def live(self, dies_at: int = 0) -> bool:
         """Live from the durable state to the run's end; return whether it was reached before the machine died."""
-        machine = self.machine
-        random.seed(0)
-        machine.live(dies_at)
-        try:
+        with self.life(dies_at):
             self.client.start(self)
             while True:
                 for _ in range(SHIFTS_MAX):
-                    machine.run(self._shift)
+                    self.machine.run(self._shift)
                     if self._is_at_rest():
                         break
                 if not self.client.act_at_rest(self):
                     return True
+        return False
+
+    @contextmanager
+    def life(self, dies_at: int = 0) -> Iterator[None]:
+        """Live for what is done within: to its end, or until point `dies_at`; then the dead machine is buried."""
+        machine = self.machine
+        random.seed(0)
+        machine.live(dies_at)
+        try:
+            yield
         except Died:
-            return False
+            pass
         finally:
             is_dead = machine.is_dead
             machine.bury()
             if is_dead:
-                machine.now_s += _burial_s()
+                machine.now_s += burial_s()
 
     async def _shift(self) -> None:
-        token = slot.take("simulated", 0, self.clock.now())
+        pump = self.new_pump(0)
+        if pump is not None:  # else it was taken while this pump stood still
+            await pump.work(REST_S_MAX, self._is_at_rest, None)
+
+    def new_pump(self, number: int) -> InlinePump | None:
+        """Take slot `number`, and return its pump; none when a live one has it."""
+        token = slot.take("simulated", number, self.clock.now())
         if token is None:
-            return  # it was taken while this pump stood still
-        performer = Performer(lambda *_: InlineExecutor())
-        pump = InlinePump("simulated", 0, token, self.clock, database=InlineExecutor(), performer=performer)
-        await pump.work(REST_S_MAX, self._is_at_rest, None)
+            return None
+        performer = Performer(self.executor)
+        return InlinePump("simulated", number, token, self.clock, database=InlineExecutor(), performer=performer)
+
+    def executor(self, _size: int, _name: str, _open: Callable[[], None]) -> InlineExecutor:
+        """Return what carries out actions of one kind."""
+        return InlineExecutor()
 
     def _is_at_rest(self) -> bool:
         return not self.machine.rows("SELECT 1 FROM sagas_sagarun WHERE due_at IS NOT NULL")
 
 
-def _burial_s() -> float:
+def burial_s() -> float:
+    """How long it takes until the lease of a dead machine is over and the next one is up."""
     return lease.length().total_seconds() + BURIAL_S
+
+
+W = TypeVar("W", bound=World)
 
 
 class _Heard(logging.Handler):
@@ -288,16 +316,16 @@ class _Heard(logging.Handler):
 
 
 @contextmanager
-def a_world() -> Iterator[World]:
-    """Make a world in which every saga is published; the default database is its own meanwhile."""
+def a_world(kind: type[W] = World, sagas: Sequence[str] = (*SOURCES, "inner")) -> Iterator[W]:  # type: ignore[assignment]
+    """Make a world in which `sagas` are published; the default database is its own meanwhile."""
     machine = Machine()
     with in_its_place(machine), patch.dict("os.environ", {"DJANGO_ALLOW_ASYNC_UNSAFE": "1"}):
         call_command("migrate", verbosity=0)
         with connection.cursor() as cursor:
             cursor.execute(f"CREATE TABLE {participants.EFFECTS} (effect TEXT NOT NULL)")
-        for name in (*SOURCES, "inner"):
+        for name in sagas:
             publish(source(name), by="tests")
-        world = World(machine)
+        world = kind(machine)
         heard, log = _Heard(machine), logging.getLogger("sagas")
         log.addHandler(heard)
         log.setLevel(logging.ERROR)  # a lost answer is scripted, and said with its traceback each time
@@ -307,10 +335,12 @@ def a_world() -> Iterator[World]:
             with (
                 patch.object(commands, "_clock", world.clock),
                 patch.object(orders, "_clock", world.clock),
+                patch.object(late, "_clock", world.clock),
                 patch.object(commands, "uuid7", numbers),
+                patch.object(reruns, "uuid7", numbers),
                 patch.object(Order._meta.get_field("id"), "_get_default", _numbers(machine, Order)),
-                patch.object(journal, "write", _fenced(machine, journal.write)),
-                patch.object(lease, "claim", _raised(machine, lease.claim)),
+                patch.object(journal, "write", fenced(machine, journal.write)),
+                patch.object(lease, "claim", raised(machine, lease.claim)),
             ):
                 yield world
         finally:
@@ -318,51 +348,6 @@ def a_world() -> Iterator[World]:
             log.removeHandler(heard)
             log.setLevel(logging.NOTSET)
             machine.connection.connection.close()
-
-
-def _tokens(machine: Machine) -> dict[UUID, int]:
-    return {UUID(run): token for run, token in machine.rows("SELECT id, token FROM sagas_sagarun")}
-
-
-def _raised(machine: Machine, claim: Callable[..., dict[UUID, int]]) -> Callable[..., dict[UUID, int]]:
-    """Watch the claims: each makes every older right worthless (S5)."""
-
-    def watched(limit: int, *, now: datetime) -> dict[UUID, int]:
-        tokens = _tokens(machine)
-        found = claim(limit, now=now)
-        machine.faults += [f"S5 token {new} was granted twice" for run, new in found.items() if new <= tokens[run]]
-        return found
-
-    return watched
-
-
-def _fenced(machine: Machine, write: Callable[[Sequence[Append]], set[UUID]]) -> Callable[..., set[UUID]]:
-    """Watch the one writer: who holds an old token writes nothing, nor does what was written already (S5)."""
-
-    def watched(batch: Sequence[Append]) -> set[UUID]:
-        tokens = _tokens(machine)
-        written = write(batch)
-        for one in batch:
-            if one.run_id in written and one.token != tokens[one.run_id]:
-                machine.faults.append(f"S5 written under token {one.token}, when {tokens[one.run_id]} was granted")
-        if again := [one for one in batch if one.run_id in written and one.events]:
-            machine.faults += _written_twice(machine, write, again)
-        return written
-
-    return watched
-
-
-def _written_twice(
-    machine: Machine, write: Callable[[Sequence[Append]], set[UUID]], again: Sequence[Append]
-) -> list[str]:
-    """Offer what is written once more, under the token that still holds: the journal has gone on, so it is refused."""
-    was_resting, machine.is_resting = machine.is_resting, True  # asked by the tests, so no point
-    try:
-        return ["S5 the same transition was written twice"] if write(again) else []
-    except IntegrityError as error:
-        return [f"S5 the same transition got as far as the table: {error}"]
-    finally:
-        machine.is_resting = was_resting
 
 
 def _numbers(machine: Machine, model: type[SagaRun | Order]) -> Callable[[], UUID]:
