@@ -29,7 +29,8 @@ def faults_of(run) -> list[str]:
     row = fetch(run)
     entries = [(entry.sequence, decode(entry.kind, opened(entry.data)), entry.at) for entry in row.journal.all()]
     found = violations(load_version(row.version_id), entries, state_of(row))
-    if row.status in {"completed", "compensated"} and (row.lease_until or row.due_at):
+    is_asked = row.inbox_last > row.inbox_done  # what came too late is still to be answered
+    if row.status in {"completed", "compensated"} and (row.lease_until or (row.due_at and not is_asked)):
         found.append("S1 a final run has a lease or is due")
     if row.sequence != len(entries):
         found.append(f"S4 the row says {row.sequence} entries, there are {len(entries)}")

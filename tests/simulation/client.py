@@ -71,8 +71,7 @@ class Client:
         asking = run if run.attention else _child_that_asks(world)
         if asking is None:
             raise AssertionError(f"The run is {run.status}, nothing is due, and nobody is asked")
-        one = asking.attention[0]
-        self._repair(world, asking, StepKey(one["step"], one["item"]), one["phase"], one["code"])
+        self.repair(world, asking)
         return True
 
     def _answer(self, world: World, run: SagaRun) -> bool:
@@ -87,11 +86,14 @@ class Client:
             return False
         return True
 
-    def _repair(self, world: World, asking: SagaRun, run: StepKey, phase: str, code: str) -> None:
+    def repair(self, world: World, asking: SagaRun) -> None:
+        """Do what ends the first thing that a run asks a person for: tell the truth, try again, or let it be."""
+        one = asking.attention[0]
+        run, phase = StepKey(one["step"], one["item"]), one["phase"]
         step = str(run)
-        key = f"{step}:{phase}"
-        if code == "outcome_unknown":
-            has_happened = any(effect.partition("#")[0] == key for effect in world.effects())
+        key = world.key_of(asking, run, phase)
+        if one["code"] == "outcome_unknown":
+            has_happened = world.has_happened(key)
             outcome = OutcomeKind.SUCCEEDED if has_happened else OutcomeKind.REJECTED
             if not has_happened:
                 world.memory.barred.add(key)

@@ -117,14 +117,43 @@ steps:
 """,
 }
 
+# What several runs beside each other show as well (`test_stateful.py`); nobody crashes these at every point.
+MORE = {
+    "doubtful": """
+steps:
+  - {name: pay, action: simulated.plain, probe: {python: simulated.probe}, compensation: {action: simulated.plain}}
+  - {name: ship, action: simulated.slow, probe: {python: simulated.probe}, compensation: {action: simulated.slow}}
+  - {name: close, action: simulated.atomic, compensation: none}
+""",
+    "secret": """
+input: {type: object, properties: {order: {}, card: {}}}
+steps:
+  - {name: pay, action: simulated.plain, with: {card: "${input.card}"}, redact: [with.card, output.did],
+     compensation: {action: simulated.plain, with: {card: "${step.input.card}"}}}
+  - {name: ship, action: simulated.plain, with: {paid: "${steps.pay.output.did}"}, compensation: none}
+""",
+    "hasty": """
+steps:
+  - {name: hold, action: simulated.plain, compensation: {action: simulated.plain}}
+  - {name: paid, wait_for: {signal: paid, timeout: 2s}, after: [hold]}
+  - {name: packed, wait_for: {signal: packed}, after: [hold]}
+  - {name: agree, approval: {group: operator, timeout: 20s}, after: [paid, packed]}
+  - {name: send, action: simulated.plain, compensation: none}
+""",
+}
+
 INNER = """
-output: {sent: "${steps.send.output.did}"}
 steps:
   - {name: pack, action: simulated.plain, compensation: {action: simulated.plain}}
   - {name: send, action: simulated.slow, compensation: {action: simulated.atomic}}
+output: {sent: "${steps.send.output.did}"}
 """
 
 
-def source(name: str) -> str:
-    """Return the whole document of one of them."""
-    return f"saga: {name}\ntitle: {name.title()}\n{DEFAULTS}{SOURCES.get(name, INNER)}"
+def source(name: str, variant: int = 0) -> str:
+    """Return the whole document of one of them; another variant has a step more, and does as well."""
+    steps = {**SOURCES, **MORE}.get(name, INNER)
+    more = f"  - {{name: more_{variant}, action: simulated.look}}\n" if variant else ""
+    body, _, rest = steps.partition("\noutput:")
+    tail = f"output:{rest}" if rest else ""
+    return f"saga: {name}\ntitle: {name.title()}\n{DEFAULTS}{body.rstrip()}\n{more}{tail}"

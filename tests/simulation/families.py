@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sagas.core.vocabulary import FINAL
@@ -22,8 +23,7 @@ def family_faults(world: World) -> list[str]:
     outer = [run for run in runs if run.parent_id is None]
     if len(outer) != 1:
         return [*found, f"{len(outer)} outer runs, of one start"]
-    children = Counter((run.parent_id, run.start_key) for run in runs if run.parent_id is not None)
-    found += [f"{times} sub-sagas under one key" for times in children.values() if times > 1]
+    found += twins(runs)
     found += [f"{run.saga.name} is {run.status}" for run in runs if run.status not in FINAL]
     found += [f"{run.saga.name} has ended, and is still due" for run in runs if run.due_at is not None]
     found += [f"{run.saga.name}: {fault}" for run in runs for fault in faults_of(run)]
@@ -35,6 +35,12 @@ def family_faults(world: World) -> list[str]:
     if outer[0].status not in world.script.ends:
         found.append(f"the outer run ended {outer[0].status}, not {' or '.join(world.script.ends)}")
     return found + _effects(world, outer[0], [run.status for run in runs if run.parent_id is not None])
+
+
+def twins(runs: Iterable[SagaRun]) -> list[str]:
+    """Return which sub-sagas were started twice."""
+    children = Counter((run.parent_id, run.start_key) for run in runs if run.parent_id is not None)
+    return [f"{times} sub-sagas under one key" for times in children.values() if times > 1]
 
 
 def _effects(world: World, outer: SagaRun, children: list[str]) -> list[str]:

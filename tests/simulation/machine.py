@@ -120,7 +120,7 @@ class Machine:
             loop.close()
 
     def _heard(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if not self.is_dead:
+        if not self.is_dead and not isinstance(context.get("exception"), Died):
             self.faults.append(f"the loop complained: {context.get('message')} {context.get('exception')!r}")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import connection
 
 from sagas import Rejected, action
-from sagas.participants.base import NoEffect
+from sagas.participants.base import NoEffect, NotDone
 from tests.simulation.script import BROKEN, BROKEN_AFTER, FAILED, HANGING, REJECTED, Half
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def _leave(call: Call, answer: str) -> dict[str, str]:
         raise Rejected("not today", code="no")
     if answer == FAILED:
         raise NoEffect("not now")
-    if answer in {BROKEN, BROKEN_AFTER}:
+    if answer in {BROKEN, BROKEN_AFTER, HANGING}:
         raise RuntimeError("the answer was lost")
     return {"did": call.step}
 
@@ -94,3 +94,16 @@ def atomic(call: Call, **_arguments: Any) -> Any:
 @action("simulated.look", reads_only=True)
 def look(call: Call, **_arguments: Any) -> Any:
     return _leave(call, _arrive(call))
+
+
+@action("simulated.probe", reads_only=True)
+def probe(call: Call, **_arguments: Any) -> Any:
+    answer = _arrive(call)
+    memory, key = here[-1].memory, here[-1].name_of(call.idempotency_key)
+    if answer in {"", REJECTED} and key in memory.effects:
+        return _leave(call, "")
+    if answer == "":
+        raise NotDone("it never came")
+    if answer == REJECTED:
+        memory.barred.add(key)
+    return _leave(call, answer)

@@ -16,7 +16,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from sagas.catalog.publish import publish
-from sagas.core.vocabulary import Phase
+from sagas.core.vocabulary import Phase, StepKey
 from sagas.engine import commands, journal, late, lease, orders, reruns, slot
 from sagas.engine.perform import Performer
 from sagas.models import JournalEntry, Order, PumpSlot, SagaRun, StepRun
@@ -243,6 +243,14 @@ class World:
         for (effect,) in self.machine.rows(f"SELECT effect FROM {participants.EFFECTS}"):
             found[effect] = found.get(effect, 0) + 1
         return found
+
+    def key_of(self, _run: SagaRun, step: StepKey, phase: str) -> str:
+        """Return what the key of a half is called here."""
+        return f"{step}:{phase}"
+
+    def has_happened(self, key: str) -> bool:
+        """Whether a half had its effect, under whatever edition of its key."""
+        return any(effect.partition("#")[0] == key.partition("#")[0] for effect in self.effects())
 
     # ---- a life ----------------------------------------------------------------
 
