@@ -266,6 +266,7 @@ def _broken(error: Exception, service: str, call: Call, *, is_sent: bool) -> Out
 
 
 def find_refused(error: BaseException | None) -> AddressRefusedError | None:
+    """Return the refusal of an address that an error came of; None when it came of something else."""
     while error is not None:
         if isinstance(error, AddressRefusedError):
             return error
