@@ -62,8 +62,11 @@ def find_redis() -> str | None:
     return url
 
 
-def start(environ: dict[str, str], *arguments: str, output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "pytest", "-q", *arguments, *sys.argv[1:]]
+def start(
+    environ: dict[str, str], *arguments: str, output: IO[bytes] | None = None, is_nice: bool = False
+) -> subprocess.Popen[bytes]:
+    first = ["nice", "-n", "15"] if is_nice and shutil.which("nice") else []
+    command = [*first, sys.executable, "-m", "pytest", "-q", *arguments, *sys.argv[1:]]
     return subprocess.Popen(command, cwd=ROOT, env=environ, stdout=output, stderr=output)
 
 
@@ -75,7 +78,7 @@ def run(title: str, environ: dict[str, str], marked: str) -> int:
 def run_beside_the_pure(environ: dict[str, str]) -> int:
     """Run the suite on SQLite, and the pure tests beside it; their lines are printed when they are over."""
     with tempfile.TemporaryFile() as lines:
-        pure = start(environ, "-m", "pure", output=lines)
+        pure = start(environ, "-m", "pure", output=lines, is_nice=True)  # the others start processes and wait for them
         status = run("the suite on SQLite, the pure tests beside it", environ, "not pure")
         pure_status = outcome(pure)
         lines.seek(0)
