@@ -78,16 +78,16 @@ def call_back(token: str, outcome: Outcome) -> Callback:
 
 
 def _take(run: SagaRun, late: m.LateReport) -> Callback:
-    law, waiting = law_of(run.version_id), _waiting(run)
+    law, waiting = law_of(run.version_id), waiting_orders(run)
     state = law.foresee(stored.load_one(run), [stored.as_command(order, order.at) for order in waiting])
     if state.step(late.key).half(late.attempt.phase).number < late.attempt.number:
         raise CallbackUnknownError  # it was taken back, with the database
-    is_known = _is_known(run.id, late.attempt, waiting)
+    has_spoken = is_known(run.id, late.attempt, waiting)
     if RunStatus(run.status).is_final:
-        if not is_known:
+        if not has_spoken:
             _store(run, law, state, late)
         return Callback(Heard.ENDED, f"The run has ended: it is {str(run.status).replace('_', ' ')}.")
-    if is_known:
+    if has_spoken:
         return Callback(Heard.KNOWN, "The outcome of this attempt is known already.")
     _store(run, law, state, late)
     if counts(state, late):
@@ -111,7 +111,7 @@ def _service(law: Law, attempt: AttemptKey) -> str:
     return f"try {attempt.number} of {attempt.step_key}" if half is None else getattr(half.action, "service", "")
 
 
-def _is_known(run_id: UUID, attempt: AttemptKey, waiting: list[Order]) -> bool:
+def is_known(run_id: UUID, attempt: AttemptKey, waiting: list[Order]) -> bool:
     """Whether the attempt has had a definite outcome, or has been reported of before."""
     reports = (stored.as_command(order, order.at).late for order in waiting)
     if any(one is not None and one.attempt == attempt for one in reports):
@@ -132,7 +132,8 @@ def _is_known(run_id: UUID, attempt: AttemptKey, waiting: list[Order]) -> bool:
     )
 
 
-def _waiting(run: SagaRun) -> list[Order]:
+def waiting_orders(run: SagaRun) -> list[Order]:
+    """Return what waits in the inbox of a run, whose row the caller has locked."""
     if run.inbox_last == run.inbox_done:
         return []
     return stored.load_orders([run.id], {run.id: run.inbox_done})[run.id]

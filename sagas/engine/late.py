@@ -16,6 +16,7 @@ from sagas.core import messages as m
 from sagas.core.outcome import Outcome, Unknown
 from sagas.core.vocabulary import Phase, Verb
 from sagas.engine import inbox
+from sagas.engine.callbacks import is_known, waiting_orders
 from sagas.engine.clock import Clock
 from sagas.engine.hiding import sealed_order
 from sagas.models import SagaRun
@@ -64,6 +65,8 @@ def _put(run_id: UUID, redaction: Redaction, late: m.LateReport) -> None:
         run = SagaRun.objects.select_for_update().filter(id=run_id).first()
         if run is None:
             return  # purged meanwhile
+        if is_known(run.id, late.attempt, waiting_orders(run)):
+            return  # it was written after all, by whoever was stopped before hearing of that
         now = _clock.now()
         order = m.TakeOrder(
             number=run.inbox_last + 1,

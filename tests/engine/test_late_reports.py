@@ -10,7 +10,10 @@ from django.db.models import F
 from sagas import NoEffect
 from sagas.core import steps
 from sagas.core.definition import RetryPolicy
-from sagas.core.vocabulary import NO_ITEM, Phase, Verb
+from sagas.core.outcome import Succeeded
+from sagas.core.redaction import NOTHING
+from sagas.core.vocabulary import NO_ITEM, AttemptKey, Phase, Verb
+from sagas.engine import late
 from sagas.engine.commands import start_run
 from sagas.engine.errors import OrderRefusedError
 from sagas.engine.pump import run_shift
@@ -364,3 +367,12 @@ def test_what_an_attempt_came_to_counts_though_it_waits_while_the_run_is_termina
     assert fetch(run).journal.get(kind="run_terminated").data["stays"] == [["pay", NO_ITEM]]
     assert sent() == ["pay:action"]
     assert faults_of(run) == []
+
+
+def test_an_outcome_that_is_known_is_not_told_a_second_time(saga):
+    """As when a driver is stopped after its commit and before it hears of that."""
+    run = start_run(saga(), {}).run
+    drive()
+    before = fetch(run)
+    late.tell(run.id, AttemptKey("pay", NO_ITEM, Phase.ACTION, 1), 1, NOTHING, Succeeded({"twice": True}))
+    assert (fetch(run).inbox_last, fetch(run).sequence) == (before.inbox_last, before.sequence)
