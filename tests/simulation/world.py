@@ -17,7 +17,7 @@ from django.db import connection
 
 from sagas.catalog.publish import publish
 from sagas.core.vocabulary import Phase, StepKey
-from sagas.engine import commands, journal, late, lease, orders, reruns, slot
+from sagas.engine import commands, deliveries, journal, late, lease, orders, reruns, slot
 from sagas.engine.perform import Performer
 from sagas.models import JournalEntry, Order, PumpSlot, SagaRun, StepRun
 from tests.simulation import participants
@@ -344,6 +344,7 @@ def a_world(kind: type[W] = World, sagas: Sequence[str] = (*SOURCES, "inner")) -
                 patch.object(commands, "_clock", world.clock),
                 patch.object(orders, "_clock", world.clock),
                 patch.object(late, "_clock", world.clock),
+                patch.object(deliveries, "_subscriptions", tuple),  # else read by the real clock: no two runs alike
                 patch.object(commands, "uuid7", numbers),
                 patch.object(reruns, "uuid7", numbers),
                 patch.object(Order._meta.get_field("id"), "_get_default", _numbers(machine, Order)),
