@@ -13,6 +13,7 @@ from sagas.core.vocabulary import Phase
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sagas.core.choreography import Choreography
     from sagas.core.vocabulary import Json
 
 
@@ -195,7 +196,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Definition:
-    """A whole orchestrated saga, ready to be driven."""
+    """A whole saga, ready to be driven.
+
+    Of a choreography the steps are its reactions: each one calls nobody when its service acts by itself,
+    and comes `after` those that emit what it reacts to (for pictures only; nobody waits for them).
+    """
 
     saga: str
     title: str
@@ -211,6 +216,7 @@ class Definition:
     asks_when_in_doubt: bool = False
     content_hash: str = ""
     redaction: Redaction = NOTHING  # every place at which a value that nobody is to see stands
+    choreography: Choreography | None = None
 
     @cached_property
     def by_name(self) -> dict[str, Step]:
