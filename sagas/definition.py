@@ -39,11 +39,13 @@ __all__ = [
     "Compensation",
     "Defaults",
     "DefinitionError",
+    "Reaction",
     "Retry",
     "Saga",
     "Step",
     "WaitFor",
     "approval",
+    "choreography",
     "command",
     "compensation",
     "defaults",
@@ -51,6 +53,7 @@ __all__ = [
     "import_saga",
     "is_named",
     "python",
+    "reaction",
     "retry",
     "saga",
     "step",
@@ -103,6 +106,10 @@ class WaitFor(_Part):
 
 class Approval(_Part):
     """A question to a person."""
+
+
+class Reaction(_Part):
+    """What one service does on events."""
 
 
 class Step(_Part):
@@ -189,6 +196,65 @@ def step(
         "sleep_until": sleep_until, "wait_for": wait_for, "approval": approval, "with": with_, "after": names,
         "when": when, "for_each": for_each, "max_parallel": max_parallel, "compensation": compensation,
         "pivot": pivot, "timeout": _duration(timeout), "retry": retry, "probe": probe, "redact": redact,
+    }))  # fmt: skip
+
+
+def choreography(
+    name: str,
+    *,
+    starts_on: Sequence[str],
+    correlate: str,
+    completes_on: Sequence[str],
+    reactions: Sequence[Reaction],
+    title: str | None = None,
+    description: str | None = None,
+    labels: Mapping[str, str | float | bool] | None = None,
+    amount: str | int | None = None,
+    unit: str | None = None,
+    deadline: Duration | None = None,
+    compensated_on: Sequence[str] | None = None,
+    publishes: Mapping[str, Sequence[str]] | None = None,
+    early: Mapping[str, str] | None = None,
+    defaults: Defaults | None = None,
+) -> Saga:
+    """Make a choreography: services that react to events, with nobody who commands them.
+
+    Raises:
+        DefinitionError: some value is not JSON.
+    """
+    document = _said({
+        "saga": name, "title": title, "style": "choreography", "description": description, "labels": labels,
+        "amount": amount, "unit": unit, "deadline": _duration(deadline), "starts_on": starts_on,
+        "correlate": correlate, "completes_on": completes_on, "compensated_on": compensated_on,
+        "publishes": publishes, "early": early, "defaults": defaults, "reactions": reactions,
+    })  # fmt: skip
+    for problem in check_payload(document, bytes_max=4 * DOCUMENT_BYTES_MAX):
+        raise DefinitionError(f"{name}: {problem}")
+    return Saga(document)
+
+
+def reaction(
+    name: str,
+    *,
+    on: Sequence[str],
+    title: str | None = None,
+    service: str | None = None,
+    action: str | Action | None = None,
+    external: bool | None = None,
+    with_: Mapping[str, Json] | None = None,
+    emits: Mapping[Literal["succeeded", "rejected"], str] | None = None,
+    within: Duration | None = None,
+    undoes: str | None = None,
+    compensation: Literal["none"] | None = None,
+    timeout: Duration | None = None,
+    retry: Retry | None = None,
+    probe: Action | None = None,
+) -> Reaction:
+    """Say what a service does on events: by an `action` called from here, or by itself (`external`)."""
+    return Reaction(_said({
+        "name": name, "title": title, "service": service, "on": on, "action": action, "external": external,
+        "with": with_, "emits": emits, "within": _duration(within), "undoes": undoes, "compensation": compensation,
+        "timeout": _duration(timeout), "retry": retry, "probe": probe,
     }))  # fmt: skip
 
 

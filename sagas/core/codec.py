@@ -20,6 +20,7 @@ from typing import Any
 from sagas.core import messages as m
 from sagas.core.state import HalfState
 from sagas.core.vocabulary import Json, StepKey
+from sagas.core.watch import Reacting
 
 JOURNAL_FORMAT = 1
 
@@ -85,6 +86,18 @@ Convert = Callable[[Any], Any]
 FieldPlan = tuple[str, Any, Convert | None, Convert | None]  # name, default, write, read
 
 
+def encode_reacting(reacting: Reacting) -> dict[str, Json]:
+    """Return the stored form of why a step of a choreographed run began."""
+    written = ((name, getattr(reacting, name), write) for name, _, write, _ in _plan(Reacting))
+    return {name: write(value) if write is not None else value for name, value, write in written if value is not None}
+
+
+def decode_reacting(data: dict[str, Json]) -> Reacting:
+    """Return it from its stored form."""
+    plan = (one for one in _plan(Reacting) if one[0] in data)
+    return Reacting(**{name: read(data[name]) if read is not None else data[name] for name, _, _, read in plan})
+
+
 @cache
 def _plan(of: type) -> tuple[FieldPlan, ...]:
     hints = typing.get_type_hints(of)
@@ -104,6 +117,8 @@ def _converters(hint: Any) -> tuple[Convert | None, Convert | None]:
         return str, hint
     if typing.get_origin(hint) is tuple and typing.get_args(hint)[0] is StepKey:
         return _write_keys, _read_keys
+    if typing.get_origin(hint) is tuple:
+        return list, tuple
     return None, None
 
 

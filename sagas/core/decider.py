@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sagas.core import arrivals, backward, children, forward, items, late_reports, orders, probe_answers, probing
+from sagas.core import (
+    arrivals,
+    backward,
+    children,
+    choreographed,
+    forward,
+    items,
+    late_reports,
+    orders,
+    probe_answers,
+    probing,
+)
 from sagas.core import messages as m
 from sagas.core.draft import Draft
 from sagas.core.evolve_callbacks import drained_by, last_moment
@@ -79,10 +90,13 @@ def _look(draft: Draft) -> None:
         return
     if state.is_unreadable:  # whoever looks has the definition in hand
         draft.emit(m.AttentionCleared(step="", phase=Phase.ACTION))
+    if draft.definition.choreography is not None:
+        choreographed.look(draft)
     draft.candidates.update(draft.definition.by_name)
     draft.undo_candidates.update(map(StepKey, draft.definition.by_name))
     is_past = state.deadline_at is not None and draft.now >= state.deadline_at
-    if is_past and not state.is_overdue and state.direction is Direction.FORWARD:
+    turns = state.direction is Direction.FORWARD or draft.definition.choreography is not None
+    if is_past and not state.is_overdue and turns:
         draft.emit(m.DeadlinePassed())
     for key, phase in sorted(draft.state.open):
         half = draft.step(key).half(phase)
@@ -196,6 +210,9 @@ def _ended(draft: Draft, attempt: AttemptKey, outcome: Outcome) -> m.AttemptEnde
 def _progress(draft: Draft) -> None:
     """Do what the state asks for: turn round, start what is ready, end."""
     if draft.state.status.is_final:
+        return
+    if draft.definition.choreography is not None:
+        choreographed.progress(draft)
         return
     forward.turn_at_deadline(draft)
     if draft.state.direction is Direction.FORWARD and not draft.state.is_turning:

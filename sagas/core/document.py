@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sagas.core import rules
+from sagas.core.action_form import STEP_NAME
+from sagas.core.choreography_form import CHOREOGRAPHY_KEYS, EVENT_NAMES, read_choreography
 from sagas.core.definition import ActionFacts, Definition
 from sagas.core.expressions import CompiledTemplate
-from sagas.core.fields import NOT_BUILT, Fields, template
+from sagas.core.fields import Fields, template
 from sagas.core.limits import (
     DEADLINE_S_MAX,
     DESCRIPTION_LENGTH_MAX,
@@ -33,7 +35,7 @@ from sagas.core.problem import Problem, Report, check_payload, few_guesses, foun
 from sagas.core.redacted_places import redaction_of
 from sagas.core.schema import check_input, check_schema
 from sagas.core.source import read_source
-from sagas.core.steps import RUN_NAMES, SAGA_NAME, STEP_NAME, read_steps, readable
+from sagas.core.steps import RUN_NAMES, SAGA_NAME, read_steps, readable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,8 +58,7 @@ SAGA_KEYS = (
     "saga", "title", "style", "description", "input", "key", "labels", "amount", "unit", "output", "deadline",
     "on_compensation_failure", "in_doubt", "defaults", "steps",
 )  # fmt: skip
-SAGA_KEYS_LATER = ("starts_on", "correlate", "completes_on", "compensated_on", "publishes", "early", "reactions")
-STYLES = ("orchestration",)
+STYLES = ("orchestration", "choreography")
 ON_COMPENSATION_FAILURE = ("stop", "continue")  # the first one is meant where nothing is said
 IN_DOUBT = ("compensate", "ask")
 
@@ -98,7 +99,8 @@ def check_source(text: str, actions: Mapping[str, ActionFacts], services: Mappin
             definition = _read(document, actions, report, services)
         if definition is not None:
             _check_name(definition.saga, report)
-            rules.check(definition, document, actions, report)
+            if definition.choreography is None:
+                rules.check(definition, document, actions, report)
     problems = sorted(report.problems, key=_place)[:PROBLEMS_MAX]
     warnings = sorted(report.warnings, key=_place)[:PROBLEMS_MAX]
     return Checked(None if problems else document, tuple(problems), tuple(warnings))
@@ -141,10 +143,10 @@ def _read(
     document: Json, actions: Mapping[str, ActionFacts], report: Report, services: Mapping[str, str] | None = None
 ) -> Definition | None:
     """Read the whole document; the result is only good when the report has no problems."""
-    if isinstance(document, dict) and document.get("style") == "choreography":
-        report.error(("style",), "not_built", f"`style: choreography` {NOT_BUILT}.")
-        return None
-    fields = Fields(document, (), report, what="a saga", known=SAGA_KEYS, later=SAGA_KEYS_LATER)
+    is_choreography = isinstance(document, dict) and document.get("style") == "choreography"
+    known, other = (CHOREOGRAPHY_KEYS, SAGA_KEYS) if is_choreography else (SAGA_KEYS, CHOREOGRAPHY_KEYS)
+    what, another = ("a choreography", STYLES[0]) if is_choreography else ("a saga", STYLES[1])
+    fields = Fields(document, (), report, what=what, known=known, of_others=(another, other))
     if not fields.is_mapping:
         return None
     saga = fields.name(
@@ -153,6 +155,8 @@ def _read(
     )  # fmt: skip
     fields.choice("style", STYLES)
     fields.text("description", length_max=DESCRIPTION_LENGTH_MAX)
+    if is_choreography:
+        return _choreography(saga, fields, actions, services, document)
     if "input" in fields:
         check_schema(fields.raw("input"), ("input",), report)
     steps = read_steps(fields, actions, services)
@@ -180,6 +184,27 @@ def _read(
     )
 
 
+def _choreography(
+    saga: str,
+    fields: Fields,
+    actions: Mapping[str, ActionFacts],
+    services: Mapping[str, str] | None,
+    document: dict[str, Json],
+) -> Definition:
+    steps, chart = read_choreography(fields, actions, services)
+    return Definition(
+        saga=saga,
+        title=fields.text("title", saga.replace("-", " ").capitalize(), length_max=TITLE_LENGTH_MAX),
+        steps=steps,
+        labels=_labels(fields, EVENT_NAMES),
+        amount=_amount(fields, EVENT_NAMES),
+        unit=fields.text("unit", length_max=UNIT_LENGTH_MAX),
+        deadline_s=fields.duration_s("deadline", 0.0, 0.001, DEADLINE_S_MAX) or None,
+        content_hash=content_hash(document),
+        choreography=chart,
+    )
+
+
 def _text_template(fields: Fields, key: str) -> CompiledTemplate | None:
     if key in fields and not isinstance(fields.raw(key), str):
         message = f"`{key}` must be text with an expression; found {found_text(fields.raw(key))}."
@@ -188,16 +213,16 @@ def _text_template(fields: Fields, key: str) -> CompiledTemplate | None:
     return fields.template(key, _START)
 
 
-def _amount(fields: Fields) -> CompiledTemplate | None:
+def _amount(fields: Fields, names: Names = _START) -> CompiledTemplate | None:
     value = fields.raw("amount")
     if "amount" in fields and not (isinstance(value, str) and "${" in value) and type(value) is not int:
         expected = "an expression such as ${input.amount}, or a whole number"
         fields.error("amount", "wrong_value", f"`amount` must be {expected}; found {found_text(value)}.")
         return None
-    return fields.template("amount", _START)
+    return fields.template("amount", names)
 
 
-def _labels(fields: Fields) -> dict[str, CompiledTemplate]:
+def _labels(fields: Fields, names: Names = _START) -> dict[str, CompiledTemplate]:
     if "labels" not in fields:
         return {}
     value, path = fields.raw("labels"), ("labels",)
@@ -215,6 +240,6 @@ def _labels(fields: Fields) -> dict[str, CompiledTemplate]:
         if isinstance(source, list | dict) or source is None:
             message = f"a label must be text, a number, true or false; found {found_text(source)}."
             fields.report.error((*path, name), "wrong_value", message)
-        elif compiled := template(source, (*path, name), _START, fields.report):
+        elif compiled := template(source, (*path, name), names, fields.report):
             found[name] = compiled
     return found

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sagas.core import document, fields, http_form, steps, wait_form
+from sagas.core import action_form, choreography_form, document, fields, http_form, steps, wait_form
 from sagas.core import document_words as words
 from sagas.core.definition import MAX_PARALLEL
 from sagas.core.duration import ISO, SHORT, duration_text
@@ -22,10 +22,12 @@ from sagas.core.http_request import HEADER_NAME
 from sagas.core.input_schema import INPUT_SCHEMA
 from sagas.core.limits import (
     DESCRIPTION_LENGTH_MAX,
+    EVENT_TYPES_MAX,
     ITEMS_MAX,
     LABELS_MAX,
     PARALLEL_MAX,
     PROMPT_LENGTH_MAX,
+    REACTIONS_MAX,
     REDACTED_MAX,
     REQUEST_NAMES_MAX,
     RETRY_ATTEMPTS_MAX,
@@ -38,7 +40,7 @@ from sagas.core.redact_form import PLACE
 from sagas.core.schema import DIALECT
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from sagas.core.definition import RetryPolicy
     from sagas.core.document_words import Words
@@ -52,8 +54,15 @@ def document_schema() -> Schema:
     return {
         "$schema": DIALECT,
         **words.FORMAT._asdict(),
-        **_mapping(_saga_shapes(), words.SAGA, document.SAGA_KEYS, document.SAGA_KEYS_LATER, ("saga", "steps")),
-        "$defs": {"step": _step(), "jsonSchema": INPUT_SCHEMA},
+        "if": {"type": "object", "properties": {"style": {"const": document.STYLES[1]}}, "required": ["style"]},
+        "then": _mapping(
+            _choreography_shapes(),
+            words.SAGA,
+            choreography_form.CHOREOGRAPHY_KEYS,
+            required=("saga", "style", "starts_on", "correlate", "completes_on", "reactions"),
+        ),
+        "else": _mapping(_saga_shapes(), words.SAGA, document.SAGA_KEYS, required=("saga", "steps")),
+        "$defs": {"step": _step(), "reaction": _reaction(), "jsonSchema": INPUT_SCHEMA},
     }
 
 
@@ -61,30 +70,14 @@ def _mapping(
     shapes: Mapping[str, Schema],
     named: Mapping[str, Words],
     keys: Iterable[str],
-    later: Collection[str] = (),
     required: tuple[str, ...] = (),
 ) -> Schema:
-    """Return the schema of a mapping; `later` are keys that the reader knows and still refuses."""
+    """Return the schema of a mapping."""
     found: Schema = {"type": "object", "additionalProperties": False}
     if required:
         found["required"] = list(required)
-    found["properties"] = {
-        **{key: {**named[key]._asdict(), **shapes[key]} for key in keys},
-        **{key: _not_built(named[key]) for key in later},
-    }
+    found["properties"] = {key: {**named[key]._asdict(), **shapes[key]} for key in keys}
     return found
-
-
-def _not_built(said: Words) -> Schema:
-    """Return what an editor is told of a key that is refused: `doNotSuggest` and `errorMessage` are its own words."""
-    message = f"This {fields.NOT_BUILT}."
-    return {
-        "title": said.title,
-        "description": f"{said.description} {message}",
-        "not": {},
-        "doNotSuggest": True,
-        "errorMessage": message,
-    }
 
 
 def _saga_shapes() -> dict[str, Schema]:
@@ -99,7 +92,7 @@ def _saga_shapes() -> dict[str, Schema]:
         "labels": {
             "type": "object",
             "maxProperties": LABELS_MAX,
-            "propertyNames": _pattern(steps.STEP_NAME),
+            "propertyNames": _pattern(action_form.STEP_NAME),
             "additionalProperties": label,
         },
         "amount": {"anyOf": [{"type": "integer"}, _expression()]},
@@ -121,9 +114,67 @@ def _saga_shapes() -> dict[str, Schema]:
     }
 
 
+def _choreography_shapes() -> dict[str, Schema]:
+    shapes = _saga_shapes()
+    shared = ("saga", "title", "style", "description", "labels", "amount", "unit", "deadline")
+    early = {"type": "string", "pattern": r"^(start|park|drop|buffer\s+\S+)$"}
+    kind = _pattern(choreography_form.EVENT_TYPE)
+    return {
+        **{key: shapes[key] for key in shared},
+        "starts_on": _event_types(),
+        "correlate": _expression(),
+        "completes_on": _event_types(),
+        "compensated_on": _event_types(),
+        "publishes": {
+            "type": "object",
+            "propertyNames": _pattern(steps.SAGA_NAME),
+            "additionalProperties": _event_types(),
+        },
+        "early": {
+            "type": "object",
+            "propertyNames": {"anyOf": [{"const": "default"}, kind]},
+            "additionalProperties": early,
+        },
+        "defaults": _mapping(
+            {"timeout": _duration(steps.TIMEOUT_S), "retry": _retry(steps.RETRY)},
+            words.DEFAULTS,
+            choreography_form.DEFAULTS_KEYS,
+        ),
+        "reactions": {
+            "type": "array", "minItems": 1, "maxItems": REACTIONS_MAX, "items": {"$ref": "#/$defs/reaction"},
+        },
+    }  # fmt: skip
+
+
+def _event_types() -> Schema:
+    kind = _pattern(choreography_form.EVENT_TYPE)
+    return {"type": "array", "minItems": 1, "maxItems": EVENT_TYPES_MAX, "items": kind, "uniqueItems": True}
+
+
+def _reaction() -> Schema:
+    kind = _pattern(choreography_form.EVENT_TYPE)
+    shapes = {
+        "name": {**_pattern(action_form.STEP_NAME), "not": {"enum": sorted(action_form.STEP_RESERVED)}},
+        "title": _text(TITLE_LENGTH_MAX),
+        "service": _pattern(steps.SAGA_NAME),
+        "on": _event_types(),
+        "action": _action(),
+        "external": {"type": "boolean", "default": False},
+        "with": {"type": "object"},
+        "emits": _mapping(dict.fromkeys(choreography_form.EMITS_KEYS, kind), words.EMITS, choreography_form.EMITS_KEYS),
+        "within": _duration(),
+        "undoes": {"type": "string"},
+        "compensation": {"const": "none"},
+        "timeout": _duration(),
+        "retry": _retry(),
+        "probe": _probe(),
+    }
+    return _mapping(shapes, words.REACTION, choreography_form.REACTION_KEYS, required=("name", "on"))
+
+
 def _step() -> Schema:
     shapes = {
-        "name": {**_pattern(steps.STEP_NAME), "not": {"enum": sorted(steps.STEP_RESERVED)}},
+        "name": {**_pattern(action_form.STEP_NAME), "not": {"enum": sorted(action_form.STEP_RESERVED)}},
         "title": _text(TITLE_LENGTH_MAX),
         "action": _action(),
         "with": {"type": "object"},
@@ -154,7 +205,7 @@ def _step() -> Schema:
     }
     return {
         "title": "Step",
-        **_mapping(shapes, words.STEP, steps.STEP_KEYS, steps.STEP_KEYS_LATER, ("name",)),
+        **_mapping(shapes, words.STEP, steps.STEP_KEYS, ("name",)),
         "oneOf": [{"required": [key]} for key in steps.KINDS],
         "dependentRequired": {"max_parallel": ["for_each"]},
         "allOf": [_kind_without(wait_form.WAITS, wait_form.NOT_OF_WAITS), _kind_without(("run",), steps.NOT_OF_RUN)],
@@ -186,7 +237,7 @@ def _compensation() -> Schema:
 
 
 def _action() -> Schema:
-    name = _pattern(steps.ACTION_NAME)
+    name = _pattern(action_form.ACTION_NAME)
     command = _mapping(
         {"service": _pattern(http_form.SERVICE_NAME), "name": _pattern(http_form.COMMAND_NAME)},
         words.COMMAND,
@@ -194,15 +245,15 @@ def _action() -> Schema:
         required=("service", "name"),
     )
     shapes = {"python": name, "http": _http(http_form.HTTP_KEYS, http_form.METHODS), "command": command}
-    form = _mapping(shapes, words.ACTION, steps.ACTION_KEYS)
+    form = _mapping(shapes, words.ACTION, action_form.ACTION_KEYS)
     return {"anyOf": [name, {**form, "minProperties": 1, "maxProperties": 1}]}
 
 
 def _probe() -> Schema:
     asked = _http(http_form.PROBE_HTTP_KEYS, http_form.PROBE_METHODS)
-    shapes = {"python": _pattern(steps.ACTION_NAME), "http": asked}
+    shapes = {"python": _pattern(action_form.ACTION_NAME), "http": asked}
     said = {key: words.ACTION[key] for key in shapes}
-    return {**_mapping(shapes, said, steps.PROBE_KEYS), "minProperties": 1, "maxProperties": 1}
+    return {**_mapping(shapes, said, action_form.PROBE_KEYS), "minProperties": 1, "maxProperties": 1}
 
 
 def _http(keys: tuple[str, ...], methods: tuple[str, ...]) -> Schema:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from sagas.core.choreography_form import CHOREOGRAPHY_KEYS, REACTION_KEYS
 from sagas.core.document import SAGA_KEYS, canonical_json, content_hash
 from sagas.core.source import read_source
-from sagas.core.steps import COMPENSATION_KEYS, STEP_KEYS, STEP_KEYS_LATER
+from sagas.core.steps import COMPENSATION_KEYS, STEP_KEYS
 from sagas.core.yaml_text import yaml_text
 
 if TYPE_CHECKING:
@@ -41,16 +42,21 @@ def reads_as(text: str, digest: str) -> bool:
 
 def in_order(document: dict[str, Json]) -> dict[str, Json]:
     """Return the document with the keys of the format in the order of the reference; all else stays in its own."""
+    if document.get("style") == "choreography":
+        found = _ordered(document, CHOREOGRAPHY_KEYS)
+        if isinstance(found.get("reactions"), list):
+            found["reactions"] = [_step_in_order(one, REACTION_KEYS) for one in found["reactions"]]
+        return found
     found = _ordered(document, SAGA_KEYS)
     if isinstance(found.get("steps"), list):
         found["steps"] = [_step_in_order(step) for step in found["steps"]]
     return found
 
 
-def _step_in_order(step: Json) -> Json:
+def _step_in_order(step: Json, keys: Iterable[str] = STEP_KEYS) -> Json:
     if not isinstance(step, dict):
         return step
-    found = _ordered(step, (*STEP_KEYS, *STEP_KEYS_LATER))
+    found = _ordered(step, keys)
     if isinstance(found.get("compensation"), dict):
         found["compensation"] = _ordered(found["compensation"], COMPENSATION_KEYS)
     return found

@@ -1,8 +1,4 @@
-"""What each key of a definition is called and means, for editors: a title, and a sentence or two.
-
-Keys of the format that the reader still refuses have their words here as well; which
-they are is said beside the reader's own keys (`*_KEYS_LATER`) and nowhere else.
-"""
+"""What each key of a definition is called and means, for editors: a title, and a sentence or two."""
 
 from __future__ import annotations
 
@@ -24,7 +20,7 @@ FORMAT = Words(
 SAGA = {
     "saga": Words("Name", "Small letters, digits and single dashes, such as create-order. Unique, and fixed for life."),
     "title": Words("Title", "For people. Made from the name when missing."),
-    "style": Words("Style", "orchestration: the steps below are driven from here. It is the only style yet."),
+    "style": Words("Style", "orchestration: the steps are driven from here. choreography: services react to events."),
     "description": Words("Description", "What the saga is for, in prose."),
     "input": Words("Input", "A JSON Schema (2020-12) of what a run begins with; the start form is made from it."),
     "key": Words(
@@ -47,13 +43,13 @@ SAGA = {
     ),
     "defaults": Words("Defaults", "For every step that does not say otherwise."),
     "steps": Words("Steps", "One after the other in the order written, unless `after` says otherwise."),
-    "starts_on": Words("Starts on", "Choreography: events that begin a run."),
-    "correlate": Words("Correlate", "Choreography: an expression over the event; one run for each value."),
-    "completes_on": Words("Completes on", "Choreography: events that complete the run."),
-    "compensated_on": Words("Compensated on", "Choreography: events after which the run is compensated."),
-    "publishes": Words("Publishes", "Choreography: events that come from outside the reactions, by service."),
-    "early": Words("Early events", "Choreography: what becomes of an event that has no run yet."),
-    "reactions": Words("Reactions", "Choreography: what each service does on which event."),
+    "starts_on": Words("Starts on", "Events that begin a run."),
+    "correlate": Words("Correlate", "An expression over the event; one run for each value."),
+    "completes_on": Words("Completes on", "Events that complete the run."),
+    "compensated_on": Words("Compensated on", "Events after which the run is compensated."),
+    "publishes": Words("Publishes", "Events that come from outside the reactions, by service."),
+    "early": Words("Early events", "What becomes of an event that has no run yet."),
+    "reactions": Words("Reactions", "What each service does on which event."),
 }
 
 STEP = {
@@ -94,6 +90,28 @@ STEP = {
         "Places such as with.card.number, output.token or compensation.with.card, which are shown as ••• and encrypted "
         "at rest, here and wherever a plain path such as ${input.card} carries the value.",
     ),
+}
+
+REACTION = {
+    "name": Words("Name", "Small letters, digits and underscores."),
+    "title": STEP["title"],
+    "service": Words("Service", "Who does it. That of the action when missing."),
+    "on": Words("On", "Types of events, any of which it reacts to."),
+    "action": STEP["action"],
+    "external": Words("External", "The service does it by itself and only publishes: it is watched, not called."),
+    "with": Words("Arguments", "By name: any values, with ${…} over the event, such as ${event.data.order_id}."),
+    "emits": Words("Emits", "The types of the events that say what became of it."),
+    "within": Words("Within", "How long it usually takes until it emits. Later, it is shown as overdue."),
+    "undoes": Words("Undoes", "The name of the reaction that this one undoes."),
+    "compensation": Words("Compensation", "none: there is nothing to undo. What undoes it otherwise is a reaction."),
+    "timeout": STEP["timeout"],
+    "retry": STEP["retry"],
+    "probe": STEP["probe"],
+}
+
+EMITS = {
+    "succeeded": Words("When it succeeded", "The type of the event."),
+    "rejected": Words("When it was refused", "The type of the event: nothing happened, and others undo what they did."),
 }
 
 COMPENSATION = {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sagas.core import items
 from sagas.core import messages as m
+from sagas.core.choreography import CORRELATION_NAMES
 from sagas.core.evolve import advance
 from sagas.core.expressions import ExpressionError
 from sagas.core.outcome import EXPRESSION_ERROR, Error
@@ -77,9 +78,15 @@ class Draft:
         )
         return None
 
+    def _names(self, key: StepKey) -> dict[str, Json]:
+        """What expressions of a step run see of its own: the event that it reacts to, or its item of a list."""
+        if (reacting := self.step(key).reacting) is not None:
+            return {name: reacting.event.get(name.removeprefix("event.")) for name in CORRELATION_NAMES}
+        return {} if key.item == NO_ITEM else items.names_of(self.state, key)
+
     def scope(self, key: StepKey, phase: Phase) -> Scope:
         """The names that expressions of this half may use."""
-        names = {} if key.item == NO_ITEM else items.names_of(self.state, key)
+        names = self._names(key)
         if phase is Phase.ACTION:
             return Scope(self.definition, self.state, names)
         step = self.step(key)

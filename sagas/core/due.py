@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _MOST_TELLING = (  # of several, what a person can do most about comes first
     WaitingFor.APPROVAL,
     WaitingFor.SIGNAL,
+    WaitingFor.EVENT,
     WaitingFor.CALLBACK,
     WaitingFor.CHILD,
     WaitingFor.SERVICE,
@@ -33,9 +34,18 @@ def due_at(state: RunState) -> datetime | None:
     moments = [  # the time of an attempt that is out runs while the run is paused, too
         half.due_at for half in halves if half.due_at is not None and (half.is_called_back or not state.is_paused)
     ]
-    if state.deadline_at is not None and not state.is_overdue and state.direction is Direction.FORWARD:
+    if state.watch is not None:
+        moments += _late_at(state)
+    turns = state.direction is Direction.FORWARD or state.watch is not None  # what a deadline is for
+    if state.deadline_at is not None and not state.is_overdue and turns:
         moments.append(state.deadline_at)
     return min(moments, default=None)
+
+
+def _late_at(state: RunState) -> list[datetime]:
+    """Return when reactions that are under way take longer than usual."""
+    known = (state.step(key).reacting for key, _ in state.open)
+    return [one.late_at for one in known if one is not None and one.late_at is not None and not one.is_late]
 
 
 def waiting_for(state: RunState) -> WaitingFor | None:

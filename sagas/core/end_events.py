@@ -1,4 +1,4 @@
-"""The lines of the journal by which a run ends. A part of `events.py`, whose rules hold here too."""
+"""Lines of the journal on a run as a whole: it pauses, is overdue, ends. As in `events.py`, whose rules hold here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class RunCompleted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReopened:
-    """The run was completed; the run it belongs to is undone, and this one with it."""
+    """The run had ended. The run it belongs to is undone, and this one with it; or an event came after the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,3 +39,18 @@ class RunTerminated:
     stays: tuple[StepKey, ...] = ()
     by: str = ""
     message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPaused:
+    """Nothing new is dispatched, in either direction."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResumed:
+    """The run goes on from where it was paused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadlinePassed:
+    """The run's deadline went by."""

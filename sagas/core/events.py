@@ -11,7 +11,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from sagas.core.end_events import RunCompensated, RunCompleted, RunPartiallyCompensated, RunReopened, RunTerminated
+from sagas.core.end_events import (
+    DeadlinePassed,
+    RunCompensated,
+    RunCompleted,
+    RunPartiallyCompensated,
+    RunPaused,
+    RunReopened,
+    RunResumed,
+    RunTerminated,
+)
+from sagas.core.event_entries import EventEntry
 from sagas.core.vocabulary import NO_ITEM, Json, OutcomeKind, Phase, StepKey, StepStatus, Verb, WaitingFor
 
 
@@ -33,6 +43,7 @@ class RunStarted:
     parent_step: str = ""
     depth: int = 0  # how many runs it stands within
     rerun_of: str = ""  # the run that it runs again
+    is_choreographed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,21 +358,6 @@ class CompensationGivenUp:
     item: int = NO_ITEM
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunPaused:
-    """Nothing new is dispatched, in either direction."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunResumed:
-    """The run goes on from where it was paused."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadlinePassed:
-    """The run's deadline went by."""
-
-
 Event: TypeAlias = (
     RunStarted
     | ItemsListed
@@ -392,6 +388,7 @@ Event: TypeAlias = (
     | RunPaused
     | RunResumed
     | DeadlinePassed
+    | EventEntry
     | RunCompleted
     | RunReopened
     | RunCompensated

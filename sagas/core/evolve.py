@@ -7,7 +7,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sagas.core import evolve_callbacks, evolve_ends, evolve_items, evolve_late, evolve_probes, evolve_waits
+from sagas.core import (
+    evolve_callbacks,
+    evolve_ends,
+    evolve_items,
+    evolve_late,
+    evolve_probes,
+    evolve_reactions,
+    evolve_waits,
+)
 from sagas.core import messages as m
 from sagas.core.outcome import WORKER_LOST
 from sagas.core.state import Attention, HalfState, RunState, StepState
@@ -22,6 +30,7 @@ from sagas.core.vocabulary import (
     StepKey,
     StepStatus,
 )
+from sagas.core.watch import Watch
 
 
 def evolve(state: RunState, event: m.Event, at: datetime) -> RunState:
@@ -84,6 +93,7 @@ def _run_started(state: RunState, event: m.RunStarted, at: datetime) -> None:
     state.created_at = at
     state.deadline_at = event.deadline_at
     state.steps_total = event.steps
+    state.watch = Watch() if event.is_choreographed else None
 
 
 def _attempt_started(state: RunState, event: m.AttemptStarted, at: datetime) -> None:
@@ -113,6 +123,7 @@ def _attempt_started(state: RunState, event: m.AttemptStarted, at: datetime) -> 
         evolve_probes.take_place(state, key, event.phase)
     state.steps[key] = step
     state.started_at = state.started_at or at
+    evolve_reactions.begun(state, key)
 
 
 def _attempt_ended(state: RunState, event: m.AttemptEnded, at: datetime) -> None:
@@ -146,7 +157,7 @@ def _attempt_ended(state: RunState, event: m.AttemptEnded, at: datetime) -> None
     state.steps[key] = _set_half(
         step, event.phase, half, status=StepStatus.SUCCEEDED, output=event.output, error=None, ended_at=at
     )
-    state.steps_done += 1
+    state.steps_done += step.counts
     state.is_past_pivot |= event.passes_pivot
 
 
@@ -187,6 +198,7 @@ def _end_action(state: RunState, key: StepKey, status: StepStatus, error: Json, 
     )
     evolve_probes.leave(state, key)
     state.started_at = state.started_at or at
+    evolve_reactions.begun(state, key)
 
 
 def _compensation_failed(state: RunState, event: m.CompensationFailed, at: datetime) -> None:
@@ -282,7 +294,7 @@ def _step_settled(state: RunState, event: m.StepSettled, at: datetime) -> None:
         step, status=StepStatus.SUCCEEDED, action=action, output=event.output, error=None, ended_at=at
     )
     evolve_probes.leave(state, key)
-    state.steps_done += 1
+    state.steps_done += step.counts
     state.is_past_pivot |= event.passes_pivot
 
 
@@ -326,6 +338,7 @@ _REVISING = (
     m.OrderTaken,
     m.OrderRefused,
     m.LateReportReceived,
+    m.EventReceived,
     m.RunCompleted,
     m.RunReopened,
     m.RunCompensated,
@@ -362,6 +375,12 @@ _APPLY: dict[type, Callable[[RunState, Any, datetime], None]] = {
     m.RunPaused: _run_paused,
     m.RunResumed: _run_resumed,
     m.DeadlinePassed: _deadline_passed,
+    m.EventReceived: evolve_reactions.event_received,
+    m.EventClaimed: evolve_reactions.event_claimed,
+    m.UndoExpected: evolve_reactions.undo_expected,
+    m.ReactionUndone: evolve_reactions.reaction_undone,
+    m.UndoCameFirst: evolve_reactions.undo_came_first,
+    m.ReactionOverdue: evolve_reactions.reaction_overdue,
     m.RunCompleted: evolve_ends.run_completed,
     m.RunReopened: evolve_ends.run_reopened,
     m.RunCompensated: evolve_ends.run_compensated,

@@ -75,5 +75,5 @@ def probe_ended(state: RunState, event: m.AttemptEnded, at: datetime) -> None:
         ended_at=at,
     )
     leave(state, key)
-    state.steps_done += 1
+    state.steps_done += step.counts
     state.is_past_pivot |= event.passes_pivot

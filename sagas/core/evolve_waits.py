@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from sagas.core import evolve_reactions
 from sagas.core import messages as m
 from sagas.core.state import RunState, Signal
 from sagas.core.vocabulary import Phase, StepKey, StepStatus, WaitingFor
@@ -32,6 +33,7 @@ def wait_started(state: RunState, event: m.WaitStarted, at: datetime) -> None:
     )
     state.open |= {(key, Phase.ACTION)}
     state.started_at = state.started_at or at
+    evolve_reactions.begun(state, key)
 
 
 def wait_ended(state: RunState, event: m.WaitEnded, at: datetime) -> None:
@@ -49,7 +51,7 @@ def wait_ended(state: RunState, event: m.WaitEnded, at: datetime) -> None:
         ended_at=at,
     )
     state.open -= {(key, Phase.ACTION)}
-    state.steps_done += 1
+    state.steps_done += step.counts
     state.is_past_pivot |= event.passes_pivot
 
 

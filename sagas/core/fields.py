@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from sagas.core.problem import Path, Report
     from sagas.core.vocabulary import Json
 
-NOT_BUILT = "is part of the format but not built yet in this version"
-
 RETRY_KEYS = ("attempts", "initial", "factor", "max", "jitter")
 
 DURATION = "a duration such as 250ms, 10s, 5m, 2h, 1d or PT1H30M"
@@ -29,9 +27,19 @@ class Fields:
     """A mapping of the document. Unknown keys are reported at once; the rest when they are asked for."""
 
     def __init__(
-        self, value: Json, path: Path, report: Report, *, what: str, known: Collection[str], later: Collection[str] = ()
+        self,
+        value: Json,
+        path: Path,
+        report: Report,
+        *,
+        what: str,
+        known: Collection[str],
+        of_others: tuple[str, Collection[str]] = ("", ()),
     ) -> None:
-        """Begin to read `value`, which should be `what`; `later` are keys of the format that are not built yet."""
+        """Begin to read `value`, which should be `what`.
+
+        `of_others` says which other kind there is, and the keys that it has.
+        """
         self.path = path
         self.report = report
         self.what = what
@@ -40,8 +48,8 @@ class Fields:
         if not self.is_mapping:
             report.error(path, "wrong_type", f"{what} must be a mapping of keys to values; found {found_text(value)}.")
         for key in self._value:
-            if key in later:
-                self.error(key, "not_built", f"`{key}` {NOT_BUILT}.", at_key=True)
+            if key not in known and key in of_others[1]:
+                self.error(key, "other_style", f"only the style {of_others[0]} has `{key}`.", at_key=True)
             elif key not in known:
                 nearest = hint(key, known)
                 self.error(key, "unknown_key", f"`{key}` is not a key of {what}.{nearest}", at_key=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sagas.core import items, probing, waiting
+from sagas.core import items, probing, reactions, waiting
 from sagas.core import messages as m
 from sagas.core.expressions import ExpressionError
 from sagas.core.outcome import (
@@ -125,6 +125,9 @@ def retry_or_end(draft: Draft, key: StepKey, outcome: Failed | Unknown) -> None:
 
 def after_success(draft: Draft, key: StepKey) -> None:
     """The action happened: consider what follows it; a turn that was asked for is dropped when it was the pivot."""
+    if draft.definition.choreography is not None:
+        reactions.succeeded(draft, key)
+        return
     draft.candidates.update(draft.definition.successors[key.step])
     if draft.state.is_past_pivot and draft.state.is_turning:
         draft.emit(m.TurnDropped(step=key.step))
@@ -168,6 +171,9 @@ def end_by_join(draft: Draft, key: StepKey, error: Error) -> None:
 
 def fail(draft: Draft, key: StepKey, outcome: OutcomeKind, error: Error) -> None:
     """The action ended in a definite failure."""
+    if draft.definition.choreography is not None:
+        reactions.failed(draft, key, outcome, error)
+        return
     draft.emit(m.StepFailed(step=key.step, item=key.item, outcome=outcome, code=error.code, message=error.message))
     if draft.state.is_past_pivot:
         draft.emit(m.AttentionNeeded(step=key.step, item=key.item, phase=Phase.ACTION, code=PAST_PIVOT))
@@ -183,6 +189,7 @@ def doubt(draft: Draft, key: StepKey, error: Error) -> None:
     draft.emit(m.StepInDoubt(step=key.step, item=key.item, code=error.code, message=error.message))
     must_ask = draft.definition.by_name[key.step].is_pivot or draft.state.is_past_pivot
     is_code_missing = error.code in CODE_MISSING and not draft.state.is_turning
+    must_ask |= draft.definition.choreography is not None
     if must_ask or is_code_missing or draft.definition.asks_when_in_doubt:
         draft.emit(m.AttentionNeeded(step=key.step, item=key.item, phase=Phase.ACTION, code=OUTCOME_UNKNOWN))
     else:

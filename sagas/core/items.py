@@ -164,8 +164,10 @@ def misnamed(definition: Definition, state: RunState, step: str | None) -> str |
     key = StepKey.parse(step)
     if key is None or key.step not in definition.by_name:
         return f"The saga has no step named {step!r}."
-    if key.item == NO_ITEM:
+    if key.item == NO_ITEM or key in state.steps:
         return None
+    if definition.choreography is not None:
+        return f"Reaction {key.step} was not done so often: there is no {key}."
     if definition.by_name[key.step].for_each is None:
         return f"Step {key.step} is no list: it has no item {key.item}."
     known = state.lists.get(key.step)

@@ -54,6 +54,18 @@ SCHEMA_CHECKS_MAX = 1_000_000  # of one input against its schema: a tenth of a s
 SCHEMA_PAIRS_MAX = 200_000  # parts of a schema with parts of an input, counted beforehand: a third of a second
 SCHEMA_CHAIN_MAX = 150  # references and nesting below each other: the validator recurses, and no person follows more
 
+# ---- events ---------------------------------------------------------------
+
+EVENTS_KEPT_MAX = 100  # of one run, that answer reactions not begun yet: they are written with each change of the run
+EVENTS_PER_RUN_MAX = 20_000  # those that begin reactions; each is a row, more are only counted
+EVENT_DEPTH_MAX = 50  # events that follow from each other: more of them go round
+EVENT_NAME_LENGTH_MAX = 200  # characters of an id and of a source: both go into the key of a call
+EVENT_TYPE_LENGTH_MAX = 128  # characters: it is a heading of a table
+EVENT_TYPES_MAX = 50  # in one list of a document: a row of a table each
+REACTIONS_MAX = 200  # of one choreography: as many as a person can still follow on a map
+WAYS_MAX = 20_000  # through a choreography, followed when it is published: a second or so
+EVENTS_PER_BATCH_MAX = 500  # in one request; they are written in one transaction
+
 # ---- expressions ----------------------------------------------------------
 
 EXPRESSION_LENGTH_MAX = 2_000  # characters; a longer one is a program and belongs in an action

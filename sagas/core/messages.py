@@ -3,7 +3,24 @@
 from __future__ import annotations
 
 from sagas.core.commands import AcceptAttempt, ChildEnd, Command, LateReport, Look, ReportOutcome, TakeOrder
-from sagas.core.end_events import RunCompensated, RunCompleted, RunPartiallyCompensated, RunReopened, RunTerminated
+from sagas.core.end_events import (
+    DeadlinePassed,
+    RunCompensated,
+    RunCompleted,
+    RunPartiallyCompensated,
+    RunPaused,
+    RunReopened,
+    RunResumed,
+    RunTerminated,
+)
+from sagas.core.event_entries import (
+    EventClaimed,
+    EventReceived,
+    ReactionOverdue,
+    ReactionUndone,
+    UndoCameFirst,
+    UndoExpected,
+)
 from sagas.core.events import (
     AttemptAccepted,
     AttemptEnded,
@@ -13,7 +30,6 @@ from sagas.core.events import (
     CompensationFailed,
     CompensationGivenUp,
     CompensationSettled,
-    DeadlinePassed,
     EditionStarted,
     Event,
     ItemsJoined,
@@ -22,8 +38,6 @@ from sagas.core.events import (
     OrderRefused,
     OrderTaken,
     RetryScheduled,
-    RunPaused,
-    RunResumed,
     RunStarted,
     SignalReceived,
     StepFailed,
@@ -52,6 +66,8 @@ __all__ = [
     "DeadlinePassed",
     "EditionStarted",
     "Event",
+    "EventClaimed",
+    "EventReceived",
     "ItemsJoined",
     "ItemsListed",
     "LateReport",
@@ -59,6 +75,8 @@ __all__ = [
     "Look",
     "OrderRefused",
     "OrderTaken",
+    "ReactionOverdue",
+    "ReactionUndone",
     "ReportOutcome",
     "RetryScheduled",
     "RunCompensated",
@@ -78,6 +96,8 @@ __all__ = [
     "TurnDropped",
     "TurnRequested",
     "TurnedRound",
+    "UndoCameFirst",
+    "UndoExpected",
     "WaitEnded",
     "WaitStarted",
 ]

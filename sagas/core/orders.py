@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sagas.core import arrivals, backward, children, forward, items, late_reports, probing, settling, waiting
+from sagas.core import (
+    arrivals,
+    backward,
+    children,
+    choreographed,
+    forward,
+    items,
+    late_reports,
+    probing,
+    reactions,
+    settling,
+    waiting,
+)
 from sagas.core import messages as m
 from sagas.core.definition import HttpAction
 from sagas.core.http_request import fault_of
@@ -32,6 +44,8 @@ def refusal(definition: Definition, state: RunState, order: m.TakeOrder) -> str 
         return f"The run has ended: it is {_words(state)}."
     if state.is_unreadable and (order.verb not in _WITHOUT_CODE or order.step is not None):
         return "The run waits for the code of its version: put that back and retry the run as a whole, or terminate it."
+    if definition.choreography is not None and (why := choreographed.refusal(order.verb)):
+        return why
     return _REFUSALS[order.verb](definition, state, order)
 
 
@@ -41,6 +55,9 @@ def take(draft: Draft, order: m.TakeOrder) -> None:
         draft.emit(m.AttentionCleared(step="", phase=Phase.ACTION))  # whoever applies it can read the version
     if order.late is not None:
         late_reports.take(draft, order, order.late)
+        return
+    if order.verb is Verb.EVENT and draft.definition.choreography is not None:
+        reactions.receive(draft, order.arguments, order=order.number)
         return
     why = refusal(draft.definition, draft.state, order)
     said: dict[str, Any] = {"number": order.number, "verb": order.verb, "by": order.by, "reason": order.reason}
@@ -168,6 +185,10 @@ def _resume_refusal(_definition: Definition, state: RunState, _order: m.TakeOrde
     return None if state.is_paused else "The run is not paused."
 
 
+def _event_refusal(_definition: Definition, _state: RunState, _order: m.TakeOrder) -> str | None:
+    return "The saga is no choreography: its runs take no events."
+
+
 def _never(_definition: Definition, _state: RunState, _order: m.TakeOrder) -> str | None:
     return None
 
@@ -184,6 +205,7 @@ _REFUSALS: dict[Verb, Callable[[Definition, RunState, m.TakeOrder], str | None]]
     Verb.SIGNAL: arrivals.signal_refusal,
     Verb.APPROVE: arrivals.approval_refusal,
     Verb.REPORT: children.report_refusal,
+    Verb.EVENT: _event_refusal,
 }
 
 # ---- what they do ----------------------------------------------------------

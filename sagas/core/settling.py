@@ -122,7 +122,8 @@ def settle_refusal(definition: Definition, state: RunState, order: m.TakeOrder) 
     if step.status is StepStatus.IN_DOUBT or is_between or step.is_probing:
         return None
     if step.status is StepStatus.FAILED and _needs_person(state, key, Phase.ACTION):
-        return None if order.outcome is OutcomeKind.SUCCEEDED else f"Step {key} has failed: that is known already."
+        is_news = order.outcome is OutcomeKind.SUCCEEDED or definition.choreography is not None  # the others hear of it
+        return None if is_news else f"Step {key} has failed: that is known already."
     return f"Step {key} is {step.status.replace('_', ' ')}: its outcome is not in question."
 
 
@@ -181,7 +182,7 @@ def settle_action(
     if has_happened:
         forward.after_success(draft, key)
         return
-    if draft.state.direction is Direction.FORWARD:
+    if draft.state.direction is Direction.FORWARD or draft.definition.choreography is not None:
         forward.fail(draft, key, outcome, error)
         return
     draft.emit(m.StepFailed(step=key.step, item=key.item, outcome=outcome, code=error.code, message=error.message))

@@ -22,6 +22,7 @@ from sagas.core.vocabulary import (
     StepStatus,
     WaitingFor,
 )
+from sagas.core.watch import Reacting, Watch
 
 IN_OTHER_HANDS = frozenset({WaitingFor.CHILD, WaitingFor.CALLBACK})  # an attempt was made, and its end is told later
 
@@ -86,6 +87,7 @@ class StepState:
     error: Json = None  # {code, message, details?} of the last attempt that did not succeed
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    reacting: Reacting | None = None  # of a choreographed run: to what
 
     def half(self, phase: Phase) -> HalfState:
         """The half that `phase` is about."""
@@ -97,6 +99,11 @@ class StepState:
     def is_probing(self) -> bool:
         """Whether the probe is being asked about the action, or is to be asked again."""
         return self.probe.is_awaiting or self.probe.due_at is not None
+
+    @property
+    def counts(self) -> int:
+        """What it adds to the steps that are done: nothing, when it undoes another one."""
+        return 0 if self.reacting is not None and self.reacting.undoes else 1
 
     @property
     def losses(self) -> int:
@@ -175,6 +182,8 @@ class RunState:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     deadline_at: datetime | None = None
+    watch: Watch | None = None  # of a choreographed run
+    to_react: tuple[StepKey, ...] = ()  # reactions that are to begin
 
     def step(self, key: StepKey) -> StepState:
         """The state of one step run."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sagas.core import dag
-from sagas.core.definition import ActionFacts, Half, PythonAction, RetryPolicy, Step, SubSaga
-from sagas.core.expressions import CompiledTemplate, compile_template
+from sagas.core.action_form import NO_ARGUMENTS, STEP_NAME, STEP_RESERVED, ActionReader
+from sagas.core.definition import ActionFacts, Half, RetryPolicy, Step, SubSaga
+from sagas.core.expressions import CompiledTemplate
 from sagas.core.fields import Fields
-from sagas.core.http_form import COMMAND_KEYS, HTTP_KEYS, PROBE_HTTP_KEYS, ServiceReader
-from sagas.core.http_request import WITHOUT_BODY
-from sagas.core.limits import ACTION_NAME_LENGTH_MAX, NAME_LENGTH_MAX, PROBE_TRIES_MAX, STEPS_MAX, TITLE_LENGTH_MAX
+from sagas.core.limits import NAME_LENGTH_MAX, STEPS_MAX, TITLE_LENGTH_MAX
 from sagas.core.list_form import LISTS, item_names, read_list
 from sagas.core.names import Names
 from sagas.core.problem import Path, Report, found_text, hint
@@ -22,39 +21,28 @@ from sagas.core.wait_form import NOT_OF_WAITS, WAITS, read_wait
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sagas.core.definition import Action, Template
     from sagas.core.vocabulary import Json
 
 TIMEOUT_S = 30.0
 RETRY = RetryPolicy()
 ONCE = RetryPolicy(attempts=1)  # of a sub-saga: it does its own retrying
 COMPENSATION_RETRY = RetryPolicy(attempts=10, wait_s_max=300.0)
-PROBE_RETRY = RetryPolicy(attempts=PROBE_TRIES_MAX, wait_s_max=10.0)
 
 KINDS = ("action", "run", *WAITS)  # what a step does: exactly one of these
 STEP_KEYS = (
     "name", "title", *KINDS, "with", "after", "when", *LISTS, "compensation", "pivot", "timeout", "retry", "probe",
     "redact",
 )  # fmt: skip
-STEP_KEYS_LATER: tuple[str, ...] = ()
 NOT_OF_RUN = ("timeout", "retry")  # keys that only a call of an action has
 DEFAULTS_KEYS = ("timeout", "retry", "compensation_retry")
 COMPENSATION_KEYS = ("action", "with", "timeout", "retry")
-ACTION_KEYS = ("python", "http", "command")
-PROBE_KEYS = ("python", "http")
 
 SAGA_NAME = re.compile(rf"(?=.{{1,{NAME_LENGTH_MAX}}}$)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
-STEP_NAME = re.compile(rf"[a-z][a-z0-9_]{{0,{NAME_LENGTH_MAX - 1}}}", re.ASCII)
-ACTION_NAME = re.compile(rf"(?=.{{1,{ACTION_NAME_LENGTH_MAX}}}$)[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
-STEP_RESERVED = frozenset((  # words of the expression language: `steps.in.output` could not be said
-    "as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let", "loop",
-    "namespace", "null", "package", "return", "true", "var", "void", "while",
-))  # fmt: skip
 RUN_NAMES = Names(values=("input", "run.key", "run.labels"), texts=("run.id", "run.started_at"))
 
 
 @dataclass(frozen=True, slots=True)
-class _Defaults:
+class Defaults:
     """What a step is given when it does not say otherwise."""
 
     timeout_s: float
@@ -62,7 +50,8 @@ class _Defaults:
     compensation_retry: RetryPolicy
 
     @classmethod
-    def read(cls, fields: Fields) -> _Defaults:
+    def read(cls, fields: Fields) -> Defaults:
+        """Read `defaults` of a document."""
         if "defaults" not in fields:
             return cls(TIMEOUT_S, RETRY, COMPENSATION_RETRY)
         said = Fields(fields.raw("defaults"), ("defaults",), fields.report, what="`defaults`", known=DEFAULTS_KEYS)
@@ -83,7 +72,7 @@ def read_steps(
     fields: Fields, actions: Mapping[str, ActionFacts], services: Mapping[str, str] | None = None
 ) -> tuple[Step, ...]:
     """Read `steps` of a saga, with its `defaults`."""
-    defaults = _Defaults.read(fields)
+    defaults = Defaults.read(fields)
     value = fields.raw("steps")
     if "steps" not in fields:
         fields.missing("steps", "a saga is a list of steps.")
@@ -151,7 +140,7 @@ class _Order:
         return readable(RUN_NAMES, usable, tuple(name for name in self.names if name not in before))
 
 
-class _StepReader:
+class _StepReader(ActionReader):
     """Reads one step."""
 
     def __init__(
@@ -159,20 +148,16 @@ class _StepReader:
         value: Json,
         position: int,
         order: _Order,
-        defaults: _Defaults,
+        defaults: Defaults,
         actions: Mapping[str, ActionFacts],
         services: Mapping[str, str] | None,
         report: Report,
     ) -> None:
         path: Path = ("steps", position)
-        self.fields = Fields(value, path, report, what="a step", known=STEP_KEYS, later=STEP_KEYS_LATER)
-        self.position = position
-        self.names = order.names
+        fields = Fields(value, path, report, what="a step", known=STEP_KEYS)
+        super().__init__(fields, order.names, position, actions, services, report)
         self.after = order.after[position]
         self.defaults = defaults
-        self.actions = actions
-        self.services = services
-        self.report = report
         self.scope = order.readable(position)
         self.item_scope = item_names(self.fields, self.scope)
 
@@ -188,7 +173,7 @@ class _StepReader:
         compensation = self._compensation(timeout_s)
         is_pivot = fields.flag("pivot")
         if half is not None and isinstance(half.action, SubSaga) and not is_pivot and "compensation" not in fields:
-            compensation = Half(half.action, _NO_ARGUMENTS, 0.0, ONCE)
+            compensation = Half(half.action, NO_ARGUMENTS, 0.0, ONCE)
         return Step(
             name=name,
             title=title,
@@ -245,91 +230,6 @@ class _StepReader:
             return None
         return self.fields.template("when", self.scope)
 
-    def _name(self) -> str:
-        name = self.fields.name(
-            "name", STEP_NAME, f"small letters, digits and underscores, a letter first, at most {NAME_LENGTH_MAX}",
-            "expressions call a step by its name, such as process_payment.",
-        )  # fmt: skip
-        if name in STEP_RESERVED:
-            self.fields.error("name", "reserved", f"`{name}` is a word of the expression language.")
-        elif name and name in self.names[: self.position]:
-            first = self.names.index(name) + 1
-            self.fields.error("name", "duplicate_name", f"two steps are called `{name}`; the first is step {first}.")
-        return name
-
-    def _action(self, fields: Fields, names: Names) -> tuple[Action, ActionFacts, Template]:
-        """Read what a step or a compensation calls, what is known of that, and with what it is called."""
-        value = fields.raw("action")
-        if "action" not in fields:
-            if fields.is_mapping:
-                fields.missing("action", "a step says what to call, such as shop.process_payment.")
-            return PythonAction(""), ActionFacts(), self._arguments(fields, names)
-        if not isinstance(value, dict):
-            return *self._python(fields, "action", value, "an action"), self._arguments(fields, names)
-        form = Fields(value, fields.at("action"), self.report, what="an action", known=ACTION_KEYS)
-        match self._one_of(form, ACTION_KEYS, "an action"):
-            case "http":
-                request = Fields(form.raw("http"), form.at("http"), self.report, what="`http`", known=HTTP_KEYS)
-                called, arguments = ServiceReader(fields, names, self.services).http(request)
-                return called, ActionFacts(reads_only=called.method in WITHOUT_BODY), arguments
-            case "command":
-                said = form.raw("command")
-                order = Fields(said, form.at("command"), self.report, what="`command`", known=COMMAND_KEYS)
-                sent = ServiceReader(fields, names, self.services).command(order)
-                return sent, ActionFacts(), self._arguments(fields, names)
-            case "python":
-                action, facts = self._python(form, "python", form.raw("python"), "an action")
-                return action, facts, self._arguments(fields, names)
-        form.missing("python", "an action is a name, {python: name}, {http: …} or {command: …}.")
-        return PythonAction(""), ActionFacts(), self._arguments(fields, names)
-
-    @staticmethod
-    def _one_of(form: Fields, keys: tuple[str, ...], what: str) -> str:
-        """Return which of `keys` is there, the first one after reporting that there are more; empty for none."""
-        said = [key for key in keys if key in form]
-        for key in said[1:]:
-            form.error(key, "two_kinds", f"{what} is one thing: it has `{said[0]}` already.", at_key=True)
-        return said[0] if said else ""
-
-    def _python(self, fields: Fields, key: str, value: Json, what: str) -> tuple[PythonAction, ActionFacts]:
-        if not isinstance(value, str) or not ACTION_NAME.fullmatch(value):
-            message = f"`{key}` must be the dotted name of {what}, such as shop.process_payment; "
-            fields.error(key, "wrong_value", message + f"found {found_text(value)}.")
-            return PythonAction(""), ActionFacts()
-        if value not in self.actions:
-            message = f"no action called `{value}` is registered here.{hint(value, self.actions)}"
-            self.report.warning(fields.at(key), "action_unknown", message)
-        return PythonAction(value), self.actions.get(value, ActionFacts())
-
-    def _probe(self, action: Half) -> Half | None:
-        value = self.fields.raw("probe")
-        if "probe" not in self.fields:
-            return None
-        if not isinstance(value, dict):
-            message = f"`probe` must be a mapping, such as {{python: shop.payment_state}}; found {found_text(value)}."
-            self.fields.error("probe", "wrong_type", message)
-            return None
-        form = Fields(value, self.fields.at("probe"), self.report, what="a probe", known=PROBE_KEYS)
-        kind = self._one_of(form, PROBE_KEYS, "a probe")
-        if kind == "http":
-            names = replace(self.item_scope, values=(*self.item_scope.values, "step.input"))
-            request = Fields(form.raw("http"), form.at("http"), self.report, what="`http`", known=PROBE_HTTP_KEYS)
-            asked, arguments = ServiceReader(self.fields, names, self.services).http(request, "probe")
-            return Half(asked, arguments, action.timeout_s, PROBE_RETRY)
-        if not kind:
-            form.missing("python", "the name of what says whether the action happened, such as shop.payment_state.")
-            return None
-        probe, _ = self._python(form, "python", form.raw("python"), "a probe")
-        return Half(probe, action.arguments, action.timeout_s, PROBE_RETRY)
-
-    def _arguments(self, fields: Fields, names: Names) -> CompiledTemplate:
-        value = fields.raw("with")
-        if "with" in fields and not isinstance(value, dict):
-            message = f"`with` must be a mapping of arguments to values; found {found_text(value)}."
-            fields.error("with", "wrong_type", message)
-            return _NO_ARGUMENTS
-        return fields.template("with", names) or _NO_ARGUMENTS
-
     def _compensation(self, timeout_s: float) -> Half | None:
         value = self.fields.raw("compensation")
         if "compensation" not in self.fields or value == "none":
@@ -360,6 +260,3 @@ class _StepReader:
             retry=fields.retry("retry", self.defaults.compensation_retry),
             is_atomic=facts.is_atomic,
         )
-
-
-_NO_ARGUMENTS = compile_template({}, Names())

@@ -94,6 +94,7 @@ class WaitingFor(StrEnum):
     CHILD = "child"
     SERVICE = "service"
     RETRY = "retry"
+    EVENT = "event"
 
 
 class Verb(StrEnum):
@@ -111,9 +112,10 @@ class Verb(StrEnum):
     APPROVE = "approve"
     REPORT = "report"  # of a sub-saga to its parent: how it ended
     UNDO = "undo"  # of a parent to a sub-saga that is completed
+    EVENT = "event"  # to a choreographed run: an event of it came
 
 
-INTERNAL = frozenset({Verb.REPORT, Verb.UNDO})  # runs give these to each other; no face takes them
+INTERNAL = frozenset({Verb.REPORT, Verb.UNDO, Verb.EVENT})  # runs and events bring these; no face takes them
 
 
 class Role(StrEnum):

@@ -70,6 +70,6 @@ def test_the_schema_for_editors_is_printed_and_documents_fit_it(good):
     out, err = run("schema")
     assert err == ""
     schema = json.loads(out)
-    assert (schema["$schema"], schema["required"]) == (DIALECT, ["saga", "steps"])
+    assert (schema["$schema"], schema["else"]["required"]) == (DIALECT, ["saga", "steps"])
     assert jsonschema_rs.is_valid(schema, read_source(good.read_text())[0])
     assert not jsonschema_rs.is_valid(schema, {"saga": "book-trip", "stepps": []})

@@ -44,8 +44,6 @@ WRONG = [
     (one("").replace("saga: a", "saga: validate"), [
         "saga (line 1, column 7): `validate` is a word of our own addresses; choose another name."
     ]),
-    ("saga: a\nstyle: choreography",
-     ["style (line 2, column 8): `style: choreography` is part of the format but not built yet in this version."]),
     (one("    timeout: 10\n    retry: {atempts: 3, factor: 99}\n"), [
         ("steps[0].timeout (line 5, column 14): "
         "`timeout` must be a duration such as 250ms, 10s, 5m, 2h, 1d or PT1H30M; "

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sagas.core.document import SAGA_KEYS, SAGA_KEYS_LATER, check_source
+from sagas.core.choreography_form import CHOREOGRAPHY_KEYS, REACTION_KEYS
+from sagas.core.document import SAGA_KEYS, check_source
 from sagas.core.document_schema import document_schema
 from sagas.core.fields import Fields
 from sagas.core.source import read_source
-from sagas.core.steps import KINDS, STEP_KEYS, STEP_KEYS_LATER
+from sagas.core.steps import KINDS, STEP_KEYS
 from tests import story
 from tests.core.test_document import GOOD
 from tests.core.test_document_faults import LINT, WRONG
@@ -94,9 +95,6 @@ FULL = {
         {"name": "day", "sleep_until": "${input.at}"},
     ],
 }  # fmt: skip
-NOT_BUILT = [  # what the format has and the reader refuses: path and value
-    *(((key,), []) for key in SAGA_KEYS_LATER),
-]
 # What only the reader can say: codes of problems, each with the reason.
 NOT_STRUCTURAL = {
     "step_unknown": "whether a name is one of the steps",
@@ -238,6 +236,7 @@ def places(schema=SCHEMA, path=()):
         if reference := part.get("$ref"):
             todo.append(SCHEMA["$defs"][reference.removeprefix("#/$defs/")])
         todo += [*part.get("anyOf", ()), *part.get("oneOf", ()), *part.get("allOf", ())]
+        todo += [part[branch] for branch in ("else",) if branch in part]
         found.append(part)
     if not path:
         return found
@@ -254,9 +253,9 @@ def test_the_schema_knows_the_keys_that_the_reader_knows_and_no_others(monkeypat
     seen = {}
     begin = Fields.__init__
 
-    def noting(self, value, path, report, *, what, known, later=()):
-        seen.setdefault(tuple(path), ({*known}, {*later}))
-        begin(self, value, path, report, what=what, known=known, later=later)
+    def noting(self, value, path, report, *, what, known, of_others=("", ())):
+        seen.setdefault(tuple(path), {*known})
+        begin(self, value, path, report, what=what, known=known, of_others=of_others)
 
     monkeypatch.setattr(Fields, "__init__", noting)
     check_source(json.dumps(FULL), ACTIONS)
@@ -264,24 +263,21 @@ def test_the_schema_knows_the_keys_that_the_reader_knows_and_no_others(monkeypat
     assert {("steps", 0, *rest) for rest in (
         ("action",), ("retry",), ("compensation",), ("compensation", "action"), ("compensation", "retry"),
     )} <= seen.keys()  # fmt: skip
-    for path, (known, later) in seen.items():
+    for path, known in seen.items():
         properties = [part["properties"] for part in places(path=path) if "properties" in part]
-        assert {key for each in properties for key in each} == known | later, path
-        assert {key for each in properties for key, row in each.items() if "doNotSuggest" in row} == later, path
+        assert {key for each in properties for key in each} == known, path
 
 
-def test_what_is_not_built_is_refused_by_both():
-    for path, value in NOT_BUILT:
-        document = with_value(path, value)
+def test_keys_of_the_other_style_are_refused_by_both():
+    for key in {*CHOREOGRAPHY_KEYS} - {*SAGA_KEYS}:
+        document = {**FULL, key: []}
         assert not fits(document)
-        assert {problem.code for problem in check_source(json.dumps(document), ACTIONS).problems} == {"not_built"}
-    assert {*STEP_KEYS_LATER} <= {path[2] for path, _ in NOT_BUILT if len(path) == 3}
+        assert {problem.code for problem in check_source(json.dumps(document), ACTIONS).problems} == {"other_style"}
 
 
 def test_every_key_has_an_example_here():
     assert {key for step in FULL["steps"] for key in step} == {*STEP_KEYS}
     assert {*FULL} == {*SAGA_KEYS}
-    assert {*SAGA_KEYS_LATER} <= SCHEMA["properties"].keys()
     assert accepted(FULL)
 
 
@@ -299,7 +295,8 @@ def keyed(schema, path=""):
         if isinstance(row, dict) and "jsonSchema" not in path:
             yield f"{path}.{key}", row
             yield from keyed(row, f"{path}.{key}")
-    for part in (*schema.get("anyOf", ()), *schema.get("$defs", {}).values()):
+    branches = [schema[branch] for branch in ("then", "else") if branch in schema]
+    for part in (*schema.get("anyOf", ()), *branches, *schema.get("$defs", {}).values()):
         if part is not SCHEMA["$defs"]["jsonSchema"]:
             yield from keyed(part, path)
 
@@ -327,7 +324,7 @@ def test_nothing_stands_beside_a_reference_and_nothing_is_fetched():
         assert "$id" not in part
         assert "$ref" not in part or part == {"$ref": part["$ref"]}
     text = json.dumps(SCHEMA)
-    assert {*re.findall(r'"\$ref": "([^"]*)"', text)} == {"#/$defs/step", "#/$defs/jsonSchema"}
+    assert {*re.findall(r'"\$ref": "([^"]*)"', text)} == {"#/$defs/step", "#/$defs/reaction", "#/$defs/jsonSchema"}
 
 
 _JUNK = [
@@ -358,3 +355,39 @@ def test_whatever_the_reader_accepts_fits(data):
                 part[data.draw(KEYS)] = data.draw(JUNK)
     if accepted(document):
         assert [error.message for error in VALIDATOR.iter_errors(document)] == []
+
+
+CHOREOGRAPHY = read_source((ROOT / "examples/choreography/order.yaml").read_text())[0]
+FULL_CHOREOGRAPHY = {
+    **CHOREOGRAPHY,
+    "title": "Full", "description": "All of it.", "labels": {"a": "${event.data.order_id}"}, "amount": 12,
+    "unit": "EUR", "defaults": {"timeout": "1s", "retry": {"attempts": 2}},
+    "reactions": [
+        {**CHOREOGRAPHY["reactions"][0], "title": "Take", "timeout": "2s", "retry": {"attempts": 3},
+         "probe": {"python": "shop.look"}, "within": "1m"},
+        *CHOREOGRAPHY["reactions"][1:],
+        {"name": "tell", "service": "mail", "on": ["order.shipped"], "external": True, "compensation": "none"},
+    ],
+}  # fmt: skip
+
+
+def test_a_choreography_with_every_key_is_accepted_by_both():
+    assert {*FULL_CHOREOGRAPHY} == {*CHOREOGRAPHY_KEYS}
+    assert {key for one in FULL_CHOREOGRAPHY["reactions"] for key in one} == {*REACTION_KEYS}
+    assert accepted(FULL_CHOREOGRAPHY)
+    assert fits(FULL_CHOREOGRAPHY)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"starts_on": []}, {"starts_on": "order.placed"}, {"starts_on": ["1"]}, {"correlate": "order_id"},
+        {"reactions": []}, {"early": {"default": "later"}}, {"early": []}, {"publishes": {"A": ["order.placed"]}},
+        {"publishes": []}, {"steps": []}, {"defaults": {"compensation_retry": {}}}, {"labels": {"A": "1"}},
+        {"reactions": [{"name": "a", "service": "b", "on": []}]}, {"completes_on": ["a b"]},
+    ],
+)  # fmt: skip
+def test_one_fault_of_a_choreography_is_seen_by_both(change):
+    document = {**FULL_CHOREOGRAPHY, **change}
+    assert not accepted(document)
+    assert not fits(document)

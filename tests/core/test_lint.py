@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sagas.core.document import check_source
+from tests.core.test_choreography_faults import ENDLESS, LOST, ORDER, TOLD, WRONG_CHOREOGRAPHIES, wide
 from tests.core.test_document_faults import LINT, WRONG
 from tests.documents import ACTIONS, call, one, steps, warned
 
@@ -137,10 +138,15 @@ def test_the_kinds_are_as_told_and_nearly_every_code_has_a_document():
     for text in [text for text, _ in (*WRONG, *LINT, *MORE)] + [
         steps("  - {name: a, action: {http: {service: mail, path: /a}}, compensation: none}\n"),
         steps(BRANCHES.format("${input.a}", "${false}")),
+        *(ORDER.replace(old, new, 1) for old, new, _ in WRONG_CHOREOGRAPHIES),
+        ORDER.replace("order.placed]}", "order.placed, order.told]}") + TOLD,
+        ORDER + LOST,
+        ENDLESS,
+        wide(),
     ]:
         checked = check_source(text, ACTIONS, SERVICES)
         seen |= {(problem.code, "error") for problem in checked.problems}
         seen |= {(problem.code, "warning") for problem in checked.warnings}
     assert seen <= ROWS
-    of_files_and_starts = {"unreadable", "not_utf8", "not_json", "too_costly", "invalid"}
+    of_files_and_starts = {"style_changed", "unreadable", "not_utf8", "not_json", "too_costly", "invalid"}
     assert {code for code, _ in ROWS - seen} == of_files_and_starts

@@ -1,0 +1,232 @@
+"""Wrong choreographies, each with what its author is told; and that none that is accepted leaves anything undone."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sagas.core.definition import ActionFacts
+from sagas.core.document import check_source, compile_document
+from sagas.core.limits import WAYS_MAX
+
+pytestmark = pytest.mark.pure
+
+ROOT = Path(__file__).parents[2]
+ORDER = (ROOT / "examples/choreography/order.yaml").read_text()
+SHOP = {
+    f"shop.{name}": ActionFacts()
+    for name in (
+        "process_payment", "update_inventory", "create_shipment", "restore_inventory", "refund_payment",
+    )
+}  # fmt: skip
+LINES = {line.strip(): number for number, line in enumerate(ORDER.splitlines(), start=1)}
+
+WRONG_CHOREOGRAPHIES = [
+    ("correlate: ${event.data.order_id}\n", "",
+     ("correlate: `correlate` is missing: an expression over the event gives one value for each run, such as "
+     "${event.data.order_id}.")),
+    ("${event.data.order_id}\nc", "order_id\nc",
+     ("correlate: `correlate` must be an expression over the event, such as ${event.data.order_id}; "
+     'found "order_id".')),
+    ("${event.data.order_id}\nc", "${input.order_id}\nc",
+     "correlate: `input.order_id` is not a name here. Known here: `event`."),
+    ("starts_on: [order.placed]", "starts_on: []",
+     "starts_on: `starts_on` must be a list of types of events, such as [order.placed]; found an empty list."),
+    ("starts_on: [order.placed]", "starts_on: [order placed]",
+     ("starts_on[0]: `starts_on` must name the type of an event: letters, digits, dashes and dots, at most 128, "
+     'such as order.placed; found "order placed".')),
+    ("completes_on: [order.shipped]\n", "",
+     "completes_on: `completes_on` is missing: an event completes a run, such as [order.shipped]."),
+    ("reactions:\n", "steps: []\nreactions:\n", "steps: Only the style orchestration has `steps`."),
+    ("reactions:\n", "startson: []\nreactions:\n",
+     "startson: `startson` is not a key of a choreography. Did you mean `starts_on`?"),
+    ("[shipment.failed]", "[shipment.faild]",
+     ("reactions[3].on[0]: Nobody emits `shipment.faild`; where it comes from outside, say so under `publishes`. "
+     "Did you mean `shipment.failed`?")),
+    ("publishes: {storefront: [order.placed]}", "publishes: {storefront: [order.placed, order.changed]}",
+     "publishes.storefront[1]: Nobody handles `order.changed`: no reaction is on it, and it starts and ends nothing."),
+    ("rejected: stock.short", "rejected: stock.none",
+     ("reactions[4].on[0]: Nobody emits `stock.short`; where it comes from outside, say so under `publishes`. "
+     "Did you mean `stock.restored`?")),
+    ("on: [stock.short, stock.restored]", "on: [stock.restored]",
+     "reactions[1].emits.rejected: Nobody handles `stock.short`: no reaction is on it, and it ends nothing."),
+    ("    undoes: reserve_stock\n", "",
+     ("reactions[1]: When `ship` is rejected (`shipment.failed`), the last event is `payment.refunded`, and "
+     "`reserve_stock` stays done: let a reaction with `undoes: reserve_stock` follow, or say `compensation: none`.")),
+    ("undoes: reserve_stock", "undoes: reserve_stok",
+     ('reactions[3].undoes: `undoes` must name another reaction; found "reserve_stok". '
+     "Did you mean `reserve_stock`?")),
+    ("undoes: take_payment", "undoes: restore_stock",
+     "reactions[4].undoes: `restore_stock` undoes `reserve_stock`: what undoes is not undone."),
+    ("compensated_on: [payment.refused, payment.refunded]", "compensated_on: [payment.refunded]",
+     "reactions[0].emits.rejected: Nobody handles `payment.refused`: no reaction is on it, and it ends nothing."),
+    ("payment.refused, payment.refunded]", "payment.refused, payment.refunded, order.shipped]",
+     "compensated_on[2]: `order.shipped` completes the run already: an event says one of the two."),
+    ("{succeeded: payment.refunded}", "{succeeded: payment.refunded, rejected: refund.refused}",
+     ("reactions[4].emits.rejected: `refund_payment` undoes `take_payment`: it cannot refuse that. "
+     "A person is asked when it fails.")),
+    ("{succeeded: payment.taken, rejected: payment.refused}", "{succeeded: payment.taken, rejected: payment.taken}",
+     "reactions[0].emits.rejected: Both outcomes emit `payment.taken`: nobody could tell them apart."),
+    ("early: {default: park, payment.taken: buffer 10m}", "early: {default: keep}",
+     'early.default: Must be start, park, drop, or buffer with a time such as `buffer 10m`; found "keep".'),
+    ("early: {default: park, payment.taken: buffer 10m}", "early: {payment.taken: buffer soon}",
+     ("early.payment.taken: `buffer` takes a duration such as 250ms, 10s, 5m, 2h, 1d or PT1H30M, at most 400d; "
+     'found "soon".')),
+    ("early: {default: park, payment.taken: buffer 10m}", "early: {payment.token: park}",
+     "early.payment.token: No event is called `payment.token` here. Did you mean `payment.taken`?"),
+    ("    action: shop.process_payment\n", "    external: true\n",
+     "reactions[0].with: A reaction that is only watched has no `with`: it is not called from here."),
+    ("    action: shop.create_shipment\n", "    action: shop.create_shipment\n    external: true\n",
+     "reactions[2].action: The service does it by itself (`external: true`), so there is no `action` here."),
+    ("    service: shipping\n", "",
+     "reactions[2].service: `service` is missing: a reaction says which service does it, such as payments."),
+    ("on: [stock.reserved]", "on: [payment.taken, stock.restored]",
+     "reactions[1].emits.succeeded: Nobody handles `stock.reserved`: no reaction is on it, and it ends nothing."),
+    ("    on: [order.placed]", "    on: [order.placed, stock.restored]",
+     ("reactions[1].on: Events go round for ever: reserve_stock → stock.reserved → ship → shipment.failed → "
+     "restore_stock → stock.restored → take_payment → payment.taken → reserve_stock.")),
+    ("with: {order_id", 'with: {run: "${run.idd}", order_id',
+     "reactions[0].with.run: `run.idd` is not a name here. Did you mean `run.id`?"),
+    ("    undoes: take_payment\n", "    undoes: take_payment\n    compensation: some\n",
+     ("reactions[4].compensation: A reaction has no compensation of its own: write a reaction that `undoes` it, or "
+     '`none`. Found "some".')),
+]  # fmt: skip
+
+
+def said(text: str) -> list[str]:
+    return [str(problem) for problem in check_source(text, SHOP).problems]
+
+
+def without_place(message: str) -> str:
+    place, _, rest = message.partition(" (line ")
+    return place + rest.partition("):")[2].join([":", ""]) if rest else message
+
+
+@pytest.mark.parametrize(("old", "new", "message"), WRONG_CHOREOGRAPHIES, ids=range(len(WRONG_CHOREOGRAPHIES)))
+def test_a_wrong_choreography_is_refused_with(old, new, message):
+    assert old in ORDER
+    found = [without_place(one) for one in said(ORDER.replace(old, new, 1))]
+    assert message in found
+
+
+def test_the_order_is_accepted_without_a_warning_done_here_or_only_watched():
+    checked = check_source(ORDER, SHOP)
+    assert (checked.problems, checked.warnings) == ((), ())
+    definition = compile_document(checked.document, SHOP)
+    chart = definition.choreography
+    assert chart is not None
+    assert [one.name for one in chart.reacting["stock.short"]] == ["refund_payment"]
+    assert definition.by_name["restore_stock"].after == ("ship",)
+
+
+LOST = (
+    "  - {name: lost, service: a, on: [b.lost], action: shop.create_shipment, emits: {succeeded: a.lost}}\n"
+    "  - {name: found, service: a, on: [a.lost], action: shop.create_shipment, emits: {succeeded: b.lost}}\n"
+)
+
+
+TOLD = "  - {name: tell, service: a, on: [order.told], external: true, emits: {succeeded: order.heard}}\n"
+ENDLESS = ORDER.replace(
+    "publishes: {storefront: [order.placed]}", "publishes: {a: [order.placed, order.told]}"
+).replace("starts_on: [order.placed]", "starts_on: [order.placed, order.told]") + TOLD.replace(
+    "emits: {succeeded: order.heard}", "compensation: none"
+)
+
+
+def test_a_way_that_ends_nowhere_is_told():
+    assert any("that ends nothing: name `order.told`" in one for one in said(ENDLESS))
+
+
+def test_a_reaction_that_can_never_run_is_named():
+    assert any(
+        "`lost` can never run: no way leads from `order.placed` to `b.lost`" in one for one in said(ORDER + LOST)
+    )
+
+
+# ---- what is accepted leaves nothing undone --------------------------------
+
+
+def ends(chart, writes, decide):
+    """Follow one way by brute force: a queue of events, and `decide(name)` for each reaction."""
+    queue, seen, done, undone = [*chart.starts_on[:1]], [], set(), set()
+    while queue:
+        kind = queue.pop(0)
+        seen.append(kind)
+        for one in chart.reactions:
+            if kind not in one.on:
+                continue
+            if one.rejected and not decide(one.name):
+                queue.append(one.rejected)
+                continue
+            (undone if one.undoes else done).add(one.undoes or one.name)
+            if one.succeeded:
+                queue.append(one.succeeded)
+    return seen, (done & writes) - undone
+
+
+def graph(draw):
+    """Draw a choreography of a few reactions, right or wrong: each on an earlier one's event, some undoing."""
+    count = draw(st.integers(2, 4))
+    rows, kinds, ends_of = [], ["e0"], []
+    for number in range(count):
+        on = draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=2, unique=True))
+        undoes = draw(st.sampled_from([None, *(row["name"] for row in rows if "undoes" not in row)]))
+        row = {"name": f"r{number}", "service": "s", "on": on, "action": "shop.create_shipment", "emits": {}}
+        if undoes:
+            row["undoes"] = undoes
+        for outcome in ("succeeded", "rejected")[: 1 if undoes else draw(st.integers(1, 2))]:
+            kind = f"e{number}{outcome[0]}"
+            row["emits"][outcome] = kind
+            kinds.append(kind)
+        rows.append(row)
+    used = {kind for row in rows for kind in row["on"]}
+    ends_of = [kind for kind in kinds if kind not in used]
+    completes = [kind for kind in ends_of if draw(st.booleans())] or ends_of[:1]
+    return {
+        "saga": "drawn", "style": "choreography", "starts_on": ["e0"], "correlate": "${event.data.id}",
+        "completes_on": completes, "publishes": {"outside": ["e0"]}, "reactions": rows,
+        **({"compensated_on": rest} if (rest := [kind for kind in ends_of if kind not in completes]) else {}),
+    }  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_what_is_accepted_ends_on_every_way_and_leaves_nothing_undone(data):
+    document = graph(data.draw)
+    checked = check_source(json.dumps(document), SHOP)
+    if checked.document is None:
+        return
+    chart = compile_document(checked.document, SHOP).choreography
+    names = [one.name for one in chart.reactions if one.rejected]
+    writes = {one.name for one in chart.reactions}
+    for choice in itertools.product([True, False], repeat=len(names)):
+        decided = dict(zip(names, choice, strict=True))
+        seen, left = ends(chart, writes, decided.__getitem__)
+        is_compensated = any(kind in chart.compensated_on for kind in seen)
+        is_completed = any(kind in chart.completes_on for kind in seen)
+        assert is_completed or is_compensated, (document, decided)
+        assert not (is_compensated and left), (document, decided)
+
+
+def wide() -> str:
+    """Return a choreography with more ways through it than are followed."""
+    rows = "".join(
+        f"  - {{name: r{n}, service: s, on: [go], action: shop.create_shipment, compensation: none, "
+        f"emits: {{succeeded: done, rejected: gone}}}}\n"
+        for n in range(WAYS_MAX.bit_length() + 1)
+    )
+    return (
+        "saga: wide\nstyle: choreography\nstarts_on: [go]\ncorrelate: ${event.data.id}\ncompletes_on: [done]\n"
+        f"compensated_on: [gone]\npublishes: {{a: [go]}}\nreactions:\n{rows}"
+    )
+
+
+def test_more_ways_than_are_followed_are_told():
+    checked = check_source(wide(), SHOP)
+    assert checked.problems == ()
+    assert [one.code for one in checked.warnings] == ["ways_not_followed"]
