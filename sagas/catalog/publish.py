@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 
 from sagas.catalog.errors import DocumentInvalidError, PublishConflictError, SagaNameMismatchError
-from sagas.core.document import check_source, content_hash
+from sagas.catalog.event_uses import write_event_uses
+from sagas.core.document import check_source, compile_document, content_hash
+from sagas.core.problem import Problem
 from sagas.models import Saga, SagaVersion
 from sagas.participants import known_services, registry
 
 if TYPE_CHECKING:
-    from sagas.core.document import Checked, Problem
+    from sagas.core.document import Checked
+
+ORCHESTRATION = "orchestration"  # what is meant where a document says no style
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +69,19 @@ def publish(
         latest = row.latest  # a query of its own: one joined to the lock would not see what the last holder wrote
         if latest is not None and latest.content_hash == digest:
             return Published(latest, is_new=False, warnings=checked.warnings)
+        if latest is not None and document.get("style", ORCHESTRATION) != latest.document.get("style", ORCHESTRATION):
+            message = f"{name} is of another style already: its runs would be lost. Choose another name."
+            raise DocumentInvalidError((Problem(message, path="style", pointer="/style", code="style_changed"),))
         number = latest.number if latest is not None else 0
         if base is not None and base != number:
             raise PublishConflictError(name, number)
         version = SagaVersion.objects.create(
             saga=row, number=number + 1, document=document, source=source, content_hash=digest, published_by=by
         )
+        if (chart := compile_document(document, registry.facts()).choreography) is not None:
+            write_event_uses(version, chart)
         row.latest = version
         row.title = document.get("title") or name.replace("-", " ").capitalize()
-        row.style = document.get("style", "orchestration")
+        row.style = document.get("style", ORCHESTRATION)
         row.save(update_fields=["latest", "title", "style"])
     return Published(version, is_new=True, warnings=checked.warnings)

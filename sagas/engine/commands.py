@@ -17,8 +17,10 @@ from sagas.core import messages as m
 from sagas.core.codec import encode
 from sagas.core.document import check_input
 from sagas.core.facts import Facts, facts_of
+from sagas.core.problem import Problem
 from sagas.core.redaction import INPUT
 from sagas.core.vocabulary import Json
+from sagas.core.watch import Watch, encode_watch
 from sagas.engine import deliveries
 from sagas.engine.clock import Clock
 from sagas.engine.errors import (
@@ -90,6 +92,10 @@ def start_run(
     """
     row = find_version(saga, version)
     definition = read_definition(row)
+    if definition.choreography is not None:
+        events = " or ".join(definition.choreography.starts_on)
+        message = f"A run of {saga} begins with an event: send {events} to events/."
+        raise InputInvalidError((Problem(message, pointer="/saga", code="choreography"),))
     problems = check_input(definition, input)
     if problems:
         raise InputInvalidError(tuple(problems), within="/input")
@@ -196,13 +202,20 @@ def insert_run(
         labels=facts.labels,
         amount=facts.amount,
         deadline_at=None if definition.deadline_s is None else now + timedelta(seconds=definition.deadline_s),
-        steps=len(definition.steps),
+        steps=_steps_total(definition),
         parent="" if within is None else str(within.run_id),
         parent_step="" if within is None else within.step,
         depth=0 if within is None else within.depth,
         rerun_of="" if rerun_of is None else str(rerun_of),
+        is_choreographed=definition.choreography is not None,
     )
     return _write_start(started, version, now, run_id, start_key or facts.key or None, definition.redaction)
+
+
+def _steps_total(definition: Definition) -> int:
+    """Count the steps that are done when all goes well: of a choreography, reactions that undo others are not."""
+    chart = definition.choreography
+    return len(definition.steps) if chart is None else sum(not one.undoes for one in chart.reactions)
 
 
 def _write_start(
@@ -233,6 +246,7 @@ def _write_start(
         sequence=1,
         revision=1,
         steps_total=started.steps,
+        watch=encode_watch(Watch()) if started.is_choreographed else None,
         due_at=now,
         created_at=now,
         updated_at=now,

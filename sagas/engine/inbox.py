@@ -12,6 +12,7 @@ from sagas.core.vocabulary import Verb
 from sagas.models import Order, SagaRun
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from sagas.core import messages as m
@@ -20,14 +21,29 @@ if TYPE_CHECKING:
 
 def put(run: SagaRun, order: m.TakeOrder, now: datetime) -> None:
     """Store an order for `run`, whose row the caller has locked; numbered after the last one."""
-    Order.objects.create(
-        run=run, number=order.number, verb=order.verb, details=_details(order), by=order.by, reason=order.reason, at=now
+    put_many(run, [order], now)
+
+
+def put_many(run: SagaRun, orders: Sequence[m.TakeOrder], now: datetime) -> None:
+    """Store orders for `run`, whose row the caller has locked; numbered after the last one."""
+    Order.objects.bulk_create(
+        Order(
+            run=run,
+            number=one.number,
+            verb=one.verb,
+            details=_details(one),
+            by=one.by,
+            reason=one.reason,
+            at=now,
+        )
+        for one in orders
     )
     has_live_lease = run.lease_until is not None and run.lease_until > now
-    run.inbox_last = order.number
-    run.revision += 1
+    count = len(orders)
+    run.inbox_last += count
+    run.revision += count
     run.updated_at = now
-    changes = {"inbox_last": F("inbox_last") + 1, "revision": F("revision") + 1, "updated_at": now}
+    changes = {"inbox_last": F("inbox_last") + count, "revision": F("revision") + count, "updated_at": now}
     if not has_live_lease:
         changes["due_at"] = run.due_at = now
     SagaRun.objects.filter(id=run.id).update(**changes)

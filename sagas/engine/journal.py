@@ -19,7 +19,7 @@ from django.db import DataError, IntegrityError, connection, transaction
 from sagas.core.codec import encode
 from sagas.core.due import due_at
 from sagas.core.sealed import Hidden, as_stored
-from sagas.engine import deliveries, relatives
+from sagas.engine import deliveries, emitted, relatives
 from sagas.engine.hiding import sealed_entry, sealed_run, sealed_step
 from sagas.engine.stored import run_columns, step_columns, touched_steps
 from sagas.models import JournalEntry, SagaRun, StepRun
@@ -101,6 +101,7 @@ def write(batch: Sequence[Append]) -> set[UUID]:
                 cursor.execute(_SQLITE_ENTRIES, [_entry_rows(kept)])
                 cursor.execute(_SQLITE_STEPS, [_step_rows(kept)])
     relatives.tell(kept)
+    emitted.note(kept)
     deliveries.note(kept)
     return written
 
@@ -188,6 +189,7 @@ _RUN_FIELDS = {
     "started_at": "timestamp",
     "updated_at": "timestamp",
     "finished_at": "timestamp",
+    "watch": "jsonb",
 }
 _RUN_GUARDS = {
     "id": "uuid",

@@ -33,6 +33,8 @@ _NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 
 def refusal(run: SagaRun) -> str | None:
     """Return why a run cannot be run again; None when it can."""
+    if run.watch is not None:
+        return "The run is choreographed: it begins again with another event."
     if run.parent_id is not None:
         return "The run belongs to another one: run that one again."
     if run.status not in {status.value for status in FINAL}:

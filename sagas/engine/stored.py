@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sagas.core import messages as m
-from sagas.core.codec import decode_half, encode_half
+from sagas.core.codec import decode_half, decode_reacting, encode_half, encode_reacting
 from sagas.core.due import waiting_for
 from sagas.core.forward import OUTCOME_UNKNOWN
 from sagas.core.late_codec import decode_late
@@ -25,6 +25,7 @@ from sagas.core.vocabulary import (
     StepStatus,
     Verb,
 )
+from sagas.core.watch import decode_watch, encode_watch
 from sagas.models import Order, SagaRun, StepRun
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def _step_state(row: StepRun) -> StepState:
         error=row.error,
         started_at=row.started_at,
         ended_at=row.ended_at,
+        reacting=decode_reacting(halves["reacting"]) if "reacting" in halves else None,
     )
 
 
@@ -142,6 +144,18 @@ def _run_state(run: SagaRun, rows: Sequence[StepRun]) -> RunState:
         started_at=run.started_at,
         finished_at=run.finished_at,
         deadline_at=run.deadline_at,
+        watch=decode_watch(run.watch),
+        to_react=_to_react(run, steps) if run.watch is not None else (),
+    )
+
+
+def _to_react(run: SagaRun, steps: dict[StepKey, StepState]) -> tuple[StepKey, ...]:
+    """Return the reactions that are to begin, in the order of their events; those that wait for a person are not."""
+    held = {(one["step"], one["item"]) for one in run.attention}
+    return tuple(
+        key
+        for key, step in steps.items()
+        if step.reacting is not None and step.status is StepStatus.PENDING and key not in held
     )
 
 
@@ -212,6 +226,7 @@ def run_columns(before: RunState, after: RunState) -> dict[str, Any]:
         "inbox_done": after.inbox_done,
         "started_at": after.started_at,
         "finished_at": after.finished_at,
+        "watch": encode_watch(after.watch),
     }
 
 
@@ -228,6 +243,8 @@ def step_columns(key: StepKey, step: StepState) -> dict[str, Any]:
     is_in_items = step.action.items_total is not None and step.status is StepStatus.SUCCEEDED
     known = {"action": step.action, "compensation": step.compensation, "probe": step.probe}
     halves = {name: data for name, half in known.items() if half is not UNTRIED and (data := encode_half(half))}
+    if step.reacting is not None:
+        halves["reacting"] = encode_reacting(step.reacting)
     return {
         "step": key.step,
         "item": key.item,
@@ -251,8 +268,10 @@ def touched_steps(events: Iterable[m.Event], before: RunState, after: RunState) 
     keys: set[StepKey] = {key for key in wholes if after.step(key) is not before.step(key)}
     for event in events:
         match event:
-            case m.TurnedRound():
+            case m.TurnedRound() | m.UndoExpected():
                 keys.update(event.undo, event.not_needed)
+            case m.EventReceived():
+                keys.update(event.keys)
             case m.TurnRequested() | m.TurnDropped():  # callbacks are waited for less long, or as long as before
                 keys.update(key for key, _ in before.open if after.step(key) is not before.step(key))
             case (
@@ -271,6 +290,8 @@ def touched_steps(events: Iterable[m.Event], before: RunState, after: RunState) 
                 | m.CompensationSettled()
                 | m.CompensationGivenUp()
                 | m.LateReportReceived()
+                | m.ReactionUndone()
+                | m.ReactionOverdue()
             ):
                 keys.add(StepKey(event.step, event.item))
     return keys

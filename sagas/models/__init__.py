@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from sagas.models.access import ApiToken, IdempotencyKey, SignInLink
 from sagas.models.definition import Draft, Saga, SagaVersion
+from sagas.models.events import (
+    OPEN_ROUTES,
+    EventOrigin,
+    EventRole,
+    EventRoute,
+    EventState,
+    EventUse,
+    RouteState,
+    SagaEvent,
+)
 from sagas.models.inbox import Order
 from sagas.models.journal import JournalEntry
 from sagas.models.outbox import DeadReply, OutgoingCommand
@@ -21,17 +31,25 @@ from sagas.models.services import (
 from sagas.models.webhooks import ChangeKind, WebhookDelivery, WebhookSubscription
 
 __all__ = [
+    "OPEN_ROUTES",
     "ApiToken",
     "BreakerState",
     "ChangeKind",
     "DeadReply",
     "Draft",
+    "EventOrigin",
+    "EventRole",
+    "EventRoute",
+    "EventState",
+    "EventUse",
     "IdempotencyKey",
     "JournalEntry",
     "Order",
     "OutgoingCommand",
     "PumpSlot",
+    "RouteState",
     "Saga",
+    "SagaEvent",
     "SagaRun",
     "SagaVersion",
     "Service",

@@ -45,6 +45,7 @@ class SagaRun(models.Model):
     attention = models.JSONField(default=list)  # [{step, item, phase, code}], what a person must clear
     signals = SealedJSONField(default=list)  # [{name, payload, by}], that no step has taken yet
     reason = SealedJSONField(null=True)  # why it turned or stopped
+    watch = models.JSONField(null=True)  # of a choreographed run: what its events say so far (core/watch.py)
 
     key = models.CharField(max_length=200, blank=True, default="", db_index=True)  # business key, searchable
     start_key = models.CharField(max_length=210, null=True)

@@ -26,6 +26,7 @@ from sagas.models import ServiceKind  # noqa: E402
 from sagas.participants import known_services  # noqa: E402
 from sagas.participants.broker import address  # noqa: E402
 from sagas.workers.command_line import CommandLine  # noqa: E402
+from sagas.workers.event_line import EventLine  # noqa: E402
 from sagas.workers.webhook_line import WebhookLine  # noqa: E402
 
 if TYPE_CHECKING:
@@ -40,11 +41,12 @@ EXIT_HANGS = 70  # EX_SOFTWARE of sysexits.h
 
 
 class Courier:
-    """Keeps one line to each broker that services stand behind, and one that delivers webhooks."""
+    """Keeps a line to each broker that services stand behind, one that delivers webhooks, one for events."""
 
     def __init__(self) -> None:
         self._lines: dict[tuple[str, bool], CommandLine] = {}
         self._webhooks = WebhookLine()
+        self._events = EventLine()
         self._is_over = threading.Event()
 
     def stop(self, _number: int = 0, _frame: FrameType | None = None) -> None:
@@ -54,6 +56,7 @@ class Courier:
     def work(self) -> int:
         """Carry until told to stop; return the exit status."""
         self._webhooks.start()
+        self._events.start()
         while not self._is_over.wait(LOOK_S):
             try:
                 self._look()
@@ -71,8 +74,8 @@ class Courier:
             line.join(max(0.0, until - time.monotonic()))
         return 0
 
-    def _all(self) -> list[CommandLine | WebhookLine]:
-        return [*self._lines.values(), self._webhooks]
+    def _all(self) -> list[CommandLine | WebhookLine | EventLine]:
+        return [*self._lines.values(), self._webhooks, self._events]
 
     def _look(self) -> None:
         """Open lines to brokers that are new, tell the others which services stand behind them, close the rest."""

@@ -1,0 +1,1 @@
+"""Events between services: taken in, stored, and brought to the runs they are of."""

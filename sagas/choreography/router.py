@@ -1,0 +1,287 @@
+"""Taking events in: each is stored once, and brought to the run of each choreography that names its type.
+
+All in one transaction: what was answered with 202 is stored and in the inbox of its
+run, or kept where people see it. Whoever sends it again is told the same.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.db import connection, transaction
+from django.db.models import F
+
+from sagas.catalog.errors import VersionUnknownError, VersionUnreadableError
+from sagas.catalog.load import load_version
+from sagas.choreography.delivery import deliver, start
+from sagas.core.choreography import EarlyKind
+from sagas.core.correlation import UncorrelatedError, correlate
+from sagas.engine.clock import Clock
+from sagas.models import EventRoute, EventState, EventUse, RouteState, Saga, SagaEvent, SagaRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from sagas.core.choreography import Choreography
+    from sagas.core.cloud_event import CloudEvent
+    from sagas.core.definition import Definition
+    from sagas.models import EventOrigin
+
+_clock = Clock()
+WHY_LENGTH_MAX = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of events that were taken in: how many were new, and how many had been here before."""
+
+    accepted: int
+    duplicates: int
+
+
+def take(events: Sequence[CloudEvent], *, origin: EventOrigin, by: str) -> Taken:
+    """Store events and route those that are new, in their order.
+
+    Args:
+        events: checked before; at most `EVENTS_PER_BATCH_MAX`.
+        origin: how they came.
+        by: who sent them.
+    """
+    now = _clock.now()
+    with transaction.atomic():
+        known = _known({(one.source, one.id) for one in events})
+        fresh: dict[tuple[str, str], CloudEvent] = {}
+        repeated: list[tuple[str, str]] = []
+        for one in events:
+            key = (one.source, one.id)
+            if key in known or key in fresh:
+                repeated.append(key)
+            else:
+                fresh[key] = one
+        rows = _stored(list(fresh.values()), origin, by, now)
+        route(rows, now)
+        for source, event_id in repeated:
+            SagaEvent.objects.filter(source=source, event_id=event_id).update(duplicates=F("duplicates") + 1)
+    return Taken(len(rows), len(events) - len(rows))
+
+
+def _known(keys: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    ids = {event_id for _, event_id in keys}
+    return set(SagaEvent.objects.filter(event_id__in=ids).values_list("source", "event_id")) & keys
+
+
+def _stored(events: Sequence[CloudEvent], origin: EventOrigin, by: str, now: datetime) -> list[SagaEvent]:
+    """Store events; one that somebody else stores at this very moment is theirs."""
+    causes = {one.cause for one in events if one.cause}
+    depths: dict[str, int] = {}
+    if causes:
+        for event_id, depth in SagaEvent.objects.filter(event_id__in=causes).values_list("event_id", "depth"):
+            depths[event_id] = max(depth, depths.get(event_id, 0))
+    rows = []
+    for one in events:
+        depth = depths[one.cause] + 1 if one.cause in depths else 0
+        depths[one.id] = depth
+        rows.append(
+            SagaEvent(
+                source=one.source, event_id=one.id, type=one.type, subject=one.subject, time=one.time, data=one.data,
+                cause=one.cause, depth=depth, origin=origin.value, sent_by=by[:150], received_at=now,
+            )
+        )  # fmt: skip
+    SagaEvent.objects.bulk_create(rows, ignore_conflicts=True)
+    written = set(SagaEvent.objects.filter(id__in=[row.id for row in rows]).values_list("id", flat=True))
+    return [row for row in rows if row.id in written]
+
+
+# ---- routing ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Listener:
+    """A choreography that names a type of event, by its latest version."""
+
+    saga: Saga
+    definition: Definition
+    chart: Choreography
+
+    @property
+    def takes_new_runs(self) -> bool:
+        return self.saga.archived_at is None
+
+    def begins(self, kind: str) -> bool:
+        """Whether an event of this type begins a run where there is none."""
+        return kind in self.chart.starts_on or self.chart.early_of(kind).kind is EarlyKind.START
+
+
+def route(rows: Sequence[SagaEvent], now: datetime, *, except_sagas: frozenset[int] = frozenset()) -> None:
+    """Bring events to every choreography that names them; in the caller's transaction.
+
+    Runs are taken in one order by everybody, so that two who do this at once never wait for each other in a ring.
+    """
+    listeners = _listeners({row.type for row in rows})
+    groups: dict[tuple[int, str], list[SagaEvent]] = defaultdict(list)
+    routes: list[EventRoute] = []
+    sagas: dict[int, _Listener] = {}
+    for row in rows:
+        for listener in listeners.get(row.type, ()):
+            saga_id = listener.saga.pk
+            if saga_id in except_sagas:
+                continue
+            sagas[saga_id] = listener
+            try:
+                groups[saga_id, correlate(listener.definition, seen(row))].append(row)
+            except UncorrelatedError as error:
+                routes.append(_route(row, saga_id, RouteState.UNCORRELATED, now, why=str(error)))
+    for saga_id, key in sorted(groups):
+        routes += _bring(sagas[saga_id], key, groups[saga_id, key], now)
+    EventRoute.objects.bulk_create(routes)
+    heard = [row.id for row in rows if row.type in listeners]
+    orphans = [row.id for row in rows if row.type not in listeners]
+    SagaEvent.objects.filter(id__in=heard).update(state=EventState.ROUTED.value)
+    SagaEvent.objects.filter(id__in=orphans).update(state=EventState.ORPHAN.value)
+
+
+def _listeners(types: set[str]) -> dict[str, list[_Listener]]:
+    """Return, for each type, the choreographies that name it, in whichever of their versions."""
+    found: dict[str, list[_Listener]] = defaultdict(list)
+    pairs = set(EventUse.objects.filter(type__in=types).values_list("type", "saga_id"))
+    sagas = {saga.pk: saga for saga in Saga.objects.filter(id__in={saga_id for _, saga_id in pairs})}
+    for kind, saga_id in sorted(pairs):
+        saga = sagas[saga_id]
+        definition = _read(saga.latest_id)
+        if definition is not None and definition.choreography is not None:
+            found[kind].append(_Listener(saga, definition, definition.choreography))
+    return found
+
+
+def _read(version_id: UUID | None) -> Definition | None:
+    try:
+        return None if version_id is None else load_version(version_id)
+    except (VersionUnknownError, VersionUnreadableError):
+        return None
+
+
+def seen(row: SagaEvent) -> dict[str, object]:
+    """Return what runs and expressions see of a stored event."""
+    event: dict[str, object] = {"id": row.event_id, "source": row.source, "type": row.type, "data": row.data}
+    if row.subject:
+        event["subject"] = row.subject
+    if row.time is not None:
+        event["time"] = row.time.isoformat()
+    if row.cause:
+        event["cause"] = row.cause
+    if row.depth:
+        event["depth"] = row.depth
+    return event
+
+
+def hold(saga_id: int, key: str) -> None:
+    """Let nobody else look for a run of this correlation value, or make one, until the transaction ends."""
+    if connection.vendor == "postgresql":  # SQLite has one writer, and a transaction is it from its start
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 7341))", [f"{saga_id}:{key}"])
+
+
+def find_run(saga_id: int, key: str) -> SagaRun | None:
+    """Return the run of a correlation value, its row locked."""
+    found = SagaRun.objects.select_for_update(of=("self",)).filter(saga_id=saga_id, start_key=key)
+    return found.select_related("saga", "version").first()
+
+
+def _bring(listener: _Listener, key: str, rows: Sequence[SagaEvent], now: datetime) -> list[EventRoute]:
+    """Bring events of one correlation value to their run: the one there is, or the one that one of them begins.
+
+    A run receives first what begins it, then what was kept for it, then the others in their order.
+    """
+    saga_id = listener.saga.pk
+    hold(saga_id, key)
+    run = find_run(saga_id, key)
+    if run is not None:
+        state = RouteState.LATE if deliver(run, [seen(row) for row in rows], now) else RouteState.DELIVERED
+        return [_route(row, saga_id, state, now, key=key, run=run) for row in rows]
+    first = next((row for row in rows if listener.takes_new_runs and listener.begins(row.type)), None)
+    if first is None:
+        return [_early(row, saga_id, key, listener, now) for row in rows]
+    run = start(listener.saga, listener.definition, key, seen(first))
+    others = [row for row in rows if row is not first]
+    deliver(run, [seen(row) for row in (first, *claim_kept(run, key, now), *others)], now)
+    return [_route(row, saga_id, RouteState.DELIVERED, now, key=key, run=run) for row in rows]
+
+
+def claim_kept(run: SagaRun, key: str, now: datetime) -> list[SagaEvent]:
+    """Mark what was kept for a correlation value as delivered to its run; return it, oldest first."""
+    states = [RouteState.BUFFERED.value, RouteState.PARKED.value]
+    kept = EventRoute.objects.filter(saga_id=run.saga_id, correlation=key, state__in=states)
+    events = [route.event for route in kept.select_related("event").order_by("id")]
+    kept.update(state=RouteState.DELIVERED.value, run=run, until=None, at=now)
+    return events
+
+
+def _early(row: SagaEvent, saga_id: int, key: str, listener: _Listener, now: datetime) -> EventRoute:
+    early = listener.chart.early_of(row.type)
+    if early.kind is EarlyKind.DROP:
+        return _route(row, saga_id, RouteState.DROPPED, now, key=key, why="It came before its run, as `early` says.")
+    if early.kind is EarlyKind.BUFFER:
+        until = now + timedelta(seconds=early.buffer_s)
+        return _route(row, saga_id, RouteState.BUFFERED, now, key=key, until=until)
+    why = "" if listener.takes_new_runs else "The saga is archived: it takes no new runs."
+    return _route(row, saga_id, RouteState.PARKED, now, key=key, why=why)
+
+
+def _route(
+    row: SagaEvent,
+    saga_id: int,
+    state: RouteState,
+    now: datetime,
+    *,
+    key: str = "",
+    run: SagaRun | None = None,
+    until: datetime | None = None,
+    why: str = "",
+) -> EventRoute:
+    return EventRoute(
+        event=row, saga_id=saga_id, run=run, state=state.value, correlation=key, until=until,
+        why=why[:WHY_LENGTH_MAX], at=now,
+    )  # fmt: skip
+
+
+# ---- what the courier does -------------------------------------------------
+
+
+def route_waiting(limit: int) -> int:
+    """Route events that reactions of ours emitted to all other choreographies; return how many."""
+    waiting = SagaEvent.objects.filter(state=EventState.WAITING.value)
+    if not waiting.exists():  # on SQLite a transaction takes the write lock even when there is nothing to do
+        return 0
+    now = _clock.now()
+    with transaction.atomic():
+        rows = list(waiting.select_for_update(skip_locked=True).order_by("id")[:limit])
+        by_saga: dict[frozenset[int], list[SagaEvent]] = defaultdict(list)
+        known: dict[UUID, set[int]] = defaultdict(set)
+        for event_id, saga_id in _routed(rows):
+            known[event_id].add(saga_id)
+        for row in rows:
+            by_saga[frozenset(known[row.id])].append(row)
+        for sagas, group in by_saga.items():
+            route(group, now, except_sagas=sagas)
+    return len(rows)
+
+
+def _routed(rows: Iterable[SagaEvent]) -> Iterable[tuple[UUID, int]]:
+    return EventRoute.objects.filter(event__in=[row.id for row in rows]).values_list("event_id", "saga_id")
+
+
+def park_expired(limit: int) -> int:
+    """Park what was buffered and whose time is up, so that people see it; return how many."""
+    now = _clock.now()
+    over = EventRoute.objects.filter(state=RouteState.BUFFERED.value, until__lte=now)
+    ids = list(over.order_by("until").values_list("id", flat=True)[:limit])
+    if not ids:
+        return 0
+    return EventRoute.objects.filter(id__in=ids, state=RouteState.BUFFERED.value).update(
+        state=RouteState.PARKED.value, until=None, at=now, why="No run began while it was kept."
+    )
