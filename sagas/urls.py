@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django.urls import include, path
 
 from sagas.api import health
-from sagas.dashboard import access, actions, chrome, overview, reruns, runs, sagas, services, webhooks, welcome
+from sagas.dashboard import access, actions, chrome, events, overview, reruns, runs, sagas, services, webhooks, welcome
 
 if TYPE_CHECKING:
     from django.urls import URLPattern, URLResolver
@@ -41,6 +41,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("services/<slug:name>/", services.service_detail, name="service-detail"),
     path("services/<slug:name>/actions/edit/", services.service_edit, name="service-edit"),
     path("services/<slug:name>/actions/<slug:verb>/", services.service_action, name="service-action"),
+    path("events/", events.event_map, name="event-map"),
+    path("events/list/", events.event_list, name="event-list"),
+    path("events/<uuid:event_id>/", events.event_detail, name="event-detail"),
+    path("events/<uuid:event_id>/actions/<slug:verb>/", events.event_action, name="event-action"),
     path("webhooks/", webhooks.webhook_list, name="webhook-list"),
     path("webhooks/<slug:name>/", webhooks.webhook_detail, name="webhook-detail"),
     path("webhooks/<slug:name>/actions/replay/", webhooks.webhook_replay, name="webhook-replay"),

@@ -20,7 +20,7 @@ THEME_COOKIE = "theme"
 THEME_AGE_S = 400 * 86_400  # the longest that browsers keep a cookie
 _SECTIONS = {
     "overview": "overview", "attention": "attention", "run": "runs", "step": "runs", "saga": "sagas",
-    "service": "services",
+    "service": "services", "event": "events",
 }  # fmt: skip
 
 

@@ -39,12 +39,19 @@ def start_once(request: HttpRequest, asked: str, start: Callable[[], Started]) -
         asked: what is started, beside the fields: the saga's name.
         start: what starts the run.
     """
+    key = key_of(request, asked)
+    if key is None:
+        return starting_once("", None, None, start)
+    return starting_once(f"user:{request.user.pk}", f"form:{key}", asked, start)
+
+
+def key_of(request: HttpRequest, asked: str) -> str | None:
+    """Return what is the same for a form that is sent twice with the same fields; None without a key of ours."""
     sent = request.POST.get(NAME, "")
     if _MADE_HERE.fullmatch(sent) is None:
-        return starting_once("", None, None, start)
+        return None
     fields: Json = [asked, *sorted([name, value] for name, value in request.POST.items() if not _is_ours(name))]
-    digest = hashlib.sha256(repr(fields).encode("utf-8", "surrogatepass")).hexdigest()
-    return starting_once(f"user:{request.user.pk}", f"form:{sent}:{digest}", asked, start)
+    return f"{sent}:{hashlib.sha256(repr(fields).encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
 def _is_ours(name: str) -> bool:

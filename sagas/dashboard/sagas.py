@@ -17,7 +17,7 @@ from sagas.catalog import errors as catalog_errors
 from sagas.catalog.publish import check, publish
 from sagas.core.document import check_source
 from sagas.core.vocabulary import FINAL, Role
-from sagas.dashboard import start_form
+from sagas.dashboard import event_start, start_form
 from sagas.dashboard.access import needs_role
 from sagas.dashboard.form_key import make_form_key, start_once
 from sagas.engine import commands
@@ -176,6 +176,8 @@ def saga_start(request: HttpRequest, name: str) -> HttpResponse:
     typed = start_form.make_fields(start_form.schema_of(saga.latest), request.POST.dict())
     value, fields = start_form.read_fields(typed)
     refusals: tuple[str, ...] = ()
+    if kinds := event_start.event_types(saga):
+        return _start_by_event(request, saga, kinds, value, fields)
     if not any(field.errors for field in fields):
         try:
             started = start_once(
@@ -198,6 +200,23 @@ def saga_start(request: HttpRequest, name: str) -> HttpResponse:
             if not started.is_new:
                 messages.info(request, _("This run was started before, with the same input. No other was made."))
             return redirect("sagas:run-detail", started.run_id)
+    return _show(request, saga, start={"fields": fields, "refusals": refusals}, status=422)
+
+
+def _start_by_event(
+    request: HttpRequest, saga: Saga, kinds: list[str], value: Json, fields: tuple[start_form.Field, ...]
+) -> HttpResponse:
+    """Send the event that begins a run of a choreography."""
+    chosen = request.POST.get("event", kinds[0])
+    refusals: tuple[str, ...] = ()
+    if not any(field.errors for field in fields):
+        try:
+            return redirect(
+                "sagas:run-detail",
+                event_start.send_event(request, saga.name, chosen if chosen in kinds else kinds[0], value),
+            )
+        except event_start.NotBegunError as error:
+            refusals = (str(error),)
     return _show(request, saga, start={"fields": fields, "refusals": refusals}, status=422)
 
 
@@ -248,6 +267,7 @@ def _show(
         "graph": draw_definition(shown) if shown else None,
         "drawn_number": None if editor.document or latest is None else latest.number,
         "start": start,
+        "event_types": event_start.event_types(saga),
         "form_key": make_form_key(),
         "versions": saga.versions.defer("document", "source")[:VERSIONS_MAX],
         "may_author": access.has_role(request.user, Role.AUTHOR),

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from sagas.access import has_role
 from sagas.core.vocabulary import Role
 from sagas.dashboard.access import needs_role
+from sagas.dashboard.event_start import NotBegunError, send_event
 from sagas.dashboard.form_key import make_form_key, start_once
 from sagas.engine import commands, errors
 
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
 DEMO_SAGA = "create-order"
+DEMO_CHOREOGRAPHY = "order-choreography"
+IN_CHARGE = {
+    "orchestrator": gettext_lazy("An orchestrator"),
+    "nobody": gettext_lazy("Nobody: services react to events"),
+}
 PACE_MS = 700  # each step takes its time, so that it can be watched
 FAILS_AT = {
     "nothing": gettext_lazy("Nothing"),
@@ -50,6 +56,7 @@ def welcome(request: HttpRequest) -> HttpResponse:
     context = {
         "fails_at": FAILS_AT,
         "how": HOW,
+        "in_charge": IN_CHARGE,
         "form_key": make_form_key(),
         "is_demo": settings.SAGAWEB_DEMO,
         "may_operate": has_role(request.user, Role.OPERATOR),
@@ -71,6 +78,8 @@ def demo_start(request: HttpRequest) -> HttpResponse:
         "pace_ms": PACE_MS,
         "faults": faults,
     }
+    if request.POST.get("in_charge") == "nobody":
+        return _choreographed(request, order)
     try:
         started = start_once(
             request, DEMO_SAGA, lambda: commands.start_run(DEMO_SAGA, order, by=request.user.get_username())
@@ -82,3 +91,13 @@ def demo_start(request: HttpRequest) -> HttpResponse:
         messages.error(request, _("No run can be started: %(why)s") % {"why": error})
         return redirect("sagas:welcome")
     return redirect("sagas:run-detail", started.run_id)
+
+
+def _choreographed(request: HttpRequest, order: dict[str, Any]) -> HttpResponse:
+    """Tell that the order was placed, as the storefront would, and show the run that begins with it."""
+    try:
+        run_id = send_event(request, DEMO_CHOREOGRAPHY, "order.placed", order)
+    except NotBegunError:
+        messages.error(request, _("The demo shop is not loaded. Start Sagaweb with --demo to have it."))
+        return redirect("sagas:welcome")
+    return redirect("sagas:run-detail", run_id)

@@ -10,6 +10,7 @@ from django.utils.translation import ngettext
 from sagas.core.arrivals import DECLINED
 from sagas.core.outcome import TIMED_OUT
 from sagas.core.vocabulary import CompensationStatus, StepStatus, Verb
+from sagas.presentation import choreographed
 from sagas.presentation.lists import titles_of
 from sagas.presentation.sentence import Age, Left, Sentence, listed, message_in, say
 from sagas.queries.plan import Undo
@@ -27,6 +28,10 @@ _DECIDED = _UNDONE | {CompensationStatus.GIVEN_UP.value}
 
 def cause(detail: RunDetail) -> Sentence:
     """Say why the run turned round."""
+    return choreographed.cause(detail) or _cause(detail)
+
+
+def _cause(detail: RunDetail) -> Sentence:
     reason = detail.run.reason if isinstance(detail.run.reason, dict) else {}
     step = detail.turned_at
     title = step.plan.title if step else str(reason.get("step", ""))

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from sagas.core.vocabulary import RunStatus, Verb
 from sagas.engine import orders, reruns
-from sagas.presentation import graph, journal, offers, questions, status, steps, strip, tiles, waits
+from sagas.presentation import graph, journal, offers, questions, status, steps, strip, tiles, trace, waits
 from sagas.presentation.why import is_engine_silent, why
 from sagas.queries import counts, run_detail
 from sagas.queries import questions as questions_asked
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sagas.queries.runs import RunRow
 
 ENTRIES_SHOWN = 200  # the newest; the API has the rest
-RUN_REGIONS = ("run-head", "actions-state", "why", "graph", "steps", "journal", "output")
+RUN_REGIONS = ("run-head", "actions-state", "why", "graph", "trace", "steps", "journal", "output")
 OVERVIEW_REGIONS = {
     "answer": "sagas/overview/_answer.html",
     "tiles": "sagas/components/_tiles.html",
@@ -80,6 +80,7 @@ def run_context(detail: RunDetail, now: datetime) -> dict[str, Any]:
         "kept": "" if run.finished_at else waits.kept_words(run.signals),
         "why": why(detail, now),
         "graph": graph.draw_run(detail, now),
+        "trace": trace.draw(detail, now),
         "steps": steps.all_shown(detail, now),
         "asks": questions.marks_asked(detail),
         "orders": {verb.value: verb in allowed for verb in Verb} | {"rerun": reruns.refusal(detail.run) is None},

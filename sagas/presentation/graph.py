@@ -6,7 +6,7 @@ one column. Lengths are SVG units, which are CSS pixels at natural size.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -101,13 +101,26 @@ def draw_run(detail: RunDetail, now: datetime) -> Graph:
     """Return the picture of one run."""
     reason = detail.run.reason if isinstance(detail.run.reason, dict) else {}
     turned = str(reason.get("step") or "")
-    return _draw(_Subject(detail.wholes, _run_label(detail), detail.run.id, turned, detail.run.is_paused), now)
+    steps = _drawn(detail.wholes)
+    return _draw(_Subject(steps, _run_label(detail), detail.run.id, turned, detail.run.is_paused), now)
 
 
 def draw_definition(document: Json) -> Graph:
     """Return the picture of what a document says: no step has been reached."""
-    steps = tuple(StepDetail(plan=plan, key=plan.name) for plan in step_plans(document))
+    steps = _drawn(tuple(StepDetail(plan=plan, key=plan.name) for plan in step_plans(document)))
     return _draw(_Subject(steps, _definition_label(steps)), datetime.min.replace(tzinfo=UTC))
+
+
+def _drawn(steps: tuple[StepDetail, ...]) -> tuple[StepDetail, ...]:
+    """Leave out reactions that undo others: they are the lower lane."""
+    shown = [step for step in steps if step.plan.reaction is None or not step.plan.reaction.undoes]
+    names = {step.plan.name for step in shown}
+    if len(shown) == len(steps):
+        return steps
+    return tuple(
+        replace(step, plan=replace(step.plan, after=tuple(one for one in step.plan.after if one in names)))
+        for step in shown
+    )
 
 
 def _draw(subject: _Subject, now: datetime) -> Graph:

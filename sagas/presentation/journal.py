@@ -41,13 +41,17 @@ _KIND_TONES = {
     "compensation_settled": Tone.COMPENSATION,
     "compensation_given_up": Tone.FAILURE,
     "deadline_passed": Tone.FAILURE,
+    "event_received": Tone.PROGRESS,
+    "undo_expected": Tone.COMPENSATION,
+    "reaction_undone": Tone.COMPENSATION,
+    "reaction_overdue": Tone.RETRY,
     "order_refused": Tone.FAILURE,
 }
 
 
 _TEMPLATES = {
     "run_started": gettext_noop("Started by %(by)s"),
-    "run_reopened": gettext_noop("Opened again, to be undone with the run that it belongs to"),
+    "run_reopened": gettext_noop("Opened again, to be undone with what it belongs to, or for an event that came late"),
     "signal_received": gettext_noop("The signal “%(name)s” came from %(by)s"),
     "step_in_doubt": gettext_noop("Nobody can say whether “%(step)s” happened: %(message)s"),
     "compensation_failed": gettext_noop("Undoing “%(step)s” failed for good: %(message)s"),
@@ -60,6 +64,10 @@ _TEMPLATES = {
     "run_resumed": gettext_noop("Resumed: the run goes on from where it was paused"),
     "edition_started": gettext_noop("“%(step)s” gets a fresh set of tries"),
     "deadline_passed": gettext_noop("The deadline passed"),
+    "event_claimed": gettext_noop("An event that came before is what “%(step)s” was to emit"),
+    "reaction_undone": gettext_noop("“%(step)s” is undone, by “%(undone_by)s”"),
+    "undo_came_first": gettext_noop("“%(reaction)s” is undone, and was not seen to be done yet"),
+    "reaction_overdue": gettext_noop("“%(step)s” takes longer than usual"),
     "run_completed": gettext_noop("Completed"),
     "run_compensated": gettext_noop("Everything that can be undone is undone"),
 }
@@ -92,11 +100,26 @@ def sentence(entry: Entry, steps: Mapping[str, StepDetail]) -> str:
         "reason": data.get("reason"),
         "reference": data.get("reference"),
         "stays": _titles(data.get("stays"), steps),
+        **_of_events(data, steps),
         "time": _clock(str(data.get("at", ""))),
     }
     if entry.kind == "wait_ended" and step is not None and step.plan.wait is not None:
         data = {**data, "waits_for": step.plan.wait.kind}
     return _template(entry.kind, data) % params
+
+
+def _of_events(data: Mapping[str, Any], steps: Mapping[str, StepDetail]) -> dict[str, Any]:
+    """What entries of a choreographed run say beside all others."""
+    found = data.get("event")
+    event = found if isinstance(found, dict) else {}
+    named = {name: _title({"step": str(data.get(name, ""))}, steps) for name in ("emitter", "reaction")}
+    return named | {
+        "type": event.get("type") or data.get("type"),
+        "source": event.get("source"),
+        "keys": _titles(data.get("keys"), steps),
+        "undo": _titles(data.get("undo"), steps),
+        "undone_by": _title({"step": str(data.get("by", ""))}, steps),
+    }
 
 
 def _title(data: Mapping[str, Any], steps: Mapping[str, StepDetail]) -> str:
@@ -183,6 +206,8 @@ def _turn_template(data: Mapping[str, Any]) -> str:
 
 
 def _needed_template(data: Mapping[str, Any]) -> str:
+    if not data.get("step") and data.get("code") == "overdue":
+        return _("A person is needed: the run has not ended by its deadline")
     if not data.get("step"):
         return _("A person is needed: %(message)s")
     return _("A person is needed for “%(step)s”")
@@ -190,7 +215,7 @@ def _needed_template(data: Mapping[str, Any]) -> str:
 
 def _cleared_template(data: Mapping[str, Any]) -> str:
     if not data.get("step"):
-        return _("The run goes on: its version can be read")
+        return _("No person is needed any more for the run as a whole")
     return _("A person has decided about “%(step)s”")
 
 
@@ -253,6 +278,30 @@ def _terminated_template(data: Mapping[str, Any]) -> str:
     )
 
 
+def _event_template(data: Mapping[str, Any]) -> str:
+    if data.get("is_late"):
+        return _("%(type)s came from %(source)s after the end; it changes nothing")
+    if data.get("is_held"):
+        return _("%(type)s came: too many events follow from each other, so nothing reacts to it")
+    if data.get("emitter"):
+        return (
+            _("“%(emitter)s” emitted %(type)s; reacting: %(keys)s")
+            if data.get("keys")
+            else _("“%(emitter)s” emitted %(type)s")
+        )
+    return (
+        _("%(type)s came from %(source)s; reacting: %(keys)s")
+        if data.get("keys")
+        else _("%(type)s came from %(source)s")
+    )
+
+
+def _undo_template(data: Mapping[str, Any]) -> str:
+    if not data.get("undo"):
+        return _("Nothing has to be undone") if data.get("is_turn") else _("Nothing more has to be undone")
+    return _("To be undone by reactions: %(undo)s")
+
+
 _CHOSEN: Mapping[str, Callable[[Mapping[str, Any]], str]] = {  # those whose words depend on more than their kind
     "attempt_started": probes.started_template,
     "attempt_accepted": _accepted_template,
@@ -272,6 +321,8 @@ _CHOSEN: Mapping[str, Callable[[Mapping[str, Any]], str]] = {  # those whose wor
     "step_failed": wait_entries.failed,
     "run_partially_compensated": _partly_template,
     "run_terminated": _terminated_template,
+    "event_received": _event_template,
+    "undo_expected": _undo_template,
 }
 
 

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from sagas.core import choreographed
 from sagas.core.vocabulary import (
     NO_ITEM,
     CompensationStatus,
@@ -46,6 +47,7 @@ WORDS = {
     Verb.APPROVE: gettext_lazy("answer"),
     Verb.REPORT: gettext_lazy("report"),
     Verb.UNDO: gettext_lazy("undo"),
+    Verb.EVENT: gettext_lazy("event"),
 }
 ADDRESS_WORDS = {verb: verb.value.replace("_", "-") for verb in Verb}
 _FINAL = {status.value for status in RunStatus if status.is_final}
@@ -128,6 +130,8 @@ def applies(detail: RunDetail, step: StepDetail, verb: Verb, phase: Phase = Phas
     if detail.run.status in _FINAL or missing_code.is_of_version(detail):
         return False
     is_undo = phase is Phase.COMPENSATION
+    if detail.run.watch is not None and choreographed.refusal(verb):
+        return False
     if step.tally is not None:
         return _applies_to_list(detail, step, verb, is_undo=is_undo)
     match verb:

@@ -106,6 +106,8 @@ def undo_words(step: StepDetail) -> str:
             return _("Nothing to undo: it only waits")
         case Undo.AFTER_PIVOT:
             return _("Cannot be undone: after the pivot")
+        case _ if step.plan.reaction is not None and step.plan.reaction.undoes:
+            return _("It undoes another one itself")
         case Undo.READS_ONLY:
             return _("No compensation declared: it changes nothing")
         case _:

@@ -128,6 +128,8 @@ def waits_words(waiting_for: str) -> str:
             return _("waits for a sub-saga")
         case "service":
             return _("waits before a service")
+        case "event":
+            return _("waits for an event")
         case "callback":
             return _("waits to be called back")
     return _("waits: %s") % waiting_for if waiting_for else ""

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from sagas.core.vocabulary import CompensationStatus, Direction, Phase, RunStatus, StepStatus, WaitingFor
-from sagas.presentation import before_service, callbacks, clauses, missing_code, probes, waits
+from sagas.presentation import before_service, callbacks, choreographed, clauses, missing_code, probes, waits
 from sagas.presentation.answer import Help, Why, help_about
 from sagas.presentation.format import duration
 from sagas.presentation.lists import done_words, undone_words
@@ -348,6 +348,7 @@ _RULES: tuple[Rule, ...] = (
     _terminated,
     missing_code.why,
     _undo_failed,
+    choreographed.attention,
     _decision,
     _engine_down,
     _paused,
@@ -359,6 +360,7 @@ _RULES: tuple[Rule, ...] = (
     _awaiting,
     _within,
     callbacks.why,
+    choreographed.waiting,
     _waiting_for_signal,
     _sleeping,
     _queued,

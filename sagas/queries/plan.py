@@ -48,6 +48,18 @@ class WaitPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class ReactionPlan:
+    """What a choreography says of a step: whose it is, on which events, and which events it emits."""
+
+    service: str
+    on: tuple[str, ...]
+    emits: tuple[str, ...]  # what it emits when it succeeded, then when it was refused; empty text: nothing
+    undoes: str = ""
+    is_external: bool = False
+    within_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StepPlan:
     """One step as the document has it. Attempts None means for ever; times are seconds."""
 
@@ -69,11 +81,14 @@ class StepPlan:
     compensation_attempts_max: int | None = _COMPENSATION_ATTEMPTS_DEFAULT
     timeout_s: float | None = None
     compensation_timeout_s: float | None = None
+    reaction: ReactionPlan | None = None  # in a choreography
 
 
 def step_plans(document: Json) -> tuple[StepPlan, ...]:
     """Return the steps of a stored document, in its order."""
     document = document if isinstance(document, dict) else {}
+    if document.get("style") == "choreography":
+        return _reaction_plans(document)
     found = document.get("steps")
     steps = [step for step in found if isinstance(step, dict)] if isinstance(found, list) else []
     defaults = _object(document.get("defaults"))
@@ -89,6 +104,55 @@ def step_plans(document: Json) -> tuple[StepPlan, ...]:
             max_parallel=_parallel(step.get("max_parallel")),
         )
         for place, (name, step) in enumerate(zip(after, steps, strict=False))
+    )
+
+
+def _reaction_plans(document: dict[str, Any]) -> tuple[StepPlan, ...]:
+    """Return the reactions of a choreography as steps; what undoes one stands as its compensation too."""
+    found = document.get("reactions")
+    rows = [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+    defaults = _object(document.get("defaults"))
+    told = {_name(row, place): _reaction(row) for place, row in enumerate(rows)}
+    undoing = {one.undoes: name for name, one in told.items() if one.undoes}
+    tries = {
+        _name(row, place): _attempts(row.get("retry"), defaults.get("retry"), _ATTEMPTS_DEFAULT)
+        for place, row in enumerate(rows)
+    }
+    titles = {_name(row, place): str(row.get("title") or title_of(_name(row, place))) for place, row in enumerate(rows)}
+    plans = []
+    for place, (row, (name, one)) in enumerate(zip(rows, told.items(), strict=False)):
+        timeout_s = _seconds(row.get("timeout", defaults.get("timeout")))
+        undoer = undoing.get(name, "")
+        plans.append(
+            StepPlan(
+                name=name,
+                title=titles[name],
+                position=place + 1,
+                action=_action_name(row.get("action")) or one.service,
+                undo=Undo.DECLARED if undoer else Undo.READS_ONLY if one.undoes else Undo.NOT_NEEDED,
+                compensation=undoer,
+                compensation_title=titles.get(undoer, ""),
+                after=tuple(other for other, its in told.items() if other != name and {*its.emits} & {*one.on}),
+                probe=_action_name(row.get("probe")),
+                attempts_max=_attempts(row.get("retry"), defaults.get("retry"), _ATTEMPTS_DEFAULT),
+                compensation_attempts_max=tries.get(undoer, _ATTEMPTS_DEFAULT),
+                timeout_s=timeout_s,
+                reaction=one,
+            )
+        )
+    return tuple(plans)
+
+
+def _reaction(row: dict[str, Any]) -> ReactionPlan:
+    emits, on, action = _object(row.get("emits")), row.get("on"), _object(row.get("action"))
+    called = next((_object(action[kind]).get("service") for kind in ("http", "command") if kind in action), "")
+    return ReactionPlan(
+        service=str(row.get("service") or called or ""),
+        on=tuple(str(kind) for kind in on) if isinstance(on, list) else (),
+        emits=(str(emits.get("succeeded") or ""), str(emits.get("rejected") or "")),
+        undoes=str(row.get("undoes") or ""),
+        is_external=bool(row.get("external")),
+        within_s=_seconds(row.get("within")),
     )
 
 

@@ -12,6 +12,8 @@ from lucide.templatetags.lucide import lucide
 
 from sagas.core import vocabulary
 from sagas.core.vocabulary import Phase, StepKey
+from sagas.engine.call import reaction_key
+from sagas.models import StepRun
 from sagas.presentation import format as written
 from sagas.presentation import offers, probes, services, status, waits
 
@@ -108,6 +110,9 @@ def _sprite() -> SafeString:
 @register.simple_tag
 def idempotency_key(run: SagaRun, attempt: Attempt) -> str:
     """Return the key that the participant was given: what to ask it about."""
+    if run.watch is not None:
+        row = StepRun.objects.filter(run=run, step=attempt.step, item=attempt.item).values_list("halves", flat=True)
+        return reaction_key((row.first() or {})["reacting"]["event"], attempt.step, attempt.edition)
     key = StepKey(attempt.step, attempt.item)
     phase = Phase.ACTION if attempt.phase == Phase.PROBE.value else Phase(attempt.phase)  # a probe asks about that one
     return vocabulary.idempotency_key(str(run.id), key, phase, attempt.edition)

@@ -1,0 +1,109 @@
+"""The matrix of events: a row for each type, a column for each service; what is declared against what was seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext as _
+
+from sagas.models import EventRole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from sagas.queries.events import MapRow
+
+COLUMNS_MAX = 40  # services; more than that nobody reads across
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What one service has to do with one type."""
+
+    publishes: bool = False
+    reactions: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has nothing to do with it."""
+        return not self.publishes and not self.reactions
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One type of event."""
+
+    type: str
+    cells: tuple[Cell, ...]
+    sagas: tuple[str, ...]
+    seen: int
+    last_at: datetime | None
+    is_undo: bool
+    marks: tuple[str, ...]  # starts a run, completes it, …
+    odd: str = ""  # where what is declared and what was seen disagree
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """The whole table."""
+
+    services: tuple[str, ...]
+    lines: tuple[Line, ...]
+    hidden: int = 0
+    is_capped: bool = False
+
+
+def draw(rows: Iterable[MapRow], *, only_odd: bool = False) -> Matrix:
+    """Return the table; with `only_odd` the rows alone where something disagrees."""
+    found = list(rows)
+    services = sorted({use.service for row in found for use in row.uses if use.service})
+    shown = tuple(services[:COLUMNS_MAX])
+    lines = [_line(row, shown) for row in found]
+    return Matrix(
+        shown,
+        tuple(line for line in lines if line.odd or not only_odd),
+        max(0, len(services) - len(shown)),
+        any(row.is_capped for row in found),
+    )
+
+
+def _line(row: MapRow, services: tuple[str, ...]) -> Line:
+    publishes = {EventRole.PUBLISHES.value, EventRole.EMITS.value}
+    roles = {use.role for use in row.uses}
+    words = {
+        EventRole.STARTS.value: _("starts a run"),
+        EventRole.COMPLETES.value: _("completes it"),
+        EventRole.COMPENSATES.value: _("it is compensated"),
+    }
+    return Line(
+        type=row.type,
+        cells=tuple(
+            Cell(
+                any(use.service == service and use.role in publishes for use in row.uses),
+                tuple(
+                    dict.fromkeys(
+                        use.reaction
+                        for use in row.uses
+                        if use.service == service and use.role == EventRole.REACTS.value
+                    )
+                ),
+            )
+            for service in services
+        ),
+        sagas=tuple(sorted({use.saga for use in row.uses})),
+        seen=row.seen,
+        last_at=row.last_at,
+        is_undo=any(use.role == EventRole.REACTS.value and use.undoes for use in row.uses),
+        marks=tuple(word for role, word in words.items() if role in roles),
+        odd=_odd(row),
+    )
+
+
+def _odd(row: MapRow) -> str:
+    if not row.uses:
+        return _("seen, and no saga names it")
+    if not row.seen:
+        return _("declared, not seen")
+    return ""
