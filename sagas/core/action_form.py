@@ -34,20 +34,30 @@ STEP_RESERVED = frozenset((  # words of the expression language: `steps.in.outpu
 NO_ARGUMENTS = compile_template({}, Names())
 
 
+class StepNames:
+    """What the steps of a document are called, in its order, and where each name stands first."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.all = names
+        self.first: dict[str, int] = {}
+        for place, name in enumerate(names):
+            self.first.setdefault(name, place)
+
+
 class ActionReader:
     """Reads the calls of one step or reaction. `item_scope` is what its expressions may use."""
 
     def __init__(
         self,
         fields: Fields,
-        names: list[str],
+        names: StepNames,
         position: int,
         actions: Mapping[str, ActionFacts],
         services: Mapping[str, str] | None,
         report: Report,
     ) -> None:
         self.fields = fields
-        self.names = names  # of all steps, in the document's order
+        self.names = names
         self.position = position
         self.actions = actions
         self.services = services
@@ -61,8 +71,8 @@ class ActionReader:
         )  # fmt: skip
         if name in STEP_RESERVED:
             self.fields.error("name", "reserved", f"`{name}` is a word of the expression language.")
-        elif name and name in self.names[: self.position]:
-            first = self.names.index(name) + 1
+        elif name and self.names.first[name] < self.position:
+            first = self.names.first[name] + 1
             self.fields.error("name", "duplicate_name", f"two steps are called `{name}`; the first is step {first}.")
         return name
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sagas.core import choreography_checks
-from sagas.core.action_form import NO_ARGUMENTS, STEP_NAME, ActionReader
+from sagas.core.action_form import NO_ARGUMENTS, STEP_NAME, ActionReader, StepNames
 from sagas.core.choreography import CORRELATION_NAMES, Choreography, Early, EarlyKind, Reaction
 from sagas.core.definition import CommandAction, Half, HttpAction, Step
 from sagas.core.duration import duration_text, parse_duration_s
@@ -73,7 +73,8 @@ def read_choreography(
         fields.error("reactions", "too_many", message)
     else:
         rows = value
-    names = [row["name"] if isinstance(row, dict) and isinstance(row.get("name"), str) else "" for row in rows]
+    said = (row.get("name") if isinstance(row, dict) else None for row in rows)
+    names = StepNames([name if isinstance(name, str) else "" for name in said])
     readers = [_ReactionReader(row, names, place, actions, services, fields.report) for place, row in enumerate(rows)]
     reactions, halves = [], []
     for reader in readers:
@@ -227,7 +228,7 @@ class _ReactionReader(ActionReader):
     def __init__(
         self,
         value: Json,
-        names: list[str],
+        names: StepNames,
         position: int,
         actions: Mapping[str, ActionFacts],
         services: Mapping[str, str] | None,
@@ -313,7 +314,7 @@ class _ReactionReader(ActionReader):
         value = self.fields.raw("undoes")
         if "undoes" not in self.fields:
             return ""
-        known = [one for one in self.names if one and one != name]
+        known = [one for one in self.names.all if one and one != name]
         if not isinstance(value, str) or value not in known:
             message = f"`undoes` must name another reaction; found {found_text(value)}.{hint(str(value), known)}"
             self.fields.error("undoes", "reaction_unknown", message)

@@ -35,7 +35,7 @@ from sagas.core.problem import Problem, Report, check_payload, few_guesses, foun
 from sagas.core.redacted_places import redaction_of
 from sagas.core.schema import check_input, check_schema
 from sagas.core.source import read_source
-from sagas.core.steps import RUN_NAMES, SAGA_NAME, read_steps, readable
+from sagas.core.steps import SAGA_NAME, all_readable, read_steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -161,7 +161,7 @@ def _read(
         check_schema(fields.raw("input"), ("input",), report)
     steps = read_steps(fields, actions, services)
     deadline_s = fields.duration_s("deadline", 0.0, 0.001, DEADLINE_S_MAX)
-    output = fields.template("output", readable(RUN_NAMES, [step.name for step in steps], ()))
+    output = fields.template("output", all_readable(steps))
     redaction = redaction_of(steps, output)
     if redaction.count > REDACTED_MAX:
         message = f"more than {REDACTED_MAX} places would be redacted, those that paths add included."

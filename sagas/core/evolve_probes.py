@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 def take_place(state: RunState, key: StepKey, phase: Phase) -> None:
     """Let the probe stand for its action in `open`, or the action again."""
-    state.open = state.open - {(key, Phase.ACTION), (key, Phase.PROBE)} | {(key, phase)}
+    state.open -= {(key, Phase.ACTION), (key, Phase.PROBE)}
+    state.open.add((key, phase))
 
 
 def leave(state: RunState, key: StepKey) -> None:

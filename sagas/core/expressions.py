@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from sagas.core.cel import NOT_CODE, CompileError, ExpressionError, Moment, Program, checked
 from sagas.core.limits import EXPRESSION_LENGTH_MAX, EXPRESSIONS_PER_VALUE_MAX, KIB, PAYLOAD_BYTES_MAX, PROBLEMS_MAX
-from sagas.core.names import Names
+from sagas.core.names import Names, words_of
 from sagas.core.problem import check_payload
 from sagas.core.sealed import LOST, Hidden
 
@@ -262,6 +262,7 @@ def compile_template(source: Json, names: Names) -> CompiledTemplate:
     Raises:
         TemplateInvalidError: with every fault found.
     """
+    names = names.mentioning(words_of(source))
     compiler = _Compiler(names)
     root = compiler.node(source, ())
     if compiler.faults:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from sagas.core import items, probing, reactions, waiting
@@ -35,10 +36,12 @@ PAST_PIVOT = "failed_past_pivot"
 def start_ready(draft: Draft) -> None:
     """Start every candidate whose predecessors are all satisfied; a skipped one makes way for those after it."""
     definition = draft.definition
-    todo = draft.candidates | set(items.under_way(draft.state))
+    waiting = draft.candidates | set(items.under_way(draft.state))
+    todo = [(definition.rank[name], name) for name in waiting]
+    heapify(todo)
     while todo and not draft.state.is_turning:
-        name = min(todo, key=definition.rank.__getitem__)
-        todo.discard(name)
+        _, name = heappop(todo)
+        waiting.discard(name)
         key = StepKey(name)
         if draft.step(key).status is StepStatus.PENDING and all(
             _is_satisfied(draft, one) for one in definition.by_name[name].after
@@ -47,7 +50,10 @@ def start_ready(draft: Draft) -> None:
         if draft.state.is_list(key):
             _go_on(draft, name)
         if draft.step(key).status is StepStatus.SKIPPED or draft.state.is_list(key):
-            todo.update(definition.successors[name])
+            for following in definition.successors[name]:
+                if following not in waiting:
+                    waiting.add(following)
+                    heappush(todo, (definition.rank[following], following))
 
 
 def _go_on(draft: Draft, name: str) -> None:
@@ -80,10 +86,17 @@ def _begin(draft: Draft, key: StepKey) -> None:
 
 def _is_satisfied(draft: Draft, name: str) -> bool:
     """Whether nothing has to be waited for any more: a step that was skipped early passes on what it waited for."""
-    status = draft.step(StepKey(name)).status
-    if status is StepStatus.SKIPPED:
-        return all(_is_satisfied(draft, one) for one in draft.definition.by_name[name].after)
-    return status is StepStatus.SUCCEEDED
+    todo, seen = [name], {name}
+    while todo:
+        one = todo.pop()
+        status = draft.step(StepKey(one)).status
+        if status is StepStatus.SKIPPED:
+            before = [other for other in draft.definition.by_name[one].after if other not in seen]
+            todo += before
+            seen.update(before)
+        elif status is not StepStatus.SUCCEEDED:
+            return False
+    return True
 
 
 def start(draft: Draft, key: StepKey) -> None:

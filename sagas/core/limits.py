@@ -6,11 +6,13 @@ KIB = 1024
 
 # ---- the document ---------------------------------------------------------
 
-DOCUMENT_BYTES_MAX = 256 * KIB  # a document is written by people; reading 256 KiB of YAML takes about two seconds
-DOCUMENT_PARTS_MAX = 20_000  # keys and values: 200 steps have a few thousand; each costs the YAML reader 0.1 ms
+DOCUMENT_BYTES_MAX = 1024 * KIB  # as JSON, which programs write: a body of a request is no larger
+YAML_BYTES_MAX = 256 * KIB  # people write it; reading so much takes about two seconds
+DOCUMENT_PARTS_MAX = 200_000  # keys and values, as JSON: 10,000 steps of twenty
+YAML_PARTS_MAX = 20_000  # keys and values, as YAML: each costs its reader 0.1 ms
 JSON_DEPTH_MAX = 64  # deeper nesting exhausts the stack of parsers that recurse; no person writes it
 REDACTED_MAX = 200  # hidden places of one saga, those that plain paths add included: each is looked for in each write
-STEPS_MAX = 200  # the picture of a run stays readable, and names in scope stay cheap to declare
+STEPS_MAX = 10_000  # each decision looks at all of them once, in less time than its commit takes
 LABELS_MAX = 10  # each label is searched on its own
 NAME_LENGTH_MAX = 64  # of sagas, steps and labels: the width of the columns they are stored in
 TITLE_LENGTH_MAX = 200  # one line on a wide screen; the width of the column

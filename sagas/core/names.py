@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+import re
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from sagas.core.cel import Environment
 from sagas.core.problem import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
+
+    from sagas.core.vocabulary import Json
 
 
+_WORD = re.compile(r"\w+", re.ASCII)
 ITEM_NAMES = ("item", "index")  # known in a step with a list only
 
 
@@ -22,27 +26,35 @@ class Names:
 
     `texts` and `values` are dotted names whose value is always text, or anything.
     `steps` are those that may be read, `later_steps` those that exist but may
-    not: only for a better sentence.
+    not: only for a better sentence. `mentioned` are words of what is compiled: a long
+    saga has thousands of steps, and only those among its words are declared.
     """
 
     values: tuple[str, ...] = ("input",)
     texts: tuple[str, ...] = ()
-    steps: tuple[str, ...] = ()
-    later_steps: frozenset[str] = frozenset()
+    steps: Collection[str] = ()
+    later_steps: Collection[str] = ()
+    mentioned: frozenset[str] | None = None
+
+    def mentioning(self, words: frozenset[str]) -> Names:
+        """Return the same names for something that holds these words and no others."""
+        return replace(self, mentioned=words)
 
     @cached_property
     def declared(self) -> dict[str, bool]:
-        """Every name, and whether it is always text."""
-        found = {**dict.fromkeys(self.values, False), **dict.fromkeys(self.texts, True)}
-        for step in self.steps:
-            found[f"steps.{step}.output"] = False
-            found[f"steps.{step}.status"] = True
-        return found
+        """Every name that can be meant, and whether it is always text."""
+        return _declared(self.values, self.texts, self._named)
 
     @cached_property
+    def _named(self) -> tuple[str, ...]:
+        if self.mentioned is None:
+            return tuple(self.steps)
+        return tuple(sorted(word for word in self.mentioned if word in self.steps))
+
+    @property
     def environment(self) -> Environment:
         """Where expressions with these names are compiled; made when the first one needs it."""
-        return Environment(self.declared)
+        return _environment(self.values, self.texts, self._named)
 
     def split(self, path: str) -> tuple[str, tuple[str, ...]] | None:
         """Return the declared name that `path` begins with and the links after it; None when there is none."""
@@ -69,7 +81,9 @@ class Names:
 
     @cached_property
     def _first_links(self) -> list[str]:
-        return sorted({name.split(".")[0] for name in self.declared})
+        return sorted(
+            {name.split(".")[0] for name in (*self.values, *self.texts)} | ({"steps"} if self.steps else set())
+        )
 
     def _why_step_unknown(self, links: list[str]) -> str:
         step = links[1]
@@ -84,6 +98,36 @@ class Names:
         near = nearest(links[2], ("output", "status"), 0.3)
         hint = f" Did you mean `steps.{step}.{near}`?" if near else " It has `output` and `status`."
         return f"a step has no `{links[2]}`.{hint}"
+
+
+def words_of(source: Json) -> frozenset[str]:
+    """Return the words of all text in `source` that holds an expression which reads steps."""
+    found: set[str] = set()
+    todo = [source]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, str):
+            if "steps" in part and "${" in part:
+                found.update(_WORD.findall(part))
+        elif isinstance(part, dict):
+            todo.extend(part.values())
+        elif isinstance(part, list):
+            todo.extend(part)
+    return frozenset(found)
+
+
+def _declared(values: tuple[str, ...], texts: tuple[str, ...], steps: tuple[str, ...]) -> dict[str, bool]:
+    found = {**dict.fromkeys(values, False), **dict.fromkeys(texts, True)}
+    for step in steps:
+        found[f"steps.{step}.output"] = False
+        found[f"steps.{step}.status"] = True
+    return found
+
+
+@lru_cache(maxsize=512)
+def _environment(values: tuple[str, ...], texts: tuple[str, ...], steps: tuple[str, ...]) -> Environment:
+    """Return an environment; steps that read the same names share one."""
+    return Environment(_declared(values, texts, steps))
 
 
 def _listed(names: Iterable[str]) -> str:

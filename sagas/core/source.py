@@ -16,7 +16,14 @@ from ruamel.yaml import YAML
 from ruamel.yaml import events as yaml_events
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from sagas.core.limits import DOCUMENT_BYTES_MAX, DOCUMENT_PARTS_MAX, JSON_DEPTH_MAX, KIB
+from sagas.core.limits import (
+    DOCUMENT_BYTES_MAX,
+    DOCUMENT_PARTS_MAX,
+    JSON_DEPTH_MAX,
+    KIB,
+    YAML_BYTES_MAX,
+    YAML_PARTS_MAX,
+)
 from sagas.core.problem import Path, Place, Report, check_payload, pointer_text
 from sagas.core.vocabulary import Json
 
@@ -45,14 +52,17 @@ def read_source(text: str) -> tuple[Json, Report]:
     except UnicodeEncodeError:
         report.error((), "surrogate", "The text contains half of a surrogate pair.")
         return None, report
-    if size > DOCUMENT_BYTES_MAX:
-        report.error(
-            (), "too_large", f"The document has {-(-size // KIB)} KiB; at most {DOCUMENT_BYTES_MAX // KIB} are allowed."
-        )
+    is_json, value = _json(text) if size <= DOCUMENT_BYTES_MAX else (False, None)
+    if size > YAML_BYTES_MAX and not is_json:
+        most = f"at most {YAML_BYTES_MAX // KIB} are allowed as YAML, {DOCUMENT_BYTES_MAX // KIB} as JSON"
+        report.error((), "too_large", f"The document has {-(-size // KIB)} KiB; {most}.")
         return None, report
-    is_json, value = _json(text)
     reader = _Reader(report)
-    _read_yaml(text.replace("\t", " ") if is_json else text, reader)
+    is_placed = not is_json or (size <= YAML_BYTES_MAX and _count(value) <= YAML_PARTS_MAX)
+    if is_placed:
+        _read_yaml(text.replace("\t", " ") if is_json else text, reader)
+    elif _count(value) > DOCUMENT_PARTS_MAX:
+        report.error((), "too_many_parts", f"The document has more than {DOCUMENT_PARTS_MAX} keys and values.")
     if is_json:  # JSON's own reader knows what the text means; YAML's only where each part stands
         report.problems = [problem for problem in report.problems if problem.code == "too_many_parts"]
     else:
@@ -103,6 +113,20 @@ def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     return found
 
 
+def _count(value: Json) -> int:
+    """Count keys and values, about as the YAML reader does."""
+    todo, count = [value], 0
+    while todo and count <= DOCUMENT_PARTS_MAX:
+        part = todo.pop()
+        count += 2
+        if isinstance(part, dict):
+            count += len(part)
+            todo.extend(part.values())
+        elif isinstance(part, list):
+            todo.extend(part)
+    return count
+
+
 def _refuse(text: str) -> Json:
     raise ValueError(text)
 
@@ -137,8 +161,9 @@ class _Reader:
     def take(self, event: Any) -> None:
         """Take the next event."""
         self._parts += 1
-        if self._parts > DOCUMENT_PARTS_MAX:
-            self._stop(event, "too_many_parts", f"The document has more than {DOCUMENT_PARTS_MAX} keys and values.")
+        if self._parts > YAML_PARTS_MAX:
+            message = f"The document has more than {YAML_PARTS_MAX} keys and values; as JSON it may have more."
+            self._stop(event, "too_many_parts", message)
         match event:
             case yaml_events.DocumentStartEvent():
                 self._documents += 1

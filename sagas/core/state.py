@@ -167,7 +167,9 @@ class RunState:
     depth: int = 0
     reason: Json = None
     steps: dict[StepKey, StepState] = field(default_factory=dict)
-    open: frozenset[tuple[StepKey, Phase]] = frozenset()  # running, waiting or retrying; a probe in its action's place
+    open: set[tuple[StepKey, Phase]] = field(
+        default_factory=set
+    )  # running, waiting or retrying; a probe in its action's place
     lists: dict[str, ListState] = field(default_factory=dict)  # by step, once its list is known
     attention: tuple[Attention, ...] = ()
     signals: tuple[Signal, ...] = ()  # not taken yet, oldest first
@@ -208,6 +210,7 @@ class RunState:
         for name in _RUN_FIELDS:
             setattr(twin, name, getattr(self, name))
         twin.steps = dict(self.steps)
+        twin.open = set(self.open)
         twin.lists = {name: one.copy() for name, one in self.lists.items()}
         return twin
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sagas.core import dag
-from sagas.core.action_form import NO_ARGUMENTS, STEP_NAME, STEP_RESERVED, ActionReader
+from sagas.core.action_form import NO_ARGUMENTS, STEP_NAME, STEP_RESERVED, ActionReader, StepNames
 from sagas.core.definition import ActionFacts, Half, RetryPolicy, Step, SubSaga
 from sagas.core.expressions import CompiledTemplate
 from sagas.core.fields import Fields
@@ -19,7 +20,7 @@ from sagas.core.redact_form import read_redact
 from sagas.core.wait_form import NOT_OF_WAITS, WAITS, read_wait
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sagas.core.vocabulary import Json
 
@@ -62,10 +63,48 @@ class Defaults:
         )
 
 
-def readable(base: Names, before: list[str], later: tuple[str, ...]) -> Names:
-    """Return `base` and the outputs of the steps in `before`; those in `later` exist but may not be read here."""
-    usable = tuple(name for name in before if STEP_NAME.fullmatch(name) and name not in STEP_RESERVED)
-    return Names(values=base.values, texts=base.texts, steps=usable, later_steps=frozenset(later))
+class _Readable(AbstractSet[str]):
+    """The steps whose output may be read: those of a set that have a name which expressions can say."""
+
+    def __init__(self, steps: AbstractSet[str]) -> None:
+        self._steps = steps
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._steps and isinstance(name, str) and is_sayable(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return filter(is_sayable, self._steps)
+
+    def __len__(self) -> int:
+        return sum(map(is_sayable, self._steps))
+
+
+class _Others(AbstractSet[str]):
+    """The steps that exist, but for those of a set."""
+
+    def __init__(self, names: StepNames, steps: AbstractSet[str]) -> None:
+        self._names = names
+        self._steps = steps
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names.first and name not in self._steps
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._names.first if name not in self._steps)
+
+    def __len__(self) -> int:
+        return len(self._names.first) - len(self._steps)
+
+
+def is_sayable(name: str) -> bool:
+    """Whether expressions can say a step's name."""
+    return STEP_NAME.fullmatch(name) is not None and name not in STEP_RESERVED
+
+
+def all_readable(steps: Sequence[Step]) -> Names:
+    """Return what may be read when all steps are done."""
+    names = tuple(step.name for step in steps if is_sayable(step.name))
+    return replace(RUN_NAMES, steps=dict.fromkeys(names))
 
 
 def read_steps(
@@ -84,7 +123,7 @@ def read_steps(
     if len(value) > STEPS_MAX:
         fields.error("steps", "too_many", f"a saga has at most {STEPS_MAX} steps; found {len(value)}.")
         return ()
-    names = [_name_of(each) for each in value]
+    names = StepNames([_name_of(each) for each in value])
     order = _Order(value, names, fields.report)
     return tuple(
         _StepReader(each, position, order, defaults, actions, services, fields.report).read()
@@ -101,16 +140,17 @@ def _name_of(step: Json) -> str:
 class _Order:
     """What each step comes after."""
 
-    def __init__(self, steps: list[Json], names: list[str], report: Report) -> None:
-        self.names = names
+    def __init__(self, steps: list[Json], names: StepNames, report: Report) -> None:
+        self.step_names = names
+        self.names = names.all
         self._report = report
         self.after = [self._read(each, position) for position, each in enumerate(steps)]
-        by_name = dict(zip(names, self.after, strict=True))
-        is_each_known = len(by_name) == len(names)  # else a step with a name of its own is asked for first
+        by_name = dict(zip(names.all, self.after, strict=True))
+        is_each_known = len(by_name) == len(names.all)  # else a step with a name of its own is asked for first
         if is_each_known and (cycle := dag.find_cycle(by_name)):
             way = ", which comes after ".join(f"`{name}`" for name in (*cycle[1:], cycle[0]))
             message = f"`{cycle[0]}` comes after {way}: a step cannot wait for itself."
-            report.error(("steps", names.index(cycle[0]), "after"), "cycle", message)
+            report.error(("steps", names.first[cycle[0]], "after"), "cycle", message)
         self._before = dag.ancestors(by_name)
 
     def _read(self, step: Json, position: int) -> tuple[str, ...]:
@@ -123,7 +163,7 @@ class _Order:
             return ()
         found: dict[str, None] = {}
         for place, name in enumerate(value):
-            if not isinstance(name, str) or name not in self.names or not name:
+            if not isinstance(name, str) or name not in self.step_names.first or not name:
                 known = [one for one in self.names if one and one != self.names[position]]
                 message = f"`after` must name steps of this saga; found {found_text(name)}.{hint(str(name), known)}"
                 self._report.error((*path, place), "step_unknown", message)
@@ -135,9 +175,8 @@ class _Order:
 
     def readable(self, position: int) -> Names:
         """Return the names that expressions of one step may use: only what surely came before it."""
-        before = frozenset(self._before.get(self.names[position], ()))
-        usable = [name for name in dict.fromkeys(self.names) if name in before]
-        return readable(RUN_NAMES, usable, tuple(name for name in self.names if name not in before))
+        before = self._before.get(self.names[position], dag.StepSet())
+        return replace(RUN_NAMES, steps=_Readable(before), later_steps=_Others(self.step_names, before))
 
 
 class _StepReader(ActionReader):
@@ -155,7 +194,7 @@ class _StepReader(ActionReader):
     ) -> None:
         path: Path = ("steps", position)
         fields = Fields(value, path, report, what="a step", known=STEP_KEYS)
-        super().__init__(fields, order.names, position, actions, services, report)
+        super().__init__(fields, order.step_names, position, actions, services, report)
         self.after = order.after[position]
         self.defaults = defaults
         self.scope = order.readable(position)

@@ -126,7 +126,7 @@ def _run_state(run: SagaRun, rows: Sequence[StepRun]) -> RunState:
         depth=run.depth,
         reason=run.reason,
         steps=steps,
-        open=frozenset(is_open),
+        open=is_open,
         lists=lists,
         attention=tuple(
             Attention(one["step"], Phase(one["phase"]), one["code"], one["item"], one.get("message", ""))

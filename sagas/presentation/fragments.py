@@ -82,6 +82,7 @@ def run_context(detail: RunDetail, now: datetime) -> dict[str, Any]:
         "graph": graph.draw_run(detail, now),
         "trace": trace.draw(detail, now),
         "steps": steps.all_shown(detail, now),
+        "steps_hidden": steps.hidden_count(detail),
         "asks": questions.marks_asked(detail),
         "orders": {verb.value: verb in allowed for verb in Verb} | {"rerun": reruns.refusal(detail.run) is None},
         "primary": offers.likeliest(detail, allowed),

@@ -23,6 +23,15 @@ if TYPE_CHECKING:
     from sagas.presentation.offers import Offer
     from sagas.queries.run_detail import Attempt, RunDetail, StepDetail
 
+STEPS_SHOWN_MAX = 200  # of one run on its page; the API has them all
+_MATTERS = {
+    StepStatus.RUNNING.value, StepStatus.WAITING.value, StepStatus.RETRYING.value, StepStatus.FAILED.value,
+    StepStatus.IN_DOUBT.value,
+}  # fmt: skip
+_UNDO_MATTERS = {
+    CompensationStatus.RUNNING.value, CompensationStatus.WAITING.value, CompensationStatus.RETRYING.value,
+    CompensationStatus.FAILED.value,
+}  # fmt: skip
 ATTEMPTS_SHOWN = 4  # of one half, the newest; the step's own page has them all
 
 
@@ -81,7 +90,9 @@ def shown(step: StepDetail, now: datetime, offers: Sequence[Offer] = (), *, is_p
 
 def all_shown(detail: RunDetail, now: datetime) -> list[ShownStep]:
     """Return the rows of the table of a run; behind the last item of a list, how many more there are."""
-    offered = ((step, (*offers_of(detail, step), *answers_of(detail, step))) for step in detail.steps)
+    names = _names_shown(detail)
+    steps = [step for step in detail.steps if names is None or step.plan.name in names]
+    offered = ((step, (*offers_of(detail, step), *answers_of(detail, step))) for step in steps)
     rows = [shown(step, now, offers, is_paused=detail.run.is_paused) for step, offers in offered]
     hidden = 0
     for place, row in enumerate(rows):
@@ -91,6 +102,28 @@ def all_shown(detail: RunDetail, now: datetime) -> list[ShownStep]:
             rows[place] = replace(row, hidden_behind=hidden)
             hidden = 0
     return rows
+
+
+def _names_shown(detail: RunDetail) -> set[str] | None:
+    """Return which steps are shown: of a long run those that matter and those around where it is; None: all."""
+    wholes = detail.wholes
+    if len(wholes) <= STEPS_SHOWN_MAX:
+        return None
+    matter = [place for place, step in enumerate(wholes) if _matters(step)][: STEPS_SHOWN_MAX // 2]
+    moved = [(at, place) for place, step in enumerate(wholes) if (at := step.ended_at or step.started_at) is not None]
+    newest = max(moved)[1] if moved else 0
+    left = STEPS_SHOWN_MAX - len(matter)
+    begin = max(0, min(newest - left // 2, len(wholes) - left))
+    return {wholes[place].plan.name for place in (*matter, *range(begin, begin + left))}
+
+
+def _matters(step: StepDetail) -> bool:
+    return step.status in _MATTERS or step.compensation_status in _UNDO_MATTERS
+
+
+def hidden_count(detail: RunDetail) -> int:
+    """Return how many steps of a long run its page does not show."""
+    return max(0, len(detail.wholes) - STEPS_SHOWN_MAX)
 
 
 def undo_words(step: StepDetail) -> str:

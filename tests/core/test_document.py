@@ -18,6 +18,7 @@ from sagas.core.document import (
     compile_document,
     content_hash,
 )
+from sagas.core.limits import STEPS_MAX
 from tests.documents import ACTIONS, one, said, steps, warned
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -206,11 +207,13 @@ def test_the_examples_have_no_problems():
         assert check_source(path.read_text(), {}).problems == (), path
 
 
-def test_a_saga_has_at_most_200_steps():
+def test_a_saga_has_at_most_so_many_steps_each_of_which_may_compute_from_the_one_before():
     def chain(count: int) -> str:
-        line = "  - {{name: s{0}, action: shop.look, with: {{x: '${{steps.s{1}.output + 1}}'}}}}\n"
-        reads = (line.format(number, number - 1) for number in range(1, count))
-        return steps("  - {name: s0, action: shop.look}\n" + "".join(reads))
+        rows = [{"name": "s0", "action": "shop.look"}]
+        for number in range(1, count):
+            reads = f"${{steps.s{number - 1}.output + 1}}"
+            rows.append({"name": f"s{number}", "action": "shop.look", "with": {"x": reads}})
+        return json.dumps({"saga": "a", "steps": rows}, separators=(",", ":"))
 
-    assert said(chain(200)) == []
-    assert said(chain(201)) == ["steps (line 3, column 3): A saga has at most 200 steps; found 201."]
+    assert said(chain(STEPS_MAX)) == []
+    assert said(chain(STEPS_MAX + 1)) == ["steps: A saga has at most 10000 steps; found 10001."]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sagas.core.limits import DOCUMENT_BYTES_MAX
+from sagas.core.limits import YAML_BYTES_MAX
 from tests.documents import call, one, said, steps, warned
 
 WRONG = [
@@ -26,8 +26,9 @@ WRONG = [
     ("a: .nan", ["document (line 1, column 4): Numbers must be finite; found `.nan`."]),
     ("[" * 70 + "]" * 70, ["document (line 1, column 65): The document is nested deeper than 64 levels."]),
     ("a: [" + "1," * 20_000 + "]",
-     ["document (line 1, column 39995): The document has more than 20000 keys and values."]),
-    ("a: " + "x" * DOCUMENT_BYTES_MAX, ["document: The document has 257 KiB; at most 256 are allowed."]),
+     ["document (line 1, column 39995): The document has more than 20000 keys and values; as JSON it may have more."]),
+    ("a: " + "x" * YAML_BYTES_MAX,
+     ["document: The document has 257 KiB; at most 256 are allowed as YAML, 1024 as JSON."]),
     ("title: A\n", [
         ("saga (line 1, column 1): `saga` is missing: "
         "the name by which this saga is known for life, such as create-order."),

@@ -16,6 +16,7 @@ from sagas.core.choreography_form import CHOREOGRAPHY_KEYS, REACTION_KEYS
 from sagas.core.document import SAGA_KEYS, check_source
 from sagas.core.document_schema import document_schema
 from sagas.core.fields import Fields
+from sagas.core.limits import STEPS_MAX
 from sagas.core.source import read_source
 from sagas.core.steps import KINDS, STEP_KEYS
 from tests import story
@@ -198,7 +199,7 @@ ALONE = [  # one fault each, so that nothing else can be what does not fit
     (("defaults",), []), (("defaults", "retry", "attempts"), 0), (("defaults", "retry", "attempts"), 1001),
     (("defaults", "retry", "attempts"), "never"), (("defaults", "retry", "factor"), 10.5),
     (("defaults", "retry", "factor"), 0.5), (("defaults", "retry", "jitter"), 1.1), (("defaults", "retry", "max"), 5),
-    (("steps",), []), (("steps",), [{"name": f"s{number}", "action": "shop.look"} for number in range(201)]),
+    (("steps",), []), (("steps",), [{"name": f"s{number}", "action": "shop.look"} for number in range(STEPS_MAX + 1)]),
     (("steps", 0, "name"), "Pay"), (("steps", 0, "name"), "in"), (("steps", 0, "name"), "a" * 65),
     (("steps", 0, "action"), "shop pay"), (("steps", 0, "action"), "a" * 201), (("steps", 0, "action"), {}),
     (("steps", 0, "action"), {"python": 1}), (("steps", 0, "with"), [1]), (("steps", 1, "after"), "pay"),
