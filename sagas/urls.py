@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING
 from django.urls import include, path
 
 from sagas.api import health
-from sagas.dashboard import access, actions, chrome, events, overview, reruns, runs, sagas, services, webhooks, welcome
+from sagas.dashboard import (
+    access,
+    actions,
+    chrome,
+    events,
+    overview,
+    reruns,
+    runs,
+    sagas,
+    services,
+    webhook_edit,
+    webhooks,
+    welcome,
+)
 
 if TYPE_CHECKING:
     from django.urls import URLPattern, URLResolver
@@ -46,8 +59,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("events/<uuid:event_id>/", events.event_detail, name="event-detail"),
     path("events/<uuid:event_id>/actions/<slug:verb>/", events.event_action, name="event-action"),
     path("webhooks/", webhooks.webhook_list, name="webhook-list"),
+    path("webhooks/actions/new/", webhook_edit.webhook_new, name="webhook-new"),
     path("webhooks/<slug:name>/", webhooks.webhook_detail, name="webhook-detail"),
     path("webhooks/<slug:name>/actions/replay/", webhooks.webhook_replay, name="webhook-replay"),
+    path("webhooks/<slug:name>/actions/edit/", webhook_edit.webhook_edit, name="webhook-edit"),
+    path("webhooks/<slug:name>/actions/<slug:verb>/", webhook_edit.webhook_action, name="webhook-action"),
     path("livez", health.livez, name="livez"),
     path("readyz", health.readyz, name="readyz"),
     path("api/", include("sagas.api.urls")),

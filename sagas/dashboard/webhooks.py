@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
+from sagas.access import has_role
 from sagas.core.delivery import DeliveryState
 from sagas.core.vocabulary import Role
 from sagas.dashboard.access import needs_role
@@ -32,7 +33,11 @@ REPLAYED_MAX = 1_000  # dead ones at once; the same again takes the next
 @needs_role(Role.OPERATOR)
 def webhook_list(request: HttpRequest) -> HttpResponse:
     """All subscriptions and how their deliveries stand."""
-    return render(request, "sagas/webhooks/list.html", {"lines": queries.list_subscriptions()})
+    return render(
+        request,
+        "sagas/webhooks/list.html",
+        {"lines": queries.list_subscriptions(), "may_manage": has_role(request.user, Role.ADMIN)},
+    )
 
 
 @require_safe
@@ -51,6 +56,7 @@ def webhook_detail(request: HttpRequest, name: str) -> HttpResponse:
         "state": state,
         "states": [one.value for one in DeliveryState],
         "older": shown[-1].id if len(rows) > len(shown) else None,
+        "may_manage": has_role(request.user, Role.ADMIN),
     }
     return render(request, "sagas/webhooks/detail.html", context)
 

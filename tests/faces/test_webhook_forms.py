@@ -1,0 +1,93 @@
+"""Subscribing an address from the pages: what is asked, what is said beside a field, who may, what is shown once."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from sagas.models import WebhookSubscription
+from tests.faces.conftest import sign_in
+
+NEW = "/webhooks/actions/new/"
+
+
+@pytest.fixture
+def admin(db):
+    """The browser of who manages."""
+    return sign_in("erin")
+
+
+def filled(**changes):
+    return {
+        "name": "alerts",
+        "url": "https://alerts.example.com/sagas",
+        "kinds": ["run.completed"],
+        "saga": "",
+    } | changes
+
+
+def test_an_address_is_subscribed_and_its_secret_shown_once(admin):
+    page = admin.post(NEW, filled())
+    secret = re.search(r'value="(whsec_[^"]+)"', page.content.decode())
+    one = WebhookSubscription.objects.get()
+    assert page.status_code == 200
+    assert secret is not None
+    assert (one.name, one.kinds, one.is_enabled, one.allow_private) == ("alerts", ["run.completed"], True, False)
+    for address in ("/webhooks/", "/webhooks/alerts/", "/webhooks/alerts/actions/edit/"):
+        assert secret[1] not in admin.get(address).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"name": "Alerts"}, "A name has small letters"), ({"url": "ftp://x"}, "http"),
+        ({"url": "http://127.0.0.1/"}, "private"), ({"saga": "nothing"}, "There is no saga"),
+        ({"kinds": ["run.lost"]}, "There is no change"), ({"url": ""}, "error"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_beside_its_field_and_what_was_typed_stays(admin, changes, said):
+    page = admin.post(NEW, filled(**changes))
+    text = page.content.decode()
+    assert page.status_code == 422
+    assert 'aria-invalid="true"' in text
+    assert said in text
+    assert "alerts.example.com" in text or "url" in changes
+    assert not WebhookSubscription.objects.exists()
+
+
+def test_a_name_is_taken_once(admin):
+    admin.post(NEW, filled())
+    page = admin.post(NEW, filled(url="https://other.example.com/"))
+    assert page.status_code == 409
+    assert WebhookSubscription.objects.get().url == "https://alerts.example.com/sagas"
+
+
+def test_a_subscription_is_changed_unless_it_changed_meanwhile(admin):
+    admin.post(NEW, filled())
+    page = admin.post("/webhooks/alerts/actions/edit/", filled(kinds=[], is_enabled="", revision="1"))
+    assert page.status_code == 302
+    one = WebhookSubscription.objects.get()
+    assert (one.kinds, one.is_enabled, one.disabled_why, one.revision) == ([], False, "Disabled by a person.", 2)
+    stale = admin.post("/webhooks/alerts/actions/edit/", filled(url="https://b.example.com/", revision="1"))
+    assert stale.status_code == 412
+    assert "https://b.example.com/" in stale.content.decode()
+    assert WebhookSubscription.objects.get().revision == 2
+
+
+def test_a_secret_is_made_anew_and_a_subscription_is_taken_away(admin):
+    admin.post(NEW, filled())
+    assert admin.get("/webhooks/alerts/actions/rotate-secret/").status_code == 200
+    page = admin.post("/webhooks/alerts/actions/rotate-secret/", {"revision": "1"})
+    assert "whsec_" in page.content.decode()
+    assert admin.post("/webhooks/alerts/actions/delete/", {"revision": "1"}).status_code == 412
+    assert admin.post("/webhooks/alerts/actions/delete/", {"revision": "2"}).status_code == 302
+    assert not WebhookSubscription.objects.exists()
+    assert admin.get("/webhooks/alerts/actions/explode/").status_code == 404
+
+
+def test_only_an_admin_subscribes(db):
+    alice = sign_in("alice")
+    assert "Subscribe an address" not in alice.get("/webhooks/").content.decode()
+    assert alice.get(NEW).status_code == 403
+    assert alice.post(NEW, filled()).status_code == 403
