@@ -20,6 +20,7 @@ KNOWN = {
     "SAGAWEB_DEBUG": "1 for tracebacks in the browser; never in production",
     "SAGAWEB_DEMO": "1 adds the demo shop; `up --demo` sets it",
     "SAGAWEB_LOCAL": "1 says that only this machine can reach the web; `up` on a loopback host sets it",
+    "SAGAWEB_EVENTS_URL": "RabbitMQ whose exchange carries events, such as amqps://user:password@host/vhost?exchange=events",
     "SAGAWEB_PUMPS": "pumps of one worker command (default: 1 on SQLite, 2 on PostgreSQL)",
     "SAGAWEB_LEASE_S": "seconds for which a pump may drive a run without renewing (default: 5)",
 }
@@ -47,6 +48,7 @@ class Env:
     debug: bool
     demo: bool
     local: bool
+    events_url: str
     pumps: int | None
     lease_s: float
 
@@ -69,6 +71,10 @@ def read(environ: Mapping[str, str], base_dir: Path) -> Env:
     if base_url and not base_url.startswith(("http://", "https://")):
         message = f"SAGAWEB_BASE_URL must start with http:// or https://, found {base_url!r}."
         raise SettingError(message)
+    events_url = environ.get("SAGAWEB_EVENTS_URL", "")
+    if events_url and not events_url.startswith(("amqp://", "amqps://")):
+        message = "SAGAWEB_EVENTS_URL must start with amqp:// or amqps://."
+        raise SettingError(message)
     return Env(
         data_dir=data_dir,
         database_url=environ.get("DATABASE_URL") or f"sqlite:///{data_dir / 'sagaweb.sqlite3'}",
@@ -83,6 +89,7 @@ def read(environ: Mapping[str, str], base_dir: Path) -> Env:
         debug=_flag(environ, "SAGAWEB_DEBUG"),
         demo=_flag(environ, "SAGAWEB_DEMO"),
         local=_flag(environ, "SAGAWEB_LOCAL"),
+        events_url=events_url,
         pumps=_number(environ, "SAGAWEB_PUMPS", int, 1, 64),
         lease_s=_number(environ, "SAGAWEB_LEASE_S", float, 1, 300) or 5.0,
     )

@@ -27,6 +27,7 @@ SAGAWEB_BASE_URL = ENV.base_url
 SAGAWEB_DEMO = ENV.demo
 SAGAWEB_SECRET_KEY_IS_GENERATED = ENV.secret_key_is_generated
 SAGAWEB_LEASE_S = ENV.lease_s
+SAGAWEB_EVENTS_URL = ENV.events_url
 CSRF_TRUSTED_ORIGINS = [ENV.base_url] if ENV.base_url else []
 
 EXAMPLES_DIR = ASSETS_DIR / "examples"

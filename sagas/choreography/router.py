@@ -20,7 +20,7 @@ from sagas.choreography.delivery import deliver, start
 from sagas.core.choreography import EarlyKind
 from sagas.core.correlation import UncorrelatedError, correlate
 from sagas.engine.clock import Clock
-from sagas.models import EventRoute, EventState, EventUse, RouteState, Saga, SagaEvent, SagaRun
+from sagas.models import EventOrigin, EventRoute, EventState, EventUse, RouteState, Saga, SagaEvent, SagaRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from sagas.core.choreography import Choreography
     from sagas.core.cloud_event import CloudEvent
     from sagas.core.definition import Definition
-    from sagas.models import EventOrigin
 
 _clock = Clock()
 WHY_LENGTH_MAX = 300
@@ -66,7 +65,10 @@ def take(events: Sequence[CloudEvent], *, origin: EventOrigin, by: str) -> Taken
         rows = _stored(list(fresh.values()), origin, by, now)
         route(rows, now)
         for source, event_id in repeated:
-            SagaEvent.objects.filter(source=source, event_id=event_id).update(duplicates=F("duplicates") + 1)
+            known_one = SagaEvent.objects.filter(source=source, event_id=event_id)
+            if origin is EventOrigin.BROKER:  # what we published ourselves comes back once
+                known_one = known_one.exclude(origin=EventOrigin.REACTION.value)
+            known_one.update(duplicates=F("duplicates") + 1)
     return Taken(len(rows), len(events) - len(rows))
 
 

@@ -208,6 +208,9 @@ def _judge(
     is_undone = any(kind in chart.compensated_on for kind in way.seen)
     if not is_undone and any(kind in chart.completes_on for kind in way.seen):
         return
+    is_open = not is_undone and _ends_from_outside(chart)
+    if is_open and not way.refused:
+        return
     undone = {one.undoes for one in way.ran if one.undoes}
     left = [
         one
@@ -225,10 +228,24 @@ def _judge(
             "or say `compensation: none`."
         )
         report.error(("reactions", place[one.name]), "left_undone", message)
-    if not left and not is_undone and ("", way.seen[-1]) not in told:
+    if not left and not is_undone and not is_open and ("", way.seen[-1]) not in told:
         told.add(("", way.seen[-1]))
         message = f"{story}, and that ends nothing: name `{way.seen[-1]}` under `completes_on` or `compensated_on`."
         report.error(("reactions", place[way.ran[-1].name]) if way.ran else ("starts_on",), "no_end", message)
+
+
+def _ends_from_outside(chart: Choreography) -> bool:
+    """Whether an event that comes from outside later, other than one that begins a run, may still end it."""
+    todo = [kind for kinds in chart.publishes.values() for kind in kinds if kind not in chart.starts_on]
+    seen: set[str] = set()
+    while todo:
+        kind = todo.pop()
+        if kind in chart.completes_on or kind in chart.compensated_on:
+            return True
+        if kind not in seen:
+            seen.add(kind)
+            todo.extend(follows for one in chart.reacting.get(kind, ()) for follows in one.emits)
+    return False
 
 
 def _story(chart: Choreography, way: _Way) -> str:

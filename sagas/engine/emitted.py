@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.conf import settings
+
 from sagas.core import messages as m
 from sagas.core.vocabulary import StepKey
 from sagas.models import EventOrigin, EventRoute, RouteState, SagaEvent, SagaRun
@@ -62,5 +64,6 @@ def _row(entry: m.EventReceived, at: datetime) -> SagaEvent:
         depth=event.get("depth", 0),
         origin=EventOrigin.REACTION.value,
         emitter=str(StepKey(entry.emitter, entry.emitter_item)),
+        is_to_publish=bool(getattr(settings, "SAGAWEB_EVENTS_URL", "")),
         received_at=at,
     )

@@ -72,6 +72,7 @@ class SagaEvent(models.Model):
     emitter = models.CharField(max_length=80, blank=True, default="")  # the reaction of ours that emitted it
     sent_by = models.CharField(max_length=150, blank=True, default="")
     dropped_why = models.CharField(max_length=300, blank=True, default="")
+    is_to_publish = models.BooleanField(default=False)  # to the exchange, once it has it: no more
     duplicates = models.PositiveIntegerField(default=0)  # how often it came again
     received_at = models.DateTimeField()
 
@@ -82,6 +83,7 @@ class SagaEvent(models.Model):
             models.Index(name="event_by_type", fields=["type", "-id"]),
             models.Index(name="event_by_id", fields=["event_id"]),
             models.Index(name="event_waiting", fields=["id"], condition=Q(state=EventState.WAITING.value)),
+            models.Index(name="event_to_publish", fields=["id"], condition=Q(is_to_publish=True)),
             models.Index(name="event_orphan", fields=["-id"], condition=Q(state=EventState.ORPHAN.value)),
         )
 

@@ -19,12 +19,14 @@ import django
 
 django.setup()
 
-from django.db import connections  # noqa: E402 - Django must be ready
+from django.conf import settings  # noqa: E402 - Django must be ready
+from django.db import connections  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from sagas.models import ServiceKind  # noqa: E402
 from sagas.participants import known_services  # noqa: E402
 from sagas.participants.broker import address  # noqa: E402
+from sagas.workers.bus_line import BusLine  # noqa: E402
 from sagas.workers.command_line import CommandLine  # noqa: E402
 from sagas.workers.event_line import EventLine  # noqa: E402
 from sagas.workers.webhook_line import WebhookLine  # noqa: E402
@@ -47,6 +49,8 @@ class Courier:
         self._lines: dict[tuple[str, bool], CommandLine] = {}
         self._webhooks = WebhookLine()
         self._events = EventLine()
+        url = getattr(settings, "SAGAWEB_EVENTS_URL", "")
+        self._bus = [BusLine(url)] if url else []
         self._is_over = threading.Event()
 
     def stop(self, _number: int = 0, _frame: FrameType | None = None) -> None:
@@ -57,6 +61,8 @@ class Courier:
         """Carry until told to stop; return the exit status."""
         self._webhooks.start()
         self._events.start()
+        for bus in self._bus:
+            bus.start()
         while not self._is_over.wait(LOOK_S):
             try:
                 self._look()
@@ -74,8 +80,8 @@ class Courier:
             line.join(max(0.0, until - time.monotonic()))
         return 0
 
-    def _all(self) -> list[CommandLine | WebhookLine | EventLine]:
-        return [*self._lines.values(), self._webhooks, self._events]
+    def _all(self) -> list[CommandLine | WebhookLine | EventLine | BusLine]:
+        return [*self._lines.values(), self._webhooks, self._events, *self._bus]
 
     def _look(self) -> None:
         """Open lines to brokers that are new, tell the others which services stand behind them, close the rest."""

@@ -142,6 +142,13 @@ def test_a_way_that_ends_nowhere_is_told():
     assert any("that ends nothing: name `order.told`" in one for one in said(ENDLESS))
 
 
+def test_a_run_that_is_open_until_an_event_from_outside_comes_is_no_mistake():
+    source = ORDER.replace("{storefront: [order.placed]}", "{storefront: [order.placed, order.received]}")
+    source = source.replace("completes_on: [order.shipped]", "completes_on: [order.received]")
+    source = source.replace("    emits: {succeeded: order.shipped, rejected", "    emits: {rejected")
+    assert said(source) == []
+
+
 def test_a_reaction_that_can_never_run_is_named():
     assert any(
         "`lost` can never run: no way leads from `order.placed` to `b.lost`" in one for one in said(ORDER + LOST)

@@ -1,0 +1,1 @@
+"""The shop with nobody in charge."""
