@@ -9,7 +9,6 @@ from sagas.core.correlation import event_facts
 from sagas.core.vocabulary import RunStatus, Verb
 from sagas.engine import inbox
 from sagas.engine.commands import insert_run
-from sagas.models import SagaVersion
 from sagas.models.identity import uuid7
 
 if TYPE_CHECKING:
@@ -18,17 +17,16 @@ if TYPE_CHECKING:
 
     from sagas.core.definition import Definition
     from sagas.core.vocabulary import Json
-    from sagas.models import Saga, SagaRun
+    from sagas.models import SagaRun, SagaVersion
 
 BY_LENGTH_MAX = 150
 
 
-def start(saga: Saga, definition: Definition, key: str, event: Mapping[str, Json]) -> SagaRun:
+def start(version: SagaVersion, definition: Definition, key: str, event: Mapping[str, Json]) -> SagaRun:
     """Begin the run of a correlation value; the event that begins it is delivered like any other.
 
     The caller holds the correlation value, so nobody else begins the same run.
     """
-    version = SagaVersion.objects.select_related("saga").get(saga=saga, id=saga.latest_id or "")
     facts = event_facts(definition, event, key)
     return insert_run(version, definition, uuid7(), event.get("data"), facts, _sender(event))
 

@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from sagas.core.choreography import Choreography
     from sagas.core.cloud_event import CloudEvent
     from sagas.core.definition import Definition
+    from sagas.models import SagaVersion
 
 _clock = Clock()
 WHY_LENGTH_MAX = 300
+_KEPT = [RouteState.BUFFERED.value, RouteState.PARKED.value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ class _Listener:
     """A choreography that names a type of event, by its latest version."""
 
     saga: Saga
+    version: SagaVersion
     definition: Definition
     chart: Choreography
 
@@ -138,8 +141,10 @@ def route(rows: Sequence[SagaEvent], now: datetime, *, except_sagas: frozenset[i
                 groups[saga_id, correlate(listener.definition, seen(row))].append(row)
             except UncorrelatedError as error:
                 routes.append(_route(row, saga_id, RouteState.UNCORRELATED, now, why=str(error)))
+    hold(groups)
+    found = _find(groups)
     for saga_id, key in sorted(groups):
-        routes += _bring(sagas[saga_id], key, groups[saga_id, key], now)
+        routes += _bring(sagas[saga_id], key, groups[saga_id, key], found, now)
     EventRoute.objects.bulk_create(routes)
     heard = [row.id for row in rows if row.type in listeners]
     orphans = [row.id for row in rows if row.type not in listeners]
@@ -151,12 +156,15 @@ def _listeners(types: set[str]) -> dict[str, list[_Listener]]:
     """Return, for each type, the choreographies that name it, in whichever of their versions."""
     found: dict[str, list[_Listener]] = defaultdict(list)
     pairs = set(EventUse.objects.filter(type__in=types).values_list("type", "saga_id"))
-    sagas = {saga.pk: saga for saga in Saga.objects.filter(id__in={saga_id for _, saga_id in pairs})}
+    sagas = {
+        saga.pk: saga for saga in Saga.objects.select_related("latest").filter(id__in={saga_id for _, saga_id in pairs})
+    }
     for kind, saga_id in sorted(pairs):
         saga = sagas[saga_id]
         definition = _read(saga.latest_id)
-        if definition is not None and definition.choreography is not None:
-            found[kind].append(_Listener(saga, definition, definition.choreography))
+        if definition is not None and definition.choreography is not None and saga.latest is not None:
+            saga.latest.saga = saga
+            found[kind].append(_Listener(saga, saga.latest, definition, definition.choreography))
     return found
 
 
@@ -181,46 +189,70 @@ def seen(row: SagaEvent) -> dict[str, object]:
     return event
 
 
-def hold(saga_id: int, key: str) -> None:
-    """Let nobody else look for a run of this correlation value, or make one, until the transaction ends."""
+def hold(values: Iterable[tuple[int, str]]) -> None:
+    """Let nobody else look for runs of these correlation values, or make them, until the transaction ends."""
     if connection.vendor == "postgresql":  # SQLite has one writer, and a transaction is it from its start
+        names = sorted(f"{saga_id}:{key}" for saga_id, key in values)
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 7341))", [f"{saga_id}:{key}"])
+            cursor.execute(_HOLD, [names])
 
 
-def find_run(saga_id: int, key: str) -> SagaRun | None:
-    """Return the run of a correlation value, its row locked."""
-    found = SagaRun.objects.select_for_update(of=("self",)).filter(saga_id=saga_id, start_key=key)
-    return found.select_related("saga", "version").first()
+_HOLD = """
+    SELECT pg_advisory_xact_lock(hashtextextended(name, 7341))
+    FROM unnest(%s::text[]) WITH ORDINALITY AS held (name, place) ORDER BY place"""
 
 
-def _bring(listener: _Listener, key: str, rows: Sequence[SagaEvent], now: datetime) -> list[EventRoute]:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What there is of some correlation values: runs, their rows locked, and events that were kept for none."""
+
+    runs: dict[tuple[int, str], SagaRun]
+    kept: dict[tuple[int, str], list[EventRoute]]
+
+
+def _find(values: Iterable[tuple[int, str]]) -> _Found:
+    """Return what there is of correlation values that the caller holds. Two queries for each saga."""
+    keys: dict[int, list[str]] = defaultdict(list)
+    for saga_id, key in values:
+        keys[saga_id].append(key)
+    runs: dict[tuple[int, str], SagaRun] = {}
+    kept: dict[tuple[int, str], list[EventRoute]] = defaultdict(list)
+    for saga_id, some in keys.items():
+        rows = SagaRun.objects.select_for_update(of=("self",)).filter(saga_id=saga_id, start_key__in=some)
+        runs |= {(saga_id, str(run.start_key)): run for run in rows.select_related("saga", "version").order_by("id")}
+        routes = EventRoute.objects.filter(saga_id=saga_id, correlation__in=some, state__in=_KEPT)
+        for route_kept in routes.select_related("event").order_by("id"):
+            kept[saga_id, route_kept.correlation].append(route_kept)
+    return _Found(runs, kept)
+
+
+def _bring(listener: _Listener, key: str, rows: Sequence[SagaEvent], found: _Found, now: datetime) -> list[EventRoute]:
     """Bring events of one correlation value to their run: the one there is, or the one that one of them begins.
 
     A run receives first what begins it, then what was kept for it, then the others in their order.
     """
     saga_id = listener.saga.pk
-    hold(saga_id, key)
-    run = find_run(saga_id, key)
+    run = found.runs.get((saga_id, key))
     if run is not None:
         state = RouteState.LATE if deliver(run, [seen(row) for row in rows], now) else RouteState.DELIVERED
         return [_route(row, saga_id, state, now, key=key, run=run) for row in rows]
     first = next((row for row in rows if listener.takes_new_runs and listener.begins(row.type)), None)
     if first is None:
         return [_early(row, saga_id, key, listener, now) for row in rows]
-    run = start(listener.saga, listener.definition, key, seen(first))
+    run = start(listener.version, listener.definition, key, seen(first))
     others = [row for row in rows if row is not first]
-    deliver(run, [seen(row) for row in (first, *claim_kept(run, key, now), *others)], now)
+    kept = claim_kept(run, found.kept.get((saga_id, key), []), now)
+    deliver(run, [seen(row) for row in (first, *kept, *others)], now)
     return [_route(row, saga_id, RouteState.DELIVERED, now, key=key, run=run) for row in rows]
 
 
-def claim_kept(run: SagaRun, key: str, now: datetime) -> list[SagaEvent]:
+def claim_kept(run: SagaRun, kept: Sequence[EventRoute], now: datetime) -> list[SagaEvent]:
     """Mark what was kept for a correlation value as delivered to its run; return it, oldest first."""
-    states = [RouteState.BUFFERED.value, RouteState.PARKED.value]
-    kept = EventRoute.objects.filter(saga_id=run.saga_id, correlation=key, state__in=states)
-    events = [route.event for route in kept.select_related("event").order_by("id")]
-    kept.update(state=RouteState.DELIVERED.value, run=run, until=None, at=now)
-    return events
+    if kept:
+        EventRoute.objects.filter(id__in=[one.id for one in kept]).update(
+            state=RouteState.DELIVERED.value, run=run, until=None, at=now
+        )
+    return [one.event for one in kept]
 
 
 def _early(row: SagaEvent, saga_id: int, key: str, listener: _Listener, now: datetime) -> EventRoute:
