@@ -88,3 +88,11 @@ class DropBody(StrictSerializer):
     """Why an event is dropped."""
 
     reason = Text(max_length=300)
+
+
+class DraftShape(serializers.Serializer[Any]):
+    """A draft, to edit and to publish."""
+
+    document = Anything(help_text="the definition")
+    source = serializers.CharField(help_text="the same as YAML")
+    events = serializers.IntegerField(help_text="how many it was made of")

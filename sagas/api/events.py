@@ -20,11 +20,13 @@ from sagas.api.views import ApiView, read_body
 from sagas.choreography import decisions
 from sagas.choreography.router import take
 from sagas.core.cloud_event import BATCH, HEADER_PREFIX, STRUCTURED, is_json, read_binary, read_structured
+from sagas.core.document_text import document_text
 from sagas.core.limits import EVENTS_PER_BATCH_MAX
+from sagas.core.observed import draft_document
 from sagas.core.problem import Problem
 from sagas.core.vocabulary import Role
 from sagas.models import EventOrigin, EventState, RouteState, SagaEvent
-from sagas.queries.events import EventFilter, matching
+from sagas.queries.events import EventFilter, matching, newest_seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -85,6 +87,29 @@ class EventList(ApiView):
         taken = take(_events(request), origin=EventOrigin.API, by=self.caller().by)
         body = shapes.EventsTaken({"accepted": taken.accepted, "duplicates": taken.duplicates}).data
         return Response(body, status=HTTPStatus.ACCEPTED)
+
+
+class EventDraft(ApiView):
+    """A choreography drafted from what was seen."""
+
+    roles: ClassVar[dict[str, Role]] = {"GET": Role.AUTHOR}
+
+    @describe(
+        name="events_draft",
+        summary="Draft a choreography from the newest events",
+        answers={200: shapes.DraftShape},
+        parameters=(in_query("saga", "of runs of this saga alone"), in_query("name", "what the draft is called")),
+        refusals=(HTTPStatus.CONFLICT,),
+    )
+    def get(self, request: Request) -> Response:
+        """What follows from what, by whom, and which run it is of. What undoes what is for its author to say."""
+        seen = newest_seen(request.query_params.get("saga", ""))
+        document = draft_document(seen, request.query_params.get("name", "seen-choreography"))
+        if document is None:
+            message = "No event that was seen names another one as its cause (`causationid`)."
+            raise ProblemError(HTTPStatus.CONFLICT, "nothing-seen", message)
+        body = {"document": document, "source": document_text(document).text, "events": len(seen)}
+        return Response(shapes.DraftShape(body).data)
 
 
 class EventOne(ApiView):

@@ -34,6 +34,7 @@ TITLES = {
     "method-not-allowed": "This address does not take that method",
     "not-acceptable": "Only JSON can be sent back",
     "callback-kept": "The callback changes nothing",
+    "nothing-seen": "There is nothing to draft from",
     "event-settled": "Nothing of the event waits for a decision",
     "run-ended": "The run has ended",
     "order-refused": "The run's state does not allow this order",

@@ -87,6 +87,7 @@ urlpatterns = [
         name="api-webhook-replay",
     ),
     path("v1/events/", events.EventList.as_view(), name="api-events"),
+    path("v1/events/draft/", events.EventDraft.as_view(), name="api-event-draft"),
     path("v1/events/<uuid:event_id>/", events.EventOne.as_view(), name="api-event"),
     path("v1/events/<uuid:event_id>/replay/", events.EventReplay.as_view(), name="api-event-replay"),
     path("v1/events/<uuid:event_id>/assign/", events.EventAssign.as_view(), name="api-event-assign"),

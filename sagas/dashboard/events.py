@@ -40,7 +40,13 @@ def event_map(request: HttpRequest) -> HttpResponse:
     rows = queries.map_rows(timezone.now() - WINDOW)
     only_odd = request.GET.get("show") == "disagreements"
     drawn = presentation.draw(rows, only_odd=only_odd)
-    context = {"map": drawn, "only_odd": only_odd, "waiting": queries.count_waiting(), "days": WINDOW.days}
+    context = {
+        "map": drawn,
+        "only_odd": only_odd,
+        "waiting": queries.count_waiting(),
+        "days": WINDOW.days,
+        "may_author": includes(standing_of(request.user).role, Role.AUTHOR),
+    }
     return render(request, "sagas/events/map.html", context)
 
 

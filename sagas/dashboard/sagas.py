@@ -16,6 +16,8 @@ from sagas import access
 from sagas.catalog import errors as catalog_errors
 from sagas.catalog.publish import check, publish
 from sagas.core.document import check_source
+from sagas.core.document_text import document_text
+from sagas.core.observed import draft_document
 from sagas.core.vocabulary import FINAL, Role
 from sagas.dashboard import event_start, start_form
 from sagas.dashboard.access import needs_role
@@ -25,6 +27,7 @@ from sagas.engine import errors as engine_errors
 from sagas.models import Saga, SagaVersion
 from sagas.participants import registry
 from sagas.presentation.graph import draw_definition
+from sagas.queries.events import newest_seen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,7 +121,13 @@ def saga_version(request: HttpRequest, name: str, number: int) -> HttpResponse:
 @require_safe
 @needs_role(Role.AUTHOR)
 def saga_new(request: HttpRequest) -> HttpResponse:
-    """A starting text for a saga that does not exist yet."""
+    """A starting text for a saga that does not exist yet; with `?from=events` one drafted from what was seen."""
+    if request.GET.get("from") == "events":
+        drafted = draft_document(newest_seen(), "seen-choreography")
+        if drafted is not None:
+            checked = check_source(source := document_text(drafted).text, registry.facts())
+            return _show_new(request, Editor(source, 0, checked.problems, checked.warnings, document=checked.document))
+        messages.info(request, _("Nothing can be drafted: no event that was seen names another one as its cause."))
     return _show_new(request, Editor(STARTER, 0, document=check_source(STARTER, registry.facts()).document))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from django.db.models import Exists, F, OuterRef, Q
 
+from sagas.core.observed import Seen
 from sagas.models import EventRoute, EventState, EventUse, RouteState, SagaEvent
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ EVENTS_SHOWN_MAX = 50  # on a page
 SEEN_MAX = 20_000  # counted for the map
 WAITING_MAX = 1_000  # counted of what waits for a person
 FOLLOWING_MAX = 20
+DRAFTED_MAX = 5_000  # events of which a draft is made
 WAITING_STATES = (RouteState.PARKED.value, RouteState.UNCORRELATED.value)
 
 
@@ -141,3 +143,10 @@ def follows_from(row: SagaEvent) -> tuple[SagaEvent | None, list[SagaEvent]]:
 def find_route(saga: str, source: str, event_id: str) -> EventRoute | None:
     """Return what became of an event for one saga; None when that does not name it."""
     return EventRoute.objects.filter(saga__name=saga, event__source=source, event__event_id=event_id).first()
+
+
+def newest_seen(saga: str = "") -> list[Seen]:
+    """Return the newest events as a draft is made of them, oldest first; with `saga` those of its runs. One query."""
+    rows = matching(EventFilter(saga=saga)).order_by("-id")
+    found = rows.values_list("event_id", "type", "source", "cause", "data")[:DRAFTED_MAX]
+    return [Seen(*row) for row in reversed(found)]

@@ -186,3 +186,18 @@ def test_an_event_is_given_only_to_a_run_that_takes_events(api, watched):
 def test_a_run_of_a_choreography_is_not_started_by_a_call(api, watched):
     answer = api.post("runs/", {"saga": "order", "input": {}})
     assert (answer.status_code, "begins with an event" in answer.json()["errors"][0]["detail"]) == (422, True)
+
+
+def test_a_choreography_is_drafted_from_what_was_seen_and_can_be_published(db):
+    author = Api(Role.AUTHOR, "author")
+    assert author.get("events/draft/").status_code == 409
+    for order in ("1", "2"):
+        author.post("events/", [
+            event("order.placed", f"p{order}", order),
+            {**event("order.shipped", f"s{order}", order), "source": "/shipping", "causationid": f"p{order}"},
+        ], BATCH)  # fmt: skip
+    answer = author.get("events/draft/", {"name": "seen-order"})
+    assert answer.status_code == 200
+    assert answer.json()["document"]["correlate"] == "${event.data.order_id}"
+    assert author.put("sagas/seen-order/", answer.json()["source"]).status_code == 201
+    assert Api(Role.OPERATOR, "operator").get("events/draft/").status_code == 403

@@ -1,0 +1,117 @@
+"""The pages about events: what is shown, what people decide there, and hostile text in every field."""
+
+from __future__ import annotations
+
+import pytest
+from django.utils import timezone
+
+from sagas.catalog.publish import publish
+from sagas.models import EventRoute, SagaEvent, SagaRun
+from sagas.queries import counts
+from tests.choreography.conftest import event, send, settle
+from tests.choreography.documents import WATCHED
+from tests.faces.conftest import sign_in
+
+HOSTILE = "<script>alert(1)</script>\"'>"
+
+
+@pytest.fixture
+def watched(db):
+    """Publish the order choreography of services that act by themselves."""
+    return publish(WATCHED, by="tests").version.saga
+
+
+def test_the_map_says_who_publishes_who_reacts_and_where_that_disagrees(watched):
+    send(event("order.placed"), event("weather.changed"))
+    bob = sign_in("bob")
+    text = bob.get("/events/").content.decode()
+    assert "take_payment" in text
+    assert "seen, and no saga names it" in text
+    assert "declared, not seen" in text
+    odd = bob.get("/events/?show=disagreements").content.decode()
+    assert "weather.changed" in odd
+    assert "take_payment" not in odd
+
+
+def test_events_are_listed_and_narrowed(watched):
+    send(event("order.placed"), event("payment.taken", "9"), event("weather.changed"))
+    bob = sign_in("bob")
+    run = SagaRun.objects.get()
+    assert "weather.changed" in bob.get("/events/list/").content.decode()
+    for query, there, gone in (
+        (f"run={run.id}", "7-order.placed", "9-payment.taken"), ("state=buffered", "9-payment.taken", "7-order.placed"),
+        ("state=orphan", "weather.changed", "9-payment.taken"), ("key=9", "9-payment.taken", "7-order.placed"),
+    ):  # fmt: skip
+        text = bob.get(f"/events/list/?{query}").content.decode()
+        assert there in text
+        assert gone not in text
+    assert bob.get("/events/list/?run=x&before=y&state=z").status_code == 200
+
+
+def test_an_operator_decides_what_becomes_of_an_event_and_a_viewer_does_not(watched):
+    send(event("order.placed"), event("weather.changed"), event("stock.reserved", "5"))
+    row = SagaEvent.objects.get(type="stock.reserved")
+    alice, bob = sign_in("alice"), sign_in("bob")
+    page = f"/events/{row.id}/"
+    assert "Give it to a run" in alice.get(page).content.decode()
+    assert "Give it to a run" not in bob.get(page).content.decode()
+    assert bob.post(f"{page}actions/drop/", {"reason": "x"}).status_code == 403
+    wrong = alice.post(f"{page}actions/assign/", {"run": "nothing", "reason": ""})
+    assert wrong.status_code == 422
+    assert wrong.content.decode().count('aria-invalid="true"') == 2
+    stranger = alice.post(f"{page}actions/assign/", {"run": str(row.id), "reason": "lost"})
+    assert (stranger.status_code, "There is no such run." in stranger.content.decode()) == (422, True)
+    run = SagaRun.objects.get()
+    assert alice.post(f"{page}actions/assign/", {"run": str(run.id), "reason": "it is of 7"}).status_code == 302
+    route = EventRoute.objects.get(event=row)
+    assert (route.run_id, route.by, route.why) == (run.id, "alice", "it is of 7")
+    orphan = SagaEvent.objects.get(type="weather.changed")
+    assert alice.post(f"/events/{orphan.id}/actions/replay/").status_code == 302
+    assert alice.post(f"/events/{orphan.id}/actions/drop/", {"reason": "not ours"}).status_code == 302
+    assert "not ours" in alice.get(f"/events/{orphan.id}/").content.decode()
+    assert alice.post(f"/events/{orphan.id}/actions/drop/", {"reason": "again"}).status_code == 302
+    assert alice.get(f"/events/{orphan.id}/actions/explode/").status_code == 404
+
+
+def test_hostile_text_in_every_field_of_an_event_is_shown_as_text(watched):
+    one = event("order.placed", HOSTILE, HOSTILE, subject=HOSTILE, cause=HOSTILE)
+    send(one)
+    erin = sign_in("erin")
+    row, run = SagaEvent.objects.get(), SagaRun.objects.get()
+    pages = [
+        "/events/",
+        "/events/list/",
+        f"/events/{row.id}/",
+        f"/runs/{run.id}/",
+        "/runs/",
+        "/sagas/actions/new/?from=events",
+    ]
+    for address in pages:
+        page = erin.get(address)
+        assert page.status_code == 200, address
+        assert "<script>alert(1)" not in page.content.decode(), address
+
+
+def test_a_choreography_is_begun_from_its_page_by_its_event_once_for_a_form(watched):
+    alice = sign_in("alice")
+    text = alice.get("/sagas/order/").content.decode()
+    assert "Send the event" in text
+    key = text.split('name="form_key" value="')[1].split('"')[0]
+    form = {"form_key": key, "event": "order.placed", "field-": '{"order_id": "31"}'}
+    first, second = (alice.post("/sagas/order/actions/start/", form) for _ in range(2))
+    assert first.status_code == second.status_code == 302
+    assert first["Location"] == second["Location"] == f"/runs/{SagaRun.objects.get().id}/"
+    refused = alice.post("/sagas/order/actions/start/", {**form, "field-": "{}"})
+    assert refused.status_code == 422
+    assert "correlate" in refused.content.decode()
+
+
+def test_the_run_page_says_what_is_expected_from_whom_and_draws_the_trace(transactional_db, monkeypatch):
+    monkeypatch.setattr(counts, "last_beat", timezone.now)
+    publish(WATCHED, by="tests")
+    send(event("order.placed"))
+    settle()
+    text = sign_in("bob").get(f"/runs/{SagaRun.objects.get().id}/").content.decode()
+    assert "Waiting for payment.taken or payment.refused from payments" in text
+    assert "It usually comes within 1 m" in text
+    assert "is to publish" in text
