@@ -13,7 +13,7 @@ from contextlib import ExitStack, closing
 
 import kombu
 import pytest
-from choreography.service import SERVICES, publish
+from choreography.shop import SERVICES, publish
 
 from tests.brokers import own_broker
 from tests.running import ROOT, Running, new_place, wait_for
@@ -43,7 +43,7 @@ class Shop:
             self.begin(name)
 
     def begin(self, name: str) -> None:
-        command = [sys.executable, "-m", "choreography.service", name, "--broker", self.broker,
+        command = [sys.executable, "-m", "choreography.shop", name, "--broker", self.broker,
                    "--database", str(self.folder / f"{name}.sqlite3")]  # fmt: skip
         environ = os.environ | {"PYTHONPATH": str(ROOT / "examples")}
         with (self.folder / f"{name}.log").open("ab") as log:

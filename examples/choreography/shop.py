@@ -1,6 +1,6 @@
 """One service of the choreographed shop: a process with a database of its own, which knows nobody but the exchange.
 
-    python -m choreography.service payments --broker amqp://guest@127.0.0.1:5672// --database /tmp/payments.sqlite3
+    python -m choreography.shop payments --broker amqp://guest@127.0.0.1:5672// --database /tmp/payments.sqlite3
 
 It takes events from its queue, does what it has to do once for each (an inbox in
 its own database), and publishes what it did from an outbox in the same database. It
