@@ -23,6 +23,7 @@ from sagas.api.sagas import PAGING, faults_of
 from sagas.api.schema import describe, in_header, in_query
 from sagas.api.views import LABEL_PARAMETER, ApiView, Number, StrictSerializer, Text, read_body
 from sagas.core import limits
+from sagas.core.document import STYLES
 from sagas.core.vocabulary import Role, RunStatus, WaitingFor
 from sagas.engine import commands, errors, orders
 from sagas.models import JournalEntry, Saga, SagaRun
@@ -88,6 +89,7 @@ class RunList(ApiView):
             in_query("saga", "a saga's name"),
             in_query("status", "may be repeated", many=True, enum=STATUSES),
             in_query("waiting_for", "what it waits for, when all it does is wait", enum=WAITS),
+            in_query("style", "of its saga", enum=STYLES),
             in_query("key", "the whole business key"),
             in_query("search", "a run id, or the beginning of a business key"),
             in_query("started_after", "RFC 3339; created at or after", datetime),
@@ -266,9 +268,13 @@ def _wanted(request: Request) -> QuerySet[SagaRun]:
     if "waiting_for" in query and waiting_for not in WAITS:
         shown = waiting_for[:40]
         raise bad_query("waiting_for", f"A run waits for {', '.join(WAITS)}; not for {shown!r}.{nearest(shown, WAITS)}")
+    style = query.get("style", "")
+    if "style" in query and style not in STYLES:
+        raise bad_query("style", f"There is no style {style[:40]!r}.{nearest(style[:40], STYLES)}")
     found = matching(
         RunFilter(
             statuses=tuple(statuses),
+            style=style,
             waiting_for=waiting_for,
             saga=query.get("saga", ""),
             search=query.get("search", ""),

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
+from sagas.core import document
 from sagas.core.vocabulary import RunStatus, WaitingFor
 from sagas.queries.runs import RunFilter
 
@@ -27,7 +28,8 @@ SEARCH_CHARACTERS_MAX = 200
 SHOWN_CHARACTERS_MAX = 40  # of what is said back
 PROBLEMS_MAX = 10
 SINCE = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
-NAMES = ("status", "saga", "q", "waiting_for", "since", "started_after", "older", "newer")
+NAMES = ("status", "saga", "q", "waiting_for", "style", "since", "started_after", "older", "newer")
+STYLES = document.STYLES
 WAITS = tuple(kind.value for kind in WaitingFor)
 STATUSES = tuple(status.value for status in RunStatus)
 
@@ -41,6 +43,7 @@ def read_filter(query: QueryDict, now: datetime) -> tuple[RunFilter, tuple[str, 
         saga=_text(query, "saga"),
         search=_text(query, "q"),
         started_after=now - span if span else _moment(query.get("started_after", "")),
+        style=style if (style := query.get("style", "")) in STYLES else "",
         waiting_for=waits if (waits := query.get("waiting_for", "")) in WAITS else "",
     )
     return wanted, tuple(_problems(query, statuses))[:PROBLEMS_MAX]
@@ -66,6 +69,9 @@ def _problems(query: QueryDict, statuses: Iterable[str]) -> Iterable[str]:
     waits = query.get("waiting_for", "")
     if waits and waits not in WAITS:
         yield _("No run waits for “%(value)s”.") % {"value": _shown(waits)} + _nearest(waits, WAITS)
+    style = query.get("style", "")
+    if style and style not in STYLES:
+        yield _("There is no style “%(value)s”.") % {"value": _shown(style)} + _nearest(style, STYLES)
     since = query.get("since", "")
     if since and since not in SINCE:
         spans = ", ".join(SINCE)

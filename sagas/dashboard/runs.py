@@ -145,7 +145,7 @@ def get_detail(run_id: UUID, step: str = "") -> RunDetail:
 def _understood(wanted: RunFilter, query: QueryDict) -> str:
     """Return the address that says only what was understood."""
     pairs = [("status", status) for status in wanted.statuses] + [("saga", wanted.saga), ("q", wanted.search)]
-    pairs.append(("waiting_for", wanted.waiting_for))
+    pairs += [("waiting_for", wanted.waiting_for), ("style", wanted.style)]
     if wanted.started_after:
         since = query.get("since", "")
         pairs.append(("since", since) if since in SINCE else ("started_after", wanted.started_after.isoformat()))
@@ -183,6 +183,8 @@ def _chips(query: QueryDict, wanted: RunFilter) -> list[dict[str, str]]:
     if wanted.waiting_for:
         text = strip.waits_words(wanted.waiting_for).capitalize()
         chips.append({"text": text, "url": _address(query, waiting_for=None)})
+    if wanted.style:
+        chips.append({"text": _("Style: %s") % wanted.style, "url": _address(query, style=None)})
     if wanted.started_after:
         text = _("Since %s UTC") % wanted.started_after.strftime("%Y-%m-%d %H:%M")
         chips.append({"text": text, "url": _address(query, since=None, started_after=None)})

@@ -40,7 +40,7 @@ def run_path(run_id: UUID) -> str:
 def list_path(rows: Iterable[UUID], wanted: RunFilter, *, is_first_page: bool) -> str:
     """Return the address of a list's socket: the rows the page shows, so that they hold still, and its filter."""
     pairs = [("rows", ",".join(row.hex for row in rows)), *(("status", status) for status in wanted.statuses)]
-    pairs += [("saga", wanted.saga), ("q", wanted.search), ("waiting_for", wanted.waiting_for)]
+    pairs += [("saga", wanted.saga), ("q", wanted.search), ("waiting_for", wanted.waiting_for), ("style", wanted.style)]
     pairs.append(("after", wanted.started_after.isoformat() if wanted.started_after else ""))
     pairs.append(("new", "1" if is_first_page else ""))
     return "/ws/runs/?" + urlencode([(name, value) for name, value in pairs if value])
@@ -62,5 +62,6 @@ def read_list(query_string: bytes) -> ListView:
         search=texts.get("q", ""),
         started_after=after if after is not None and after.tzinfo is not None else None,
         waiting_for=texts.get("waiting_for", ""),
+        style=texts.get("style", ""),
     )
     return ListView(rows, wanted, counts_newcomers="new" in texts)

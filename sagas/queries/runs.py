@@ -69,6 +69,7 @@ class RunFilter:
     search: str = ""  # a run id, or the beginning of a business key
     started_after: datetime | None = None
     waiting_for: str = ""
+    style: str = ""  # orchestration or choreography
 
     @property
     def is_empty(self) -> bool:
@@ -109,6 +110,8 @@ def matching(wanted: RunFilter) -> QuerySet[SagaRun]:
         found = found.filter(waiting_for=wanted.waiting_for).exclude(waiting_for="")  # the partial index
     if wanted.saga:
         found = found.filter(saga__name=wanted.saga)
+    if wanted.style:
+        found = found.filter(saga__style=wanted.style)
     if wanted.started_after:
         found = found.filter(id__gte=first_id_at(wanted.started_after))
     if wanted.search:

@@ -13,6 +13,7 @@ from sagas.choreography import router
 from sagas.core.vocabulary import Verb
 from sagas.engine.orders import Ask, give_order
 from sagas.models import EventRoute, EventState, RouteState, SagaEvent, SagaRun, StepRun
+from sagas.queries.runs import RunFilter, matching
 from tests.choreography.conftest import event, send, settle, the_run
 from tests.choreography.documents import WATCHED
 
@@ -136,3 +137,12 @@ def test_each_value_has_a_run_of_its_own_and_events_that_belong_together_come_in
     send(*(event(kind, str(number)) for kind in HAPPY for number in range(20)))
     settle()
     assert SagaRun.objects.filter(status="completed").count() == 20
+
+
+def test_choreographed_runs_stand_in_the_same_list_and_are_found_by_their_style(watched):
+    send(event("order.placed"))
+    settle()
+    run = the_run()
+    assert list(matching(RunFilter(style="choreography"))) == [run]
+    assert not matching(RunFilter(style="orchestration")).exists()
+    assert list(matching(RunFilter(waiting_for="event", saga="order", search="7"))) == [run]
