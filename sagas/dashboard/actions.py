@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from sagas import access
+from sagas.core import choreographed
 from sagas.core.vocabulary import INTERNAL, OutcomeKind, Phase, Role, Verb
 from sagas.dashboard import confirm, order_form
 from sagas.dashboard.access import needs_role
@@ -150,6 +151,7 @@ def _show(request: HttpRequest, run_id: UUID, form: OrderForm, *, refusal: str =
         "confirm": confirm.confirm(detail, form.verb, step, phase, form.outcome) if shows_form else None,
         "choices": [one for target in found for one in _choices(detail, form, *target)] if must_choose else [],
         "choices_title": _("What do you answer?") if form.verb is Verb.APPROVE else _("Which step?"),
+        "why_not": choreographed.refusal(form.verb) if detail.run.watch is not None else None,
         "needs_reason": form.verb in orders.NEEDS_REASON,
         "refusal": refusal,
     }

@@ -115,3 +115,45 @@ def test_the_run_page_says_what_is_expected_from_whom_and_draws_the_trace(transa
     assert "Waiting for payment.taken or payment.refused from payments" in text
     assert "It usually comes within 1 m" in text
     assert "is to publish" in text
+
+
+def test_an_overdue_run_says_what_is_missing_wherever_it_is_shown(transactional_db, monkeypatch):
+    publish(WATCHED.replace("deadline: 30m", "deadline: 50ms"), by="tests")
+    send(event("order.placed"))
+    settle()
+    monkeypatch.setattr(counts, "last_beat", timezone.now)
+    run = SagaRun.objects.get()
+    assert run.status == "needs_attention"
+    alice = sign_in("alice")
+    for address in ("/", "/runs/", "/attention/", f"/runs/{run.id}/", f"/runs/{run.id}/steps/take_payment/"):
+        assert alice.get(address).status_code == 200, address
+    text = alice.get(f"/runs/{run.id}/").content.decode()
+    assert "It has not ended by its deadline." in text
+    assert "Waiting for payment.taken or payment.refused from payments" in text
+    answer = alice.get(f"/api/v1/runs/{run.id}/").json()
+    assert answer["why"]["code"] == "overdue"
+
+
+def test_every_order_page_of_a_choreographed_run_stands_and_says_what_may_not_be(transactional_db):
+    publish(WATCHED, by="tests")
+    send(event("order.placed"))
+    settle()
+    run = SagaRun.objects.get()
+    alice = sign_in("alice")
+    for verb in (
+        "cancel",
+        "retry",
+        "skip",
+        "settle",
+        "give-up",
+        "pause",
+        "resume",
+        "terminate",
+        "signal",
+        "approve",
+        "rerun",
+    ):
+        page = alice.get(f"/runs/{run.id}/actions/{verb}/")
+        assert page.status_code in {200, 409}, verb
+    assert "Nobody commands a choreography" in alice.get(f"/runs/{run.id}/actions/cancel/").content.decode()
+    assert alice.get(f"/api/v1/runs/{run.id}/plan/").status_code in {200, 409}
