@@ -18,7 +18,7 @@ from choreography.shop import SERVICES, publish
 from tests.brokers import own_broker
 from tests.running import ROOT, Running, new_place, wait_for
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.embedded]  # its own services and broker: once is enough
 
 ALONE = 20  # orders while all of Sagaweb is down
 WATCHED = 180  # orders while services are killed

@@ -41,7 +41,7 @@ def test_a_run_ends_as_its_events_say(watched, story):
     assert run.watch["received"] == len(story)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_events_tripled_and_shuffled_end_a_run_the_same_way(watched, data):
     number = SagaRun.objects.count()
