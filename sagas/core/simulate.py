@@ -53,6 +53,11 @@ LOST_AFTER_S = 5.0  # until a lost worker is noticed: the lease, as it is by def
 LONGEST = 1.0 - 2**-53  # dice that make every wait as long as its jitter allows
 
 
+NO_CHOREOGRAPHY = (
+    "A choreography is not simulated: every way through it was followed when it was checked. Validate it instead."
+)
+
+
 class _CutShortError(Exception):
     """The simulation is over before the run is; `args[0]` says which bound ended it."""
 
@@ -84,6 +89,8 @@ def simulate(
     Raises:
         SimulationInvalidError: input, faults or orders cannot be used.
     """
+    if definition.choreography is not None:
+        raise SimulationInvalidError([Problem(NO_CHOREOGRAPHY, pointer="/document", code="choreography")])
     parts, ordered = read_script(definition, {} if faults is None else faults, orders)
     if problems := check_input(definition, input):
         raise SimulationInvalidError([_within("/input", problem) for problem in problems])

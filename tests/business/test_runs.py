@@ -14,7 +14,7 @@ from django.apps import apps
 from django.db import connections
 
 from sagas.catalog.publish import publish
-from sagas.core import steps
+from sagas.core import action_form
 from sagas.core.definition import RetryPolicy
 from sagas.core.failure_matrix import failure_matrix
 from sagas.core.vocabulary import Verb
@@ -150,7 +150,7 @@ def test_the_one_salary_that_was_spent_is_the_only_one_that_stays():
 
 
 def test_a_bank_that_answers_neither_question_needs_a_person(monkeypatch):
-    monkeypatch.setattr(steps, "PROBE_RETRY", RetryPolicy(attempts=3, initial_s=0.01, factor=1, jitter=0))
+    monkeypatch.setattr(action_form, "PROBE_RETRY", RetryPolicy(attempts=3, initial_s=0.01, factor=1, jitter=0))
     stage = Stage(next(one for one in EXAMPLES if one.saga == "pay-supplier"))
     lost = {"outcome": "unknown", "happened": True}
     silent = stage.begin("silent", {"pay": lost, "pay.probe": {**lost, "happened": False}})

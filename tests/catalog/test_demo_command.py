@@ -36,10 +36,10 @@ def latest(saga: str = "create-order") -> SagaVersion:
 
 
 def test_the_demo_is_published_once_however_often_it_is_loaded():
-    names = ("create-order", "large-order", "prepaid-order")
+    names = ("create-order", "large-order", "order-choreography", "prepaid-order")
     assert load() == [f"{name} version 1 published" for name in names]
     assert load() == [f"{name} version 1 is there already" for name in names]
-    assert Saga.objects.filter(is_demo=True).count() == SagaVersion.objects.count() == 3
+    assert Saga.objects.filter(is_demo=True).count() == SagaVersion.objects.count() == 4
 
 
 @pytest.mark.parametrize("by", ["admin", "demo", "token:demo", "root (command line)"])

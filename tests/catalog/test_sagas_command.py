@@ -12,6 +12,7 @@ from django.core.management import CommandError, call_command
 from sagas.core.schema import DIALECT
 from sagas.core.source import read_source
 from sagas.models import SagaVersion
+from tests.running import ROOT
 
 GOOD = "# why\nsaga: book-trip\nsteps:\n  - {name: book, action: travel.book, compensation: none}\n"
 pytestmark = pytest.mark.django_db
@@ -73,3 +74,10 @@ def test_the_schema_for_editors_is_printed_and_documents_fit_it(good):
     assert (schema["$schema"], schema["else"]["required"]) == (DIALECT, ["saga", "steps"])
     assert jsonschema_rs.is_valid(schema, read_source(good.read_text())[0])
     assert not jsonschema_rs.is_valid(schema, {"saga": "book-trip", "stepps": []})
+
+
+def test_a_choreography_is_validated_and_not_simulated():
+    place = str(ROOT / "examples/choreography/order-watched.yaml")
+    assert run("validate", place)[0] == f"{place}: no problems\n"
+    with pytest.raises(CommandError, match="A choreography is not simulated"):
+        call_command("sagas", "simulate", place)

@@ -8,7 +8,7 @@ import pytest
 from django.db.models import F
 
 from sagas import NoEffect
-from sagas.core import steps
+from sagas.core import action_form
 from sagas.core.definition import RetryPolicy
 from sagas.core.outcome import Succeeded
 from sagas.core.redaction import NOTHING
@@ -215,7 +215,7 @@ def test_a_late_success_answers_what_a_person_is_asked(slow, held):
 
 
 def test_a_late_success_overtakes_the_probe(slow, held, monkeypatch):
-    monkeypatch.setattr(steps, "PROBE_RETRY", RetryPolicy(attempts=3, initial_s=3600, wait_s_max=3600, jitter=0))
+    monkeypatch.setattr(action_form, "PROBE_RETRY", RetryPolicy(attempts=3, initial_s=3600, wait_s_max=3600, jitter=0))
     gates = held(1)
     BEHAVIOUR["pay:probe"] = say(RuntimeError("cannot look"))
     run = slow(probe="probe: {python: engine.probe}")

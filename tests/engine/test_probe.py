@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from sagas import NoEffect, NotDone, Rejected
+from sagas.core import action_form
 from sagas.core import messages as m
-from sagas.core import steps
 from sagas.core.definition import RetryPolicy
 from sagas.core.outcome import Error, Unknown
 from sagas.core.vocabulary import NO_ITEM, AttemptKey, Phase, Verb
@@ -42,7 +42,7 @@ steps:
 
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch):
-    monkeypatch.setattr(steps, "PROBE_RETRY", RetryPolicy(attempts=3, initial_s=0.01, factor=1, jitter=0))
+    monkeypatch.setattr(action_form, "PROBE_RETRY", RetryPolicy(attempts=3, initial_s=0.01, factor=1, jitter=0))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
 from sagas.catalog.publish import check
-from sagas.core import steps
+from sagas.core import action_form
 from sagas.core.definition import RetryPolicy
 from sagas.core.outcome import Error, Failed, Rejected, Succeeded, Unknown
 from sagas.core.vocabulary import Verb
@@ -52,7 +52,7 @@ def _services(monkeypatch, settings):
     CALLED.clear()
     settings.SAGAWEB_BASE_URL = "https://sagas.example.org"
     monkeypatch.setattr(service_calls, "make_http", FakeHttp)
-    monkeypatch.setattr(steps, "PROBE_RETRY", RetryPolicy(attempts=3, initial_s=0.01, factor=1, jitter=0))
+    monkeypatch.setattr(action_form, "PROBE_RETRY", RetryPolicy(attempts=3, initial_s=0.01, factor=1, jitter=0))
 
 
 @pytest.fixture
