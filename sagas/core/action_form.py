@@ -47,6 +47,9 @@ class StepNames:
 class ActionReader:
     """Reads the calls of one step or reaction. `item_scope` is what its expressions may use."""
 
+    what = "step"
+    says = "a step says what to call, such as shop.process_payment."  # where there is no action
+
     def __init__(
         self,
         fields: Fields,
@@ -73,7 +76,9 @@ class ActionReader:
             self.fields.error("name", "reserved", f"`{name}` is a word of the expression language.")
         elif name and self.names.first[name] < self.position:
             first = self.names.first[name] + 1
-            self.fields.error("name", "duplicate_name", f"two steps are called `{name}`; the first is step {first}.")
+            self.fields.error(
+                "name", "duplicate_name", f"two {self.what}s are called `{name}`; the first is {self.what} {first}."
+            )
         return name
 
     def _action(self, fields: Fields, names: Names) -> tuple[Action, ActionFacts, Template]:
@@ -81,7 +86,7 @@ class ActionReader:
         value = fields.raw("action")
         if "action" not in fields:
             if fields.is_mapping:
-                fields.missing("action", "a step says what to call, such as shop.process_payment.")
+                fields.missing("action", self.says)
             return PythonAction(""), ActionFacts(), self._arguments(fields, names)
         if not isinstance(value, dict):
             return *self._python(fields, "action", value, "an action"), self._arguments(fields, names)

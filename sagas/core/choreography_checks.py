@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 
 def check(chart: Choreography, steps: Sequence[Step], report: Report) -> None:
-    """Report events that lead nowhere, reactions that never run, loops, and what a failure leaves undone."""
+    """Report events that lead nowhere, reactions that never run, loops, and what a failure leaves undone.
+
+    Of new documents only: what was published before compiles whatever is asked of new ones.
+    """
+    if report.problems:
+        return  # what is not there leads nowhere
     place = {one.name: number for number, one in enumerate(chart.reactions)}
     _names(chart, place, report)
     _unpublished(chart, report)

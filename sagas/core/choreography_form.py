@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sagas.core import choreography_checks
 from sagas.core.action_form import NO_ARGUMENTS, STEP_NAME, ActionReader, StepNames
 from sagas.core.choreography import CORRELATION_NAMES, Choreography, Early, EarlyKind, Reaction
 from sagas.core.definition import CommandAction, Half, HttpAction, Step
@@ -105,8 +104,6 @@ def read_choreography(
         )
         for place, (one, (half, probe, writes, title)) in enumerate(zip(reactions, halves, strict=True))
     )
-    if not fields.report.problems:
-        choreography_checks.check(chart, steps, fields.report)
     return steps, chart
 
 
@@ -224,6 +221,9 @@ def _early_of(said: Json, path: Path, report: Report) -> Early:
 
 class _ReactionReader(ActionReader):
     """Reads one reaction."""
+
+    what = "reaction"
+    says = "a reaction says what to call, such as shop.process_payment, or `external: true` when its service does it."
 
     def __init__(
         self,

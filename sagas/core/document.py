@@ -4,7 +4,7 @@
 at once; `compile_document` makes of a checked document what the engine drives.
 Both read it by the same code, so what was accepted once compiles for ever: rules
 that depend on more than the document itself (which actions write) are in
-`rules.py` and belong to checking only.
+`rules.py` and `choreography_checks.py` and belong to checking only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sagas.core import rules
+from sagas.core import choreography_checks, rules
 from sagas.core.action_form import STEP_NAME
 from sagas.core.choreography_form import CHOREOGRAPHY_KEYS, EVENT_NAMES, read_choreography
 from sagas.core.definition import ActionFacts, Definition
@@ -101,6 +101,9 @@ def check_source(text: str, actions: Mapping[str, ActionFacts], services: Mappin
             _check_name(definition.saga, report)
             if definition.choreography is None:
                 rules.check(definition, document, actions, report)
+            else:
+                choreography_checks.check(definition.choreography, definition.steps, report)
+                rules.check_reactions(definition, document, actions, report)
     problems = sorted(report.problems, key=_place)[:PROBLEMS_MAX]
     warnings = sorted(report.warnings, key=_place)[:PROBLEMS_MAX]
     return Checked(None if problems else document, tuple(problems), tuple(warnings))

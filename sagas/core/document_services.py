@@ -21,8 +21,12 @@ class Named:
 
 
 def named_services(document: Json) -> tuple[Named, ...]:
-    """Return every place of a canonical document that names a service, in the order of the steps."""
-    steps = document.get("steps") if isinstance(document, dict) else None
+    """Return every place of a canonical document that calls a service, in the order of the steps or reactions.
+
+    A service whose reactions are only watched is called by nobody here.
+    """
+    is_choreography = isinstance(document, dict) and document.get("style") == "choreography"
+    steps = document.get("reactions" if is_choreography else "steps") if isinstance(document, dict) else None
     found: list[Named] = []
     for step in steps if isinstance(steps, list) else ():
         if not isinstance(step, dict):

@@ -44,6 +44,12 @@ def check(definition: Definition, document: Json, actions: Mapping[str, ActionFa
         report.warning(("key",), "constant_key", "The key is the same for every start, so only one run can ever begin.")
 
 
+def check_reactions(definition: Definition, document: Json, actions: Mapping[str, ActionFacts], report: Report) -> None:
+    """Report what holds for the reactions of a choreography as for any step."""
+    _probes(definition, actions, report)
+    _endless_retries(definition, document, report)
+
+
 def _pivot(definition: Definition, document: Json, report: Report) -> None:
     pivots = [step for step in definition.steps if step.is_pivot]
     for step in pivots[1:]:
@@ -75,7 +81,7 @@ def _pivot(definition: Definition, document: Json, report: Report) -> None:
             report.error(("steps", step.position, "after"), "beside_pivot", message)
         if step.name not in definition.past_pivot:
             continue
-        if "compensation" in _said(document, step) and step.compensation is not None:
+        if "compensation" in _said(definition, document, step) and step.compensation is not None:
             message = f"this compensation never runs: `{step.name}` comes after the pivot `{first.name}`."
             report.warning(("steps", step.position, "compensation"), "compensation_after_pivot", message)
 
@@ -97,7 +103,7 @@ def _probes(definition: Definition, actions: Mapping[str, ActionFacts], report: 
     for step in definition.steps:
         if step.probe is None:
             continue
-        name, path = step.probe.action.name, ("steps", step.position, "probe")
+        name, path = step.probe.action.name, (_list(definition), step.position, "probe")
         facts = actions.get(name)
         if facts is not None and not facts.reads_only:
             message = (
@@ -110,9 +116,14 @@ def _probes(definition: Definition, actions: Mapping[str, ActionFacts], report: 
             report.warning(path, "probe_unused", message + "is always known.")
 
 
-def _said(document: Json, step: Step) -> dict[str, Json]:
+def _list(definition: Definition) -> str:
+    """Return the key under which the document has the steps."""
+    return "steps" if definition.choreography is None else "reactions"
+
+
+def _said(definition: Definition, document: Json, step: Step) -> dict[str, Json]:
     """Return what the document says of a step; nothing where it is no mapping."""
-    said = document["steps"][step.position]
+    said = document[_list(definition)][step.position]
     return said if isinstance(said, dict) else {}
 
 
@@ -123,10 +134,10 @@ def _before_pivot(definition: Definition) -> tuple[Step, ...]:
 def _endless_retries(definition: Definition, document: Json, report: Report) -> None:
     if definition.deadline_s is not None:
         return
-    for step in _before_pivot(definition):
+    for step in _before_pivot(definition) if definition.choreography is None else definition.steps:
         if step.action is not None and step.action.retry.attempts is None:
-            has_own = "retry" in _said(document, step)
-            path: Path = ("steps", step.position, "retry") if has_own else ("defaults", "retry")
+            has_own = "retry" in _said(definition, document, step)
+            path: Path = (_list(definition), step.position, "retry") if has_own else ("defaults", "retry")
             message = f"step `{step.name}` is tried for ever and the saga has no `deadline`, so it may never end."
             report.warning(path, "endless_retry", message)
 
