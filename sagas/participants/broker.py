@@ -10,7 +10,7 @@ import json
 import logging
 import socket
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -19,6 +19,7 @@ import kombu
 from kombu.exceptions import KombuError
 
 from sagas.core.limits import PAYLOAD_BYTES_MAX
+from sagas.participants.broker_message import open_channel
 from sagas.participants.network import AddressRefusedError, check_host
 
 if TYPE_CHECKING:
@@ -145,20 +146,35 @@ class Broker:
         """
         with self._errors():
             connection = self._connect()
-            channel = connection.channel()
+            channel = open_channel(connection)
             queue = _queue(REPLIES)(channel)
             queue.declare()
 
+            faults: list[Exception] = []  # of `take`: they are not the message's
+
+            def give(reply: Reply) -> None:
+                try:
+                    take(reply)
+                except Exception as error:
+                    faults.append(error)
+                    raise
+
             def heard(message: Any) -> None:
-                take(_reply(message))
+                give(_reply(message))
 
             consumer = kombu.Consumer(channel, queues=[queue], on_message=heard, auto_declare=False)
             consumer.qos(prefetch_count=IN_HAND_MAX)
             checked_at = time.monotonic()
             with consumer:
                 while not is_over():
-                    with suppress(TimeoutError):
+                    try:
                         connection.drain_events(timeout=0.5)
+                    except TimeoutError:
+                        pass
+                    except (ValueError, RecursionError) as error:
+                        if error in faults:
+                            raise
+                        give(_NO_MESSAGE)
                     if connection.supports_heartbeats and time.monotonic() - checked_at > HEARTBEAT_S / 4:
                         connection.heartbeat_check()
                         checked_at = time.monotonic()
@@ -225,6 +241,9 @@ _REDIS_OPTIONS = {
     "brpop_timeout": 1,
     "unacked_restore_limit": IN_HAND_MAX,
 }
+
+
+_NO_MESSAGE = Reply("", b"", 0, accept=lambda: None)  # Redis has forgotten it already
 
 
 def _library_errors(url: str) -> tuple[type[BaseException], ...]:

@@ -20,6 +20,7 @@ from sagas.core.cloud_event import STRUCTURED, is_json, read_binary, read_struct
 from sagas.core.limits import PAYLOAD_BYTES_MAX
 from sagas.core.problem import Problem
 from sagas.participants.broker import CONFIRM_S, HEARTBEAT_S, Broker
+from sagas.participants.broker_message import open_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -93,7 +94,7 @@ class EventBus(Broker):
         """
         with self._errors():
             connection = self._connect()
-            channel = connection.channel()
+            channel = open_channel(connection)
             queue = kombu.Queue(QUEUE, exchange=self._exchange, routing_key="#", durable=True)(channel)
             queue.declare()
             heard: list[Heard] = []

@@ -50,16 +50,16 @@ def reply(url, correlation, body=b'{"outcome": "succeeded"}'):
         )
 
 
-def hear(url, count, *, accept=True, within_s=20):
+def hear(url, count, *, accept=True, within_s=20, take=None):
     found, until = [], time.monotonic() + within_s
 
-    def take(one):
+    def keep(one):
         found.append(one)
         if accept:
             one.accept()
 
     with closing(Broker(url, allow_private=True)) as broker:
-        broker.hear(take, lambda: len(found) >= count or time.monotonic() > until)
+        broker.hear(take or keep, lambda: len(found) >= count or time.monotonic() > until)
     return found
 
 
