@@ -35,7 +35,7 @@ def _as_they_came(kind: Any) -> Any:
             if hasattr(payload, "properties"):  # AMQP
                 headers = payload.properties.get("application_headers")
             else:
-                headers = _checked(payload).get("headers")
+                headers = _checked(payload).get("headers")  # the same object as in the payload
             if headers:
                 headers.pop("compression", None)
             super().__init__(payload, *rest, **named)
@@ -58,5 +58,5 @@ def _checked(payload: Any) -> dict[str, Any]:
             and isinstance(rest.get("headers"), dict | None)
             and said.get("body_encoding") in _BODY_ENCODINGS
         ):
-            return payload
+            return dict(payload)
     raise NoMessageError
