@@ -12,7 +12,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef
 
 from sagas.core import messages as m
@@ -60,13 +60,35 @@ def _subscriptions() -> tuple[WebhookSubscription, ...]:
     return _known
 
 
+def _standing() -> list[WebhookSubscription]:
+    """Return the subscriptions that are known and still there; those stay until the caller's transaction ends.
+
+    One that was taken away within the last second is still known. What is written for it
+    would break the transaction, and with it the change of a run.
+    """
+    known = _subscriptions()
+    if not known:
+        return []
+    ids = [one.pk for one in known]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:  # the lock that a foreign key takes: it holds up deletions, and no writer
+            cursor.execute(_STANDING, [ids])
+            found = {row[0] for row in cursor.fetchall()}
+    else:
+        found = set(WebhookSubscription.objects.filter(pk__in=ids).values_list("pk", flat=True))
+    return [one for one in known if one.pk in found]
+
+
+_STANDING = "SELECT id FROM sagas_webhooksubscription WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE"
+
+
 # ---- writing down ----------------------------------------------------------
 
 
 def note(batch: Sequence[Append]) -> None:
     """Write down what is to be told of these changes, in their transaction."""
     changes = [(one, sequence, kind) for one in batch for sequence, kind in _changes(one)]
-    if not changes or not (subscriptions := _subscriptions()):
+    if not changes or not (subscriptions := _standing()):
         return
     sagas: dict[object, str] = {}
     if any(subscription.saga for subscription in subscriptions):
@@ -93,7 +115,7 @@ def note_start(run: SagaRun, saga: str, now: datetime) -> None:
         WebhookDelivery(
             subscription=one, run=run, sequence=1, kind=ChangeKind.STARTED.value, next_at=now, created_at=now
         )
-        for one in _subscriptions()
+        for one in _standing()
         if _wants(one, ChangeKind.STARTED, saga)
     )
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import kombu
 
-_BODY_ENCODINGS = {None, "", "base64", "utf-8"}
+_BODY_ENCODINGS = (None, "", "base64", "utf-8")
 
 
 class NoMessageError(ValueError):
@@ -35,7 +35,7 @@ def _as_they_came(kind: Any) -> Any:
             if hasattr(payload, "properties"):  # AMQP
                 headers = payload.properties.get("application_headers")
             else:
-                headers = _checked(payload).get("headers")  # the same object as in the payload
+                headers = _checked(payload).get("headers")
             if headers:
                 headers.pop("compression", None)
             super().__init__(payload, *rest, **named)
@@ -58,5 +58,6 @@ def _checked(payload: Any) -> dict[str, Any]:
             and isinstance(rest.get("headers"), dict | None)
             and said.get("body_encoding") in _BODY_ENCODINGS
         ):
-            return dict(payload)
+            checked: dict[str, Any] = payload
+            return checked
     raise NoMessageError

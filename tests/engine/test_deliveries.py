@@ -172,3 +172,34 @@ def test_what_is_told_holds_nothing_of_what_the_run_is_about(saga):
     assert (body["data"]["status"], body["data"]["key"]) == ("compensated", "order-7")
     assert body["data"]["reason"]["step"] == "ship"
     assert "4111" not in json.dumps(body)
+
+
+@pytest.fixture
+def taken_away_elsewhere(monkeypatch):
+    """A subscription that this process still knows, and another one has taken away."""
+    monkeypatch.setattr(deliveries, "KNOWN_FOR_S", 3600.0)
+
+    def take_away():
+        subscribe()
+        subscribe("other")
+        deliveries.forget()
+        assert len(deliveries._subscriptions()) == 2
+        WebhookSubscription.objects.filter(name="shop").delete()
+
+    return take_away
+
+
+def test_a_subscription_that_was_justtaken_away_elsewhere_stops_no_run_from_beginning(saga, taken_away_elsewhere):
+    made = saga()
+    taken_away_elsewhere()
+    run = start_run(made, {}).run
+    assert told(run) == ["started"]  # to the one that is left
+
+
+def test_a_subscription_that_was_justtaken_away_elsewhere_stops_no_run_on_its_way(saga, taken_away_elsewhere):
+    run = start_run(saga(), {}).run
+    taken_away_elsewhere()
+    drive()
+    run.refresh_from_db()
+    assert run.status == "completed"
+    assert told(run) == ["completed"]

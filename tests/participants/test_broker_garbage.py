@@ -27,6 +27,7 @@ NO_MESSAGES = {
     "no way": '{"properties": {"delivery_tag": "t"}}',
     "a body that is a number": ENVELOPE.replace('"e30="', "1000000000000") % "",
     "an unknown encoding": ENVELOPE % ', "body_encoding": "x"',
+    "an encoding that is a list": ENVELOPE % ', "body_encoding": []',
     "half a base64": ENVELOPE.replace("e30=", "e3") % ', "body_encoding": "base64"',
     "headers that are a list": '{"headers": [1], ' + ENVELOPE.removeprefix("{") % "",
     "too deep": "[" * 100_000,
