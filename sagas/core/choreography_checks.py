@@ -8,18 +8,18 @@ that did not complete, what was done must be undone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from sagas.core import dag
-from sagas.core.limits import WAYS_MAX
+from sagas.core.choreography_ways import check_ways
+from sagas.core.limits import EVENT_DEPTH_MAX, EVENTS_PER_RUN_MAX
 from sagas.core.problem import hint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from sagas.core.choreography import Choreography, Reaction
+    from sagas.core.choreography import Choreography
     from sagas.core.definition import Step
     from sagas.core.problem import Report
 
@@ -39,8 +39,11 @@ def check(chart: Choreography, steps: Sequence[Step], report: Report) -> None:
     _loops(chart, place, report)
     _unreachable(chart, place, report)
     _unhandled(chart, place, report)
+    _untold(chart, place, report)
     if not report.problems:
-        _ways(chart, steps, place, report)
+        _too_much(chart, report)
+    if not report.problems:
+        check_ways(chart, steps, place, report)
 
 
 def _names(chart: Choreography, place: dict[str, int], report: Report) -> None:
@@ -133,131 +136,65 @@ def _unreachable(chart: Choreography, place: dict[str, int], report: Report) -> 
             report.error(("reactions", place[one.name], "on"), "reaction_unreachable", message)
 
 
-# ---- ways ------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Way:
-    """One way through: which reactions were refused, and what happened."""
-
-    choices: dict[str, bool] = field(default_factory=dict)  # by reaction: whether it succeeds
-    seen: list[str] = field(default_factory=list)
-    ran: list[Reaction] = field(default_factory=list)
-    open: Reaction | None = None  # the first one of which nothing is decided yet
-
-    @property
-    def refused(self) -> list[str]:
-        return [one.name for one in self.ran if not self.choices[one.name]]
-
-
-def _ways(chart: Choreography, steps: Sequence[Step], place: dict[str, int], report: Report) -> None:
-    """Follow every way, from each event that starts a run, alone and with one more event from outside at its end."""
-    writes = {step.name for step in steps if step.writes}
-    others = [kind for kinds in chart.publishes.values() for kind in kinds if kind not in chart.starts_on]
-    told: set[tuple[str, str]] = set()
-    count = 0
-    for first in chart.starts_on:
-        for then in (None, *others):
-            for way in _walk(chart, first, then):
-                count += 1
-                if count > WAYS_MAX:
-                    message = f"there are more than {WAYS_MAX} ways through it: not all of them were followed."
-                    report.warning(("reactions",), "ways_not_followed", message)
-                    return
-                _judge(chart, way, writes, place, told, report)
-
-
-def _walk(chart: Choreography, first: str, then: str | None) -> Iterator[_Way]:
-    todo: list[dict[str, bool]] = [{}]
-    while todo:
-        way = _follow(chart, todo.pop(), first, then)
-        if way.open is None:
-            yield way
-        else:
-            todo.append({**way.choices, way.open.name: False})
-            todo.append({**way.choices, way.open.name: True})
-
-
-def _follow(chart: Choreography, choices: dict[str, bool], first: str, then: str | None) -> _Way:
-    """Let events and reactions follow from each other, until one of them is not decided yet."""
-    way = _Way(choices=dict(choices))
-    events = [first]
-    is_second = then is None
-    while events or not is_second:
-        if not events:
-            is_second = True
-            events = [str(then)]
-        kind = events.pop(0)
-        way.seen.append(kind)
-        for one in chart.reacting.get(kind, ()):
-            if one.name not in way.choices:
-                if one.rejected:
-                    way.open = one
-                    return way
-                way.choices[one.name] = True
-            way.ran.append(one)
-            follows = one.succeeded if way.choices[one.name] else one.rejected
-            if follows:
-                events.append(follows)
-    return way
-
-
-def _judge(
-    chart: Choreography,
-    way: _Way,
-    writes: set[str],
-    place: dict[str, int],
-    told: set[tuple[str, str]],
-    report: Report,
-) -> None:
-    is_undone = any(kind in chart.compensated_on for kind in way.seen)
-    if not is_undone and any(kind in chart.completes_on for kind in way.seen):
-        return
-    is_open = not is_undone and _ends_from_outside(chart)
-    if is_open and not way.refused:
-        return
-    undone = {one.undoes for one in way.ran if one.undoes}
-    left = [
-        one
-        for one in dict.fromkeys(way.ran)
-        if not one.undoes and way.choices[one.name] and one.name in writes and one.name not in undone
-    ]
-    story = _story(chart, way)
-    for one in left:
-        cause = (way.refused or [way.seen[-1]])[-1]
-        if (cause, one.name) in told:
+def _untold(chart: Choreography, place: dict[str, int], report: Report) -> None:
+    """Report services that act by themselves and never say what somebody waits to hear."""
+    for one in chart.reactions:
+        if not one.is_external or one.succeeded:
             continue
-        told.add((cause, one.name))
-        message = (
-            f"{story}, and `{one.name}` stays done: let a reaction with `undoes: {one.name}` follow, "
-            "or say `compensation: none`."
-        )
-        report.error(("reactions", place[one.name]), "left_undone", message)
-    if not left and not is_undone and not is_open and ("", way.seen[-1]) not in told:
-        told.add(("", way.seen[-1]))
-        message = f"{story}, and that ends nothing: name `{way.seen[-1]}` under `completes_on` or `compensated_on`."
-        report.error(("reactions", place[way.ran[-1].name]) if way.ran else ("starts_on",), "no_end", message)
+        path = ("reactions", place[one.name])
+        if one.rejected:
+            message = f"nothing tells that `{one.name}` succeeded, so the run waits for ever: it emits `succeeded` too."
+        elif one.undoes:
+            message = (
+                f"nothing tells that `{one.undoes}` is undone, so the run waits for ever: let it emit `succeeded`."
+            )
+        elif one.name in chart.undoing:
+            by = chart.undoing[one.name][0].name
+            message = f"nothing tells that `{one.name}` was done, which `{by}` undoes: let it emit `succeeded`."
+        else:
+            continue
+        report.error((*path, "emits"), "nothing_tells", message)
 
 
-def _ends_from_outside(chart: Choreography) -> bool:
-    """Whether an event that comes from outside later, other than one that begins a run, may still end it."""
-    todo = [kind for kinds in chart.publishes.values() for kind in kinds if kind not in chart.starts_on]
-    seen: set[str] = set()
+def _too_much(chart: Choreography, report: Report) -> None:
+    """Report events that follow from each other, or from one, in a number that no run takes."""
+    depth: dict[str, int] = {}
+    count: dict[str, int] = {}
+    for kind in _last_first(chart):
+        reacting = chart.reacting.get(kind, ())
+        depth[kind] = max((1 + max((depth[one] for one in each.emits), default=0) for each in reacting), default=0)
+        count[kind] = 1 + sum(max((count[one] for one in each.emits), default=0) for each in reacting)
+    outside = [
+        *((("starts_on", number), kind) for number, kind in enumerate(chart.starts_on)),
+        *(
+            (("publishes", service, number), kind)
+            for service, kinds in chart.publishes.items()
+            for number, kind in enumerate(kinds)
+            if kind not in chart.starts_on
+        ),
+    ]
+    for path, kind in outside:
+        if depth[kind] > EVENT_DEPTH_MAX + 1:  # the first event follows from none
+            message = f"up to {depth[kind]} reactions follow from each other here, and at most {EVENT_DEPTH_MAX + 1} "
+            report.error(path, "chain_too_long", message + "are carried out: those after them would wait for a person.")
+        elif count[kind] > EVENTS_PER_RUN_MAX:
+            message = f"up to {count[kind]} events follow from `{kind}`, and a run takes {EVENTS_PER_RUN_MAX}."
+            report.error(path, "too_many_events", message)
+
+
+def _last_first(chart: Choreography) -> list[str]:
+    """Return the types of events, each after all that may follow from it. There are no loops any more."""
+    found: dict[str, None] = {}
+    todo = sorted(chart.types)
     while todo:
-        kind = todo.pop()
-        if kind in chart.completes_on or kind in chart.compensated_on:
-            return True
-        if kind not in seen:
-            seen.add(kind)
-            todo.extend(follows for one in chart.reacting.get(kind, ()) for follows in one.emits)
-    return False
-
-
-def _story(chart: Choreography, way: _Way) -> str:
-    if not way.refused:
-        return f"after `{way.seen[0]}` all goes well up to `{way.seen[-1]}`"
-    last = chart.by_name[way.refused[-1]]
-    return f"when `{last.name}` is rejected (`{last.rejected}`), the last event is `{way.seen[-1]}`"
+        kind = todo[-1]
+        after = [one for each in chart.reacting.get(kind, ()) for one in each.emits if one not in found]
+        if kind in found or not after:
+            found.setdefault(kind)
+            todo.pop()
+        else:
+            todo.extend(after)
+    return list(found)
 
 
 def _listed(kinds: Sequence[str]) -> str:

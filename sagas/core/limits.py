@@ -65,7 +65,7 @@ EVENT_NAME_LENGTH_MAX = 200  # characters of an id and of a source: both go into
 EVENT_TYPE_LENGTH_MAX = 128  # characters: it is a heading of a table
 EVENT_TYPES_MAX = 50  # in one list of a document: a row of a table each
 REACTIONS_MAX = 200  # of one choreography: as many as a person can still follow on a map
-WAYS_MAX = 20_000  # through a choreography, followed when it is published: a second or so
+WAYS_MAX = 10_000  # steps of ways through a choreography, followed when it is checked: a second or so at worst
 EVENTS_PER_BATCH_MAX = 500  # in one request; they are written in one transaction
 
 # ---- expressions ----------------------------------------------------------

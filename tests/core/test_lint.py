@@ -11,6 +11,7 @@ import pytest
 
 from sagas.core.document import check_source
 from tests.core.test_choreography_faults import ENDLESS, LOST, ORDER, TOLD, WRONG_CHOREOGRAPHIES, wide
+from tests.core.test_choreography_ways import UNSOUND
 from tests.core.test_document_faults import LINT, WRONG
 from tests.documents import ACTIONS, call, one, steps, warned
 
@@ -143,6 +144,7 @@ def test_the_kinds_are_as_told_and_nearly_every_code_has_a_document():
         ORDER + LOST,
         ENDLESS,
         wide(),
+        *(text for text, _ in UNSOUND),
     ]:
         checked = check_source(text, ACTIONS, SERVICES)
         seen |= {(problem.code, "error") for problem in checked.problems}
