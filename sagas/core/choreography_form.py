@@ -21,7 +21,7 @@ from sagas.core.limits import (
 )
 from sagas.core.names import Names
 from sagas.core.problem import Path, Report, found_text, hint
-from sagas.core.steps import RETRY, SAGA_NAME, TIMEOUT_S
+from sagas.core.steps import RETRY, SAGA_NAME, STEP_KEYS, TIMEOUT_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -234,7 +234,10 @@ class _ReactionReader(ActionReader):
         services: Mapping[str, str] | None,
         report: Report,
     ) -> None:
-        fields = Fields(value, ("reactions", position), report, what="a reaction", known=REACTION_KEYS)
+        of_steps = ("orchestration", STEP_KEYS)
+        fields = Fields(
+            value, ("reactions", position), report, what="a reaction", known=REACTION_KEYS, of_others=of_steps
+        )
         super().__init__(fields, names, position, actions, services, report)
         self.item_scope = REACTION_NAMES
         self.title = ""

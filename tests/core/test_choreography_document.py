@@ -8,9 +8,13 @@ from datetime import timedelta
 import pytest
 
 from sagas import definition as d
+from sagas.core.choreography_form import CHOREOGRAPHY_KEYS, REACTION_KEYS
 from sagas.core.definition import ActionFacts, CommandAction, HttpAction
-from sagas.core.document import DocumentBrokenError, check_source, compile_document, content_hash
+from sagas.core.document import SAGA_KEYS, DocumentBrokenError, check_source, compile_document, content_hash
 from sagas.core.document_services import named_services
+from sagas.core.script import SimulationInvalidError
+from sagas.core.steps import STEP_KEYS
+from sagas.testing import simulate
 from tests.core.test_choreography_faults import ORDER, ROOT, SHOP
 
 pytestmark = pytest.mark.pure
@@ -18,7 +22,7 @@ pytestmark = pytest.mark.pure
 WATCHED = (ROOT / "examples/choreography/order-watched.yaml").read_text()
 FACTS = {"shop.pay": ActionFacts(), "shop.look": ActionFacts(reads_only=True)}
 ORDER_IN_PYTHON = d.choreography(
-    "order-choreography",
+    "choreographed-order",
     title="Order, choreographed",
     starts_on=["order.placed"],
     correlate="${event.data.order_id}",
@@ -153,3 +157,36 @@ def test_a_reaction_needs_a_name_of_its_own_and_something_that_is_done():
     ]
     assert any("Two reactions are called `a`; the first is reaction 1." in one for one in said)
     assert any("or `external: true` when its service does it." in one for one in said)
+
+
+def test_a_choreography_is_not_simulated():
+    """It would wait for its first event for ever."""
+    with pytest.raises(SimulationInvalidError, match="A choreography is not simulated"):
+        simulate(ORDER, atomic=(), reads_only=())
+
+
+@pytest.mark.parametrize("key", sorted({*SAGA_KEYS} - {*CHOREOGRAPHY_KEYS}))
+def test_keys_of_an_orchestration_are_refused(key):
+    checked = check_source(json.dumps({**ORDER_IN_PYTHON.document, key: {}}), SHOP)
+    assert [(one.code, one.path, one.message) for one in checked.problems] == [
+        ("other_style", key, f"Only the style orchestration has `{key}`.")
+    ]
+
+
+@pytest.mark.parametrize("key", sorted({*STEP_KEYS} - {*REACTION_KEYS}))
+def test_keys_of_a_step_are_refused_on_a_reaction(key):
+    document = ORDER_IN_PYTHON.document
+    document["reactions"][2][key] = []
+    found = check_source(json.dumps(document), SHOP).problems
+    assert [(one.code, one.path) for one in found] == [("other_style", f"reactions[2].{key}")]
+
+
+def test_types_of_events_may_be_names_of_domains():
+    types = {"order.placed": "com.Example.order-placed.v1", "order.shipped": "A" + "b" * 127}
+    text = ORDER
+    for plain, long in types.items():
+        text = text.replace(plain, long)
+    assert check_source(text, SHOP).problems == ()
+    for wrong in ("A" + "b" * 128, "order..placed", ".order", "order.", "1order", "order placed", "bestellung.prüfen"):
+        found = check_source(ORDER.replace("order.placed", f'"{wrong}"'), SHOP).problems
+        assert {one.code for one in found} == {"wrong_value"}, wrong
