@@ -31,7 +31,17 @@ ROLES = tuple(Role)  # weakest first; each includes those before it
 TOKEN_PREFIX = "sgw_"  # noqa: S105 - a mark that secret scanners can look for, not a secret
 LAST_USED_EVERY = timedelta(minutes=1)  # a busy token must not cost a write per request
 
-_READABLE = ("saga", "sagaversion", "sagarun", "steprun", "order", "journalentry", "service", "servicechange")
+_READABLE = (
+    "saga",
+    "sagaversion",
+    "sagarun",
+    "steprun",
+    "order",
+    "journalentry",
+    "service",
+    "servicechange",
+    "webhookchange",
+)
 _PERMISSIONS: dict[Role, tuple[tuple[str, str], ...]] = {
     Role.VIEWER: (),
     Role.OPERATOR: tuple(("sagas", f"view_{model}") for model in _READABLE),

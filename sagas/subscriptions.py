@@ -7,21 +7,24 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from sagas.core.limits import NAME_LENGTH_MAX, SERVICE_ADDRESS_LENGTH_MAX, SUBSCRIPTIONS_MAX
-from sagas.core.problem import Problem, nearest
+from sagas.core.problem import Problem, nearest, sayable
 from sagas.engine import deliveries
-from sagas.models import ChangeKind, Saga, WebhookSubscription
+from sagas.models import ChangeKind, Saga, WebhookSubscription, WebhookVerb
 from sagas.participants.network import url_fault
 from sagas.sealing import seal
 from sagas.services.secret import new_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from sagas.core.vocabulary import Json
 
 FORMER_VALID = timedelta(days=1)
+DISABLED = "Disabled by a person."
 NAME = re.compile(rf"(?=.{{1,{NAME_LENGTH_MAX}}}$)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 
 
@@ -79,28 +82,45 @@ def put(name: str, wanted: Wanted, *, by: str, revision: int | None = None) -> D
         "saga": wanted.saga,
         "allow_private": wanted.allow_private,
         "is_enabled": wanted.is_enabled,
-        "disabled_why": "" if wanted.is_enabled else "Disabled by a person.",
-        "changed_by": by,
+        "disabled_why": "" if wanted.is_enabled else DISABLED,
     }
-    with transaction.atomic():
-        found = WebhookSubscription.objects.select_for_update().filter(name=name).first()
-        if revision is not None and revision != (found.revision if found else 0):
-            raise SubscriptionStaleError(found.revision if found else 0)
-        if found is None:
-            if WebhookSubscription.objects.count() >= SUBSCRIPTIONS_MAX:
-                message = f"There are {SUBSCRIPTIONS_MAX} subscriptions already; more are not kept."
-                raise SubscriptionInvalidError([Problem(message, pointer="/name")])
-            secret = new_secret()
-            made = WebhookSubscription.objects.create(name=name, secret=seal(secret), **facts)
+    try:
+        with transaction.atomic():
+            found = WebhookSubscription.objects.select_for_update().filter(name=name).first()
+            if revision is not None and revision != (found.revision if found else 0):
+                raise SubscriptionStaleError(found.revision if found else 0)
+            done = _create(name, facts, by) if found is None else _change(found, facts, by)
             transaction.on_commit(deliveries.forget)
-            return Done(made, is_new=True, secret=secret)
-        if any(getattr(found, column) != value for column, value in facts.items() if column != "changed_by"):
-            for column, value in facts.items():
-                setattr(found, column, value)
-            found.revision += 1
-            found.save()
-            transaction.on_commit(deliveries.forget)
+    except IntegrityError:  # somebody made it in between
+        raise SubscriptionStaleError(1) from None
+    return done
+
+
+def _create(name: str, facts: Mapping[str, Json], by: str) -> Done:
+    if WebhookSubscription.objects.count() >= SUBSCRIPTIONS_MAX:
+        message = f"There are {SUBSCRIPTIONS_MAX} subscriptions already; more are not kept."
+        raise SubscriptionInvalidError([Problem(message, pointer="/name")])
+    secret = new_secret()
+    made = WebhookSubscription.objects.create(name=name, secret=seal(secret), changed_by=by, **facts)
+    _write_down(name, WebhookVerb.CREATED, by, {column: [None, value] for column, value in facts.items() if value})
+    return Done(made, is_new=True, secret=secret)
+
+
+def _change(found: WebhookSubscription, facts: Mapping[str, Json], by: str) -> Done:
+    before = {column: getattr(found, column) for column in facts}
+    changed: dict[str, Json] = {name: [before[name], value] for name, value in facts.items() if before[name] != value}
+    if changed:
+        for column, value in facts.items():
+            setattr(found, column, value)
+        found.changed_by = by
+        found.revision += 1
+        found.save()
+        _write_down(found.name, WebhookVerb.CHANGED, by, changed)
     return Done(found)
+
+
+def _write_down(name: str, verb: WebhookVerb, by: str, fields: Mapping[str, Json]) -> None:
+    deliveries.write_down(name, verb, by=by, fields=fields, at=timezone.now())
 
 
 def rotate_secret(name: str, *, by: str, revision: int | None = None) -> Done:
@@ -116,17 +136,21 @@ def rotate_secret(name: str, *, by: str, revision: int | None = None) -> Done:
         found.secret, found.changed_by = seal(secret), by
         found.revision += 1
         found.save()
+        until = found.former_secret_until.isoformat()
+        _write_down(name, WebhookVerb.SECRET_ROTATED, by, {"former_secret_until": [None, until]})
     return Done(found, secret=secret)
 
 
-def delete(name: str, *, revision: int | None = None) -> None:
+def delete(name: str, *, by: str, revision: int | None = None) -> None:
     """Take a subscription away, with all that was to be told to it.
 
     Raises:
         SubscriptionUnknownError, SubscriptionStaleError: nothing was changed.
     """
     with transaction.atomic():
-        _locked(name, revision).delete()
+        found = _locked(name, revision)
+        _write_down(name, WebhookVerb.DELETED, by, {"url": [found.url, None]})
+        found.delete()
         transaction.on_commit(deliveries.forget)
 
 
@@ -156,6 +180,8 @@ def _problems(name: str, wanted: Wanted) -> list[Problem]:
         if kind not in known:
             message = f"There is no change {kind[:80]!r}; there are {', '.join(known)}."
             found.append(Problem(message, pointer=f"/kinds/{place}", code="wrong_value"))
-    if wanted.saga and not Saga.objects.filter(name=wanted.saga).exists():
+    if "\0" in wanted.saga or sayable(wanted.saga) != wanted.saga:
+        found.append(Problem("There is no saga of such a name.", pointer="/saga", code="unknown"))
+    elif wanted.saga and not Saga.objects.filter(name=wanted.saga).exists():
         found.append(Problem(f"There is no saga {wanted.saga[:80]!r}.", pointer="/saga", code="unknown"))
     return found

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from sagas.admin.reading import ReadOnlyAdmin, shown_json
-from sagas.models import Service, ServiceChange
+from sagas.models import Service, ServiceChange, WebhookChange
 from sagas.presentation.services import address_of
 
 if TYPE_CHECKING:
@@ -99,5 +99,22 @@ class ServiceChangeAdmin(ReadOnlyAdmin):
 
     @admin.display(description="fields")
     def changed(self, change: ServiceChange) -> SafeString:
+        """Return each field before and after."""
+        return shown_json(change.fields)
+
+
+@admin.register(WebhookChange)
+class WebhookChangeAdmin(ReadOnlyAdmin):
+    """Who changed which webhook subscription, newest first; also those that were taken away."""
+
+    list_display = ("subscription_name", "verb", "by", "at")
+    list_filter = ("verb",)
+    search_fields = ("subscription_name__startswith",)
+    ordering = ("-id",)
+    fields = ("subscription_name", "verb", "by", "changed", "at")
+    readonly_fields = ("changed",)
+
+    @admin.display(description="fields")
+    def changed(self, change: WebhookChange) -> SafeString:
         """Return each field before and after."""
         return shown_json(change.fields)

@@ -182,7 +182,7 @@ class WebhookOne(ApiView):
     def delete(self, request: Request, name: str) -> Response:
         """What was not delivered is not told any more."""
         try:
-            subscriptions.delete(name, revision=read_if_match(request.headers))
+            subscriptions.delete(name, by=self.caller().by, revision=read_if_match(request.headers))
         except (subscriptions.SubscriptionUnknownError, subscriptions.SubscriptionStaleError) as error:
             raise _problem(error) from None
         return Response(WebhookGone({"name": name}).data)
@@ -252,7 +252,9 @@ class DeliveryReplay(ApiView):
         if row is None:
             message = "This subscription has no such delivery."
             raise not_found(message)
-        return Response(Replayed({"replayed": deliveries.replay([row], timezone.now())}).data)
+        return Response(
+            Replayed({"replayed": deliveries.replay(name, [row], timezone.now(), by=self.caller().by)}).data
+        )
 
 
 class DeadReplay(ApiView):
@@ -270,7 +272,7 @@ class DeadReplay(ApiView):
         """The oldest thousand; the same again takes the next."""
         dead = WebhookDelivery.objects.filter(subscription=_get(name), state=DeliveryState.DEAD.value)
         rows = list(dead.order_by("id")[:REPLAYED_MAX])
-        return Response(Replayed({"replayed": deliveries.replay(rows, timezone.now())}).data)
+        return Response(Replayed({"replayed": deliveries.replay(name, rows, timezone.now(), by=self.caller().by)}).data)
 
 
 def _get(name: str) -> WebhookSubscription:

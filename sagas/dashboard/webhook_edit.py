@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sagas.models import WebhookSubscription
 
 SAGAS_LISTED_MAX = 200
-VERBS = ("rotate-secret", "delete")
+VERBS = ("pause", "resume", "rotate-secret", "delete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def webhook_edit(request: HttpRequest, name: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @needs_role(Role.ADMIN)
 def webhook_action(request: HttpRequest, name: str, verb: str) -> HttpResponse:
-    """Make another secret, or take the subscription away: the page before it says what happens."""
+    """Pause it, let it go on, make another secret, or take it away: the page before it says what happens."""
     one = _get(name)
     if verb not in VERBS:
         raise Http404(_("There is no such action."))
@@ -82,16 +82,29 @@ def webhook_action(request: HttpRequest, name: str, verb: str) -> HttpResponse:
     revision, by = read_number(request.POST.get("revision", "")), request.user.get_username()
     try:
         if verb == "delete":
-            subscriptions.delete(name, revision=revision)
+            subscriptions.delete(name, by=by, revision=revision)
             messages.info(request, _("%(name)s is told nothing any more.") % {"name": name})
             return redirect("sagas:webhook-list")
+        if verb in {"pause", "resume"}:
+            return _switch(request, one, is_enabled=verb == "resume", revision=revision)
         done = subscriptions.rotate_secret(name, by=by, revision=revision)
     except subscriptions.SubscriptionUnknownError as error:
         raise Http404(str(error)) from None
     except subscriptions.SubscriptionStaleError:
         context |= {"subscription": _get(name), "refusal": _("It changed while you were deciding. Nothing was done.")}
         return render(request, "sagas/webhooks/action.html", context, status=412)
+    except subscriptions.SubscriptionInvalidError as error:  # what was right when it was written
+        return render(request, "sagas/webhooks/action.html", context | {"refusal": str(error)}, status=409)
     return _show_secret(request, done)
+
+
+def _switch(request: HttpRequest, one: WebhookSubscription, *, is_enabled: bool, revision: int | None) -> HttpResponse:
+    wanted = subscriptions.Wanted(one.url, tuple(one.kinds), one.saga, one.allow_private, is_enabled)
+    present = one.revision if revision is None else revision
+    subscriptions.put(one.name, wanted, by=request.user.get_username(), revision=present)
+    said = _("%(name)s is told again.") if is_enabled else _("%(name)s is told nothing until you let it.")
+    messages.info(request, said % {"name": one.name})
+    return redirect("sagas:webhook-detail", one.name)
 
 
 def _put(request: HttpRequest, before: WebhookSubscription | None) -> HttpResponse:

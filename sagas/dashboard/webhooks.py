@@ -57,6 +57,7 @@ def webhook_detail(request: HttpRequest, name: str) -> HttpResponse:
         "states": [one.value for one in DeliveryState],
         "older": shown[-1].id if len(rows) > len(shown) else None,
         "may_manage": has_role(request.user, Role.ADMIN),
+        "changes": queries.list_changes(name),
     }
     return render(request, "sagas/webhooks/detail.html", context)
 
@@ -71,7 +72,8 @@ def webhook_replay(request: HttpRequest, name: str) -> HttpResponse:
         rows = rows.filter(id=_id(wanted))
     else:
         rows = rows.filter(state=DeliveryState.DEAD.value)
-    count = deliveries.replay(list(rows.order_by("id")[:REPLAYED_MAX]), timezone.now())
+    chosen = list(rows.order_by("id")[:REPLAYED_MAX])
+    count = deliveries.replay(name, chosen, timezone.now(), by=request.user.get_username())
     said = ngettext("%(count)s delivery begins anew.", "%(count)s deliveries begin anew.", count)
     messages.info(request, said % {"count": count} if count else _("Nothing was to be told again."))
     return redirect("sagas:webhook-detail", name)

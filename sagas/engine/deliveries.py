@@ -18,19 +18,21 @@ from django.db.models import Exists, F, OuterRef
 from sagas.core import messages as m
 from sagas.core.delivery import DeliveryState
 from sagas.core.vocabulary import RunStatus
-from sagas.models import ChangeKind, SagaRun, WebhookDelivery, WebhookSubscription
+from sagas.models import ChangeKind, SagaRun, WebhookChange, WebhookDelivery, WebhookSubscription, WebhookVerb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from sagas.core.delivery import AfterTry
+    from sagas.core.vocabulary import Json
     from sagas.engine.journal import Append
 
 KNOWN_FOR_S = 1.0  # which subscriptions there are is read so often, not with every change
 TAKEN = timedelta(seconds=60)  # longer than a try may take
 TAKEN_MAX = 10  # of one subscription at a time
 ERROR_LENGTH_MAX = 300
+GONE = "It answered 410 Gone."
 
 _OF_EVENT: dict[type, ChangeKind] = {
     m.TurnedRound: ChangeKind.COMPENSATING,
@@ -171,13 +173,23 @@ def finish(row: WebhookDelivery, after: AfterTry, now: datetime, *, status: int 
             ended_at=now if is_over else None,
         )
         if after.disables_subscription:
-            WebhookSubscription.objects.filter(id=row.subscription_id).update(
-                is_enabled=False, disabled_why="It answered 410 Gone.", revision=F("revision") + 1
-            )
+            ended = WebhookSubscription.objects.filter(id=row.subscription_id, is_enabled=True)
+            if ended.update(is_enabled=False, disabled_why=GONE, revision=F("revision") + 1):
+                name = WebhookSubscription.objects.values_list("name", flat=True).get(id=row.subscription_id)
+                write_down(name, WebhookVerb.ENDED, by="", fields={"disabled_why": ["", GONE]}, at=now)
 
 
-def replay(rows: Sequence[WebhookDelivery], now: datetime) -> int:
-    """Deliver again what is dead or was delivered, with all tries before it; return how many."""
-    return WebhookDelivery.objects.filter(
-        id__in=[row.id for row in rows], state__in=[DeliveryState.DEAD.value, DeliveryState.DELIVERED.value]
-    ).update(state=DeliveryState.PENDING.value, next_at=now, tries=0, ended_at=None)
+def replay(name: str, rows: Sequence[WebhookDelivery], now: datetime, *, by: str) -> int:
+    """Deliver again what is dead or was delivered of a subscription, with all tries before it; return how many."""
+    with transaction.atomic():
+        count = WebhookDelivery.objects.filter(
+            id__in=[row.id for row in rows], state__in=[DeliveryState.DEAD.value, DeliveryState.DELIVERED.value]
+        ).update(state=DeliveryState.PENDING.value, next_at=now, tries=0, ended_at=None)
+        if count:
+            write_down(name, WebhookVerb.REPLAYED, by=by, fields={"deliveries": count}, at=now)
+    return count
+
+
+def write_down(name: str, verb: WebhookVerb, *, by: str, fields: Mapping[str, Json], at: datetime) -> None:
+    """Keep what was done to a subscription, in the transaction that does it. `by` is empty when its receiver did."""
+    WebhookChange.objects.create(subscription_name=name, verb=verb.value, by=by, fields=dict(fields), at=at)

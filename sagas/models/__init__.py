@@ -28,7 +28,7 @@ from sagas.models.services import (
     ServiceState,
     ServiceVerb,
 )
-from sagas.models.webhooks import ChangeKind, WebhookDelivery, WebhookSubscription
+from sagas.models.webhooks import ChangeKind, WebhookChange, WebhookDelivery, WebhookSubscription, WebhookVerb
 
 __all__ = [
     "OPEN_ROUTES",
@@ -60,6 +60,8 @@ __all__ = [
     "ServiceVerb",
     "SignInLink",
     "StepRun",
+    "WebhookChange",
     "WebhookDelivery",
     "WebhookSubscription",
+    "WebhookVerb",
 ]

@@ -82,3 +82,36 @@ class WebhookDelivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} to {self.subscription_id}"
+
+
+class WebhookVerb(StrEnum):
+    """What was done to a subscription."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    SECRET_ROTATED = "secret_rotated"  # noqa: S105 - words
+    REPLAYED = "replayed"
+    ENDED = "ended"  # its receiver answered 410
+    DELETED = "deleted"
+
+
+class WebhookChange(models.Model):
+    """Who did what to a subscription, and when. Only ever added to; it outlives it, so it keeps the name."""
+
+    subscription_name = models.CharField(max_length=64)
+    verb = models.CharField(max_length=24, choices=_choices(WebhookVerb))
+    by = models.CharField(max_length=150)
+    fields = models.JSONField(default=dict)  # {name: [before, after]}, or {deliveries: how many}; nothing of secrets
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-id",)
+        indexes = (models.Index(name="webhook_change_by_name", fields=["subscription_name", "-id"]),)
+        constraints = (
+            models.CheckConstraint(
+                name="webhook_verb_is_known", condition=Q(verb__in=[verb.value for verb in WebhookVerb])
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.subscription_name} {self.verb} by {self.by}"

@@ -9,12 +9,13 @@ from django.db.models import Count, Q
 
 from sagas.core.delivery import DeliveryState
 from sagas.core.limits import SUBSCRIPTIONS_MAX
-from sagas.models import WebhookDelivery, WebhookSubscription
+from sagas.models import WebhookChange, WebhookDelivery, WebhookSubscription
 
 if TYPE_CHECKING:
     from uuid import UUID
 
 DELIVERIES_SHOWN_MAX = 50
+CHANGES_SHOWN_MAX = 20
 _PENDING, _DEAD = Q(state=DeliveryState.PENDING.value), Q(state=DeliveryState.DEAD.value)
 
 
@@ -46,6 +47,11 @@ def list_deliveries(
     rows = rows.filter(state=state) if state else rows
     rows = rows.filter(id__lt=before) if before else rows
     return list(rows.order_by("-id").only(*_SHOWN)[: DELIVERIES_SHOWN_MAX + 1])
+
+
+def list_changes(name: str) -> list[WebhookChange]:
+    """Return what was done last to a subscription, newest first; also to one of that name before. One query."""
+    return list(WebhookChange.objects.filter(subscription_name=name).order_by("-id")[:CHANGES_SHOWN_MAX])
 
 
 _SHOWN = (

@@ -15,7 +15,7 @@ from sagas.core.vocabulary import Phase, StepKey
 from sagas.engine.call import reaction_key
 from sagas.models import StepRun
 from sagas.presentation import format as written
-from sagas.presentation import offers, probes, services, status, waits
+from sagas.presentation import offers, probes, services, status, waits, webhooks
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -42,6 +42,7 @@ register.filter("service_look", services.service_look)
 register.filter("health_sentence", services.health_sentence)
 register.filter("service_address", services.address_of)
 register.filter("change_words", services.change_words)
+register.filter("webhook_change_words", webhooks.webhook_change_words)
 register.filter("attempt_look", probes.attempt_look)
 
 

@@ -13,13 +13,14 @@ from sagas.core.delivery import TRIES_MAX, AfterTry, DeliveryState, after_try
 from sagas.core.vocabulary import Verb
 from sagas.engine import deliveries
 from sagas.engine.commands import start_run
-from sagas.models import WebhookDelivery, WebhookSubscription
+from sagas.models import WebhookChange, WebhookDelivery, WebhookSubscription
 from sagas.participants.base import Rejected
-from sagas.subscriptions import Wanted, put
+from sagas.subscriptions import SubscriptionStaleError, Wanted, put
 from sagas.workers.webhook_line import body_of
 from tests.engine.actions import BEHAVIOUR
 from tests.engine.conftest import drive
 from tests.engine.test_orders import order
+from tests.together import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -142,10 +143,10 @@ def test_after_the_last_try_it_is_dead_and_the_next_one_goes_and_a_person_may_re
     assert (row.state, row.next_at, row.last_error) == ("dead", None, "No answer within 15 s.")
     (second,) = deliveries.take(subscription.id, now + timedelta(days=20))
     assert second.kind == "run.completed"
-    assert deliveries.replay([row], now) == 1
+    assert deliveries.replay("shop", [row], now, by="ann") == 1
     row.refresh_from_db()
     assert (row.state, row.tries) == ("pending", 0)
-    assert deliveries.replay([second], now) == 0  # it is under way
+    assert deliveries.replay("shop", [second], now, by="ann") == 0  # it is under way
     assert [one.id for one in deliveries.take(subscription.id, now)] == [row.id]
     assert told(run) == ["started", "completed"]
 
@@ -203,3 +204,22 @@ def test_a_subscription_that_was_justtaken_away_elsewhere_stops_no_run_on_its_wa
     run.refresh_from_db()
     assert run.status == "completed"
     assert told(run) == ["completed"]
+
+
+def test_of_many_who_subscribe_one_name_at_once_one_does_and_the_others_learn_it():
+    found = at_once(lambda number: put("shop", Wanted(f"https://shop{number}.example/"), by="erin", revision=0), 8)
+    made = [one for one in found if not isinstance(one, SubscriptionStaleError)]
+    assert [one.is_new for one in made] == [True]
+    assert WebhookSubscription.objects.get().url == made[0].subscription.url
+    assert WebhookChange.objects.get().verb == "created"
+
+
+def test_a_receiver_that_is_gone_is_written_down_as_who_ended_its_subscription(saga):
+    subscribe()
+    start_run(saga(), {})
+    now = timezone.now()
+    (row,) = deliveries.take(WebhookSubscription.objects.get().pk, now)
+    deliveries.finish(row, AfterTry(DeliveryState.DEAD, disables_subscription=True), now, status=410, error="")
+    ended = WebhookChange.objects.filter(verb="ended").get()
+    assert (ended.subscription_name, ended.by) == ("shop", "")
+    assert not WebhookSubscription.objects.get().is_enabled

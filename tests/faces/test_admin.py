@@ -43,7 +43,7 @@ def test_every_model_is_shown_and_none_can_be_changed(db):
     ours = [model for model in admin.site._registry if model._meta.app_label == "sagas"]
     assert {model.__name__ for model in ours} == {
         "Saga", "SagaVersion", "SagaRun", "StepRun", "Order", "ApiToken",
-        "Service", "ServiceChange",
+        "Service", "ServiceChange", "WebhookChange",
     }  # fmt: skip
     for model in ours:
         listed = f"/admin/sagas/{model._meta.model_name}/"

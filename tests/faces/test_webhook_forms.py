@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from sagas.models import WebhookSubscription
+from sagas.models import WebhookChange, WebhookSubscription
 from tests.faces.conftest import sign_in
 
 NEW = "/webhooks/actions/new/"
@@ -43,7 +43,7 @@ def test_an_address_is_subscribed_and_its_secret_shown_once(admin):
     [
         ({"name": "Alerts"}, "A name has small letters"), ({"url": "ftp://x"}, "http"),
         ({"url": "http://127.0.0.1/"}, "private"), ({"saga": "nothing"}, "There is no saga"),
-        ({"kinds": ["run.lost"]}, "There is no change"), ({"url": ""}, "error"),
+        ({"kinds": ["run.lost"]}, "There is no change"), ({"url": ""}, "error"), ({"saga": "a\0b"}, "There is no saga"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_beside_its_field_and_what_was_typed_stays(admin, changes, said):
@@ -91,3 +91,32 @@ def test_only_an_admin_subscribes(db):
     assert "Subscribe an address" not in alice.get("/webhooks/").content.decode()
     assert alice.get(NEW).status_code == 403
     assert alice.post(NEW, filled()).status_code == 403
+
+
+def test_a_subscription_is_paused_and_goes_on(admin):
+    admin.post(NEW, filled())
+    assert "nothing from now on" in admin.get("/webhooks/alerts/actions/pause/").content.decode()
+    assert admin.post("/webhooks/alerts/actions/pause/", {"revision": "1"}).status_code == 302
+    assert not WebhookSubscription.objects.get().is_enabled
+    assert "/actions/resume/" in admin.get("/webhooks/alerts/").content.decode()
+    assert admin.post("/webhooks/alerts/actions/resume/", {"revision": "1"}).status_code == 412
+    assert admin.post("/webhooks/alerts/actions/resume/", {"revision": "2"}).status_code == 302
+    one = WebhookSubscription.objects.get()
+    assert (one.is_enabled, one.disabled_why, one.kinds, one.url) == (True, "", ["run.completed"], filled()["url"])
+
+
+def test_what_was_done_to_a_subscription_is_written_down_and_shown_without_a_secret(admin):
+    made = admin.post(NEW, filled())
+    admin.post("/webhooks/alerts/actions/edit/", filled(kinds=[], is_enabled="yes", revision="1"))
+    rotated = admin.post("/webhooks/alerts/actions/rotate-secret/", {"revision": "2"})
+    page = admin.get("/webhooks/alerts/").content.decode()
+    for words in ("Subscribed", "changes: run.completed → every change", "Secret rotated", "erin"):
+        assert words in page
+    admin.post("/webhooks/alerts/actions/delete/", {"revision": "3"})
+    written = list(WebhookChange.objects.order_by("id"))
+    assert [one.verb for one in written] == ["created", "changed", "secret_rotated", "deleted"]
+    assert {(one.subscription_name, one.by) for one in written} == {("alerts", "erin")}
+    for shown in (made, rotated):
+        secret = re.search(r"whsec_[A-Za-z0-9+/=]+", shown.content.decode())
+        assert secret is not None
+        assert secret[0] not in page + str([one.fields for one in written])
