@@ -51,13 +51,15 @@ class Command(BaseCommand):
         if options["demo"] and not _is_set("SAGAWEB_DEMO"):
             os.environ["SAGAWEB_DEMO"] = "1"  # decides which apps are installed, so Django must start afresh
             os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - ourselves
+        url = _url(host, port)
+        if is_local:  # services that call back are on this machine too
+            os.environ.setdefault("SAGAWEB_BASE_URL", url)
         try:
             self._prepare()
         except OperationalError as error:
             raise CommandError(f"The database does not answer: {error}") from error
         except KeyboardInterrupt as stop:
             raise CommandError("Stopped before anything was started.", returncode=130) from stop
-        url = _url(host, port)
         link = f"{url}/sign-in/{access.make_sign_in_link(_ensure_admin())}/"
         connections.close_all()
 
