@@ -1,4 +1,4 @@
-"""What must not stand in a log: the secret of a sign-in link that nobody has used yet, and what is no news."""
+"""What must not stand in a log: the secrets that addresses of sign-in and of callbacks are, and what is no news."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import logging
 import re
 from http import HTTPStatus
 
-_LINK = re.compile(r"(/sign-in/+)[^/?#\s\"']+")
+_SECRET = re.compile(r"(/(?:sign-in|callbacks)/+)[^/?#\s\"']+", re.IGNORECASE)
 
 
-class HideSignInLinks(logging.Filter):
-    """Write `/sign-in/…` for the address of a link; whoever reads the log could sign in with it."""
+class HideSecretPaths(logging.Filter):
+    """Write `/sign-in/…` for the address of a link: whoever reads the log could sign in with it.
+
+    Likewise `/callbacks/…`: who has such an address may say the outcome of an attempt. A service that
+    puts it together wrongly is answered 404, and that is written down.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Change the record, for every handler after this one, and let it pass."""
@@ -18,8 +22,8 @@ class HideSignInLinks(logging.Filter):
             text = record.getMessage()
         except (TypeError, ValueError):  # the handler says what is wrong with it
             return True
-        if _LINK.search(text):
-            record.msg, record.args = _LINK.sub(r"\1…", text), ()
+        if _SECRET.search(text):
+            record.msg, record.args = _SECRET.sub(r"\1…", text), ()
         return True
 
 

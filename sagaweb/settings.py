@@ -216,7 +216,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "filters": {"links": {"()": "sagas.logs.HideSignInLinks"}, "refusals": {"()": "sagas.logs.RefusalsInBrief"}},
+    "filters": {"links": {"()": "sagas.logs.HideSecretPaths"}, "refusals": {"()": "sagas.logs.RefusalsInBrief"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["links"]}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {

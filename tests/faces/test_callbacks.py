@@ -195,3 +195,20 @@ def test_a_key_of_sealed_values_is_refused(run):
     answer = post(token_of(run), {"outcome": "succeeded", "output": {MARK: "x"}})
     assert answer.status_code == 422
     assert not Order.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("//api/v1/callbacks/{}/", 404),
+        ("/callbacks/{}/", 404),
+        ("/Callbacks//{}", 404),
+        ("/api/v1/callbacks/{}/x", 401),
+    ],
+)
+def test_no_log_holds_the_token_of_a_service_that_put_the_address_together_wrongly(client, db, caplog, path, status):
+    token = "AaIaEtalfoySLVCZx3fFKAD_____AAAAAgAAAARzaGlw"
+    answer = client.post(path.format(token), {}, content_type="application/json")
+    assert answer.status_code == status
+    assert token not in caplog.text
+    assert status == 401 or "/…" in caplog.text
