@@ -139,7 +139,7 @@ def path_fault(path: Json) -> str | None:
         return "`path` holds a control character"
     if "//" in meant:
         return "`path` holds //, or something that is read as that: it could name another host"
-    if {".", ".."} & set(meant.split("/")):
+    if any(segment.partition(";")[0] in {".", ".."} for segment in meant.split("/")):  # some drop what follows a `;`
         return "`path` holds . or .. as a segment, which would lead elsewhere"
     return None
 
@@ -179,7 +179,7 @@ def header_fault(name: str) -> str | None:
     """Return why a document may not say a header; None when it may."""
     if not HEADER_NAME.fullmatch(name):
         return f"`{name[:80]}` is no name of a header"
-    small = name.lower()
+    small = name.lower().replace("_", "-")  # as servers in the manner of CGI hand it to a program
     if small in OURS or small.startswith(OURS_BEGIN):
         return f"header `{name}` is said by the engine itself, with each request"
     if small in HOP_BY_HOP:

@@ -51,8 +51,10 @@ _INSIDE = tuple(
         "5f00::/16",
     )
 )
+IPV4 = 4
 _MAPPED, _COMPATIBLE = ip_network("::ffff:0:0/96"), ip_network("::/96")
-_TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
+_TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"), ip_network("::ffff:0:0:0/96"))
+_GIVEN_OUT = ip_network("2000::/3")  # all of IPv6 that is routed on the internet
 _SIX_TO_FOUR, _TEREDO = ip_network("2002::/16"), ip_network("2001::/32")
 
 
@@ -81,7 +83,9 @@ def _may(address: Address, *, allow_private: bool) -> bool:
         return True
     if any(address in network for network in _INSIDE if network.version == address.version):
         return False
-    return address.is_global or bool(_embedded(address))  # of one that wraps another, the other is looked at
+    if _embedded(address):
+        return True  # of one that wraps another, the other is looked at
+    return address.is_global and (address.version == IPV4 or address in _GIVEN_OUT)
 
 
 def _embedded(address: Address) -> list[Address]:
