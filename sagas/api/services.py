@@ -130,7 +130,7 @@ class ServiceOne(ApiView):
         body={"application/json": ServiceBody},
         answers={200: shapes.ServiceShown, 201: shapes.ServiceShown},
         parameters=(IF_MATCH,),
-        refusals=(HTTPStatus.PRECONDITION_FAILED,),
+        refusals=(HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT),
     )
     def put(self, request: Request, name: str) -> Response:
         """201 for a new one. A secret made here is in this answer and in no other one."""

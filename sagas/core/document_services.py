@@ -18,6 +18,7 @@ class Named:
     service: str
     step: str
     half: str  # action, compensation or probe
+    kind: str = "http"  # how it is called there: http or command
 
 
 def named_services(document: Json) -> tuple[Named, ...]:
@@ -38,18 +39,18 @@ def named_services(document: Json) -> tuple[Named, ...]:
             (PROBE, step.get("probe")),
         )
         for half, form in halves:
-            service = _service_of(form)
+            service, kind = _service_of(form)
             if service:
-                found.append(Named(service, str(step.get("name", "")), half))
+                found.append(Named(service, str(step.get("name", "")), half, kind))
     return tuple(found)
 
 
-def _service_of(form: Json) -> str:
-    """Return the service of `{http: {service: …}}` or `{command: {service: …}}`; empty for anything else."""
+def _service_of(form: Json) -> tuple[str, str]:
+    """Return the service and the key of `{http: {service: …}}` or `{command: {service: …}}`; else nothing."""
     if not isinstance(form, dict):
-        return ""
+        return "", ""
     for key in ("http", "command"):
         inner = form.get(key)
         if isinstance(inner, dict) and isinstance(inner.get("service"), str):
-            return str(inner["service"])
-    return ""
+            return str(inner["service"]), key
+    return "", ""

@@ -152,6 +152,8 @@ def _put(request: HttpRequest, before: Service | None) -> HttpResponse:
             "Somebody changed this service while you were writing. Nothing was changed; these are the facts now."
         )
         return _show_form(request, forms.form_of(_get(form.name).line.service), before, refusal=refusal, status=412)
+    except errors.ServiceInUseError as error:
+        return _show_form(request, form, before, refusal=str(error), status=409)
     if done.secret:
         return _show_secret(request, done)
     said = _("%(name)s is registered.") if done.is_new else _("%(name)s is changed.")

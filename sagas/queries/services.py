@@ -135,16 +135,17 @@ def use_names(use: Use, name: str) -> bool:
     return any(place.service == name for place in use.places)
 
 
-def open_runs_naming(name: str) -> tuple[str, ...]:
+def open_runs_naming(name: str, kind: str = "") -> tuple[str, ...]:
     """Return the ids of a few runs whose version names a service and that may still call it. Two queries.
 
-    A sub-saga that has ended counts while a run around it has not: that one may yet be undone.
+    With `kind`, only those that call it so. A sub-saga that has ended counts while a run around
+    it has not: that one may yet be undone.
     """
     versions = SagaVersion.objects.alias(text=_text("document")).filter(text__contains=f'"{name}"')
     ids = [
         version
         for version, document in versions.values_list("id", "document").iterator()
-        if any(place.service == name for place in named_services(document))
+        if any(place.service == name and kind in {"", place.kind} for place in named_services(document))
     ]
     if not ids:
         return ()

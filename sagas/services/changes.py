@@ -60,6 +60,7 @@ def put_service(name: str, wanted: Wanted, *, by: str, revision: int | None = No
 
     Raises:
         ServiceInvalidError: with everything that is wrong.
+        ServiceInUseError: it would be of another kind, and a run that has not ended calls it as it is.
         ServiceStaleError: `revision` is not the present one.
     """
     check_name(name)
@@ -71,6 +72,8 @@ def put_service(name: str, wanted: Wanted, *, by: str, revision: int | None = No
             address = check_wanted(wanted, before)
             if before is None:
                 return _create(name, wanted, address, by=by, reason=reason)
+            if wanted.kind != before.kind and (runs := queries.open_runs_naming(name, before.kind)):
+                raise ServiceInUseError(name, (), runs)
             return _change(before, wanted, address, by=by, reason=reason)
     except IntegrityError:  # somebody made it in between
         raise ServiceStaleError(name, 1) from None

@@ -52,6 +52,6 @@ class ServiceInUseError(ServiceError):
             parts.append(f"the latest version of {', '.join(sagas)} names it")
         if runs:
             parts.append(f"runs that have not ended need it, such as {', '.join(runs)}")
-        super().__init__(f"The service {name!r} stays: {', and '.join(parts)}.")
+        super().__init__(f"The service {name!r} stays as it is: {', and '.join(parts)}.")
         self.sagas = sagas
         self.runs = runs
