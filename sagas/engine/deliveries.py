@@ -165,6 +165,11 @@ def finish(row: WebhookDelivery, after: AfterTry, now: datetime, *, status: int 
     """Write down what a try came to. One that another courier has ended meanwhile stays as that one left it."""
     is_over = after.state is not DeliveryState.PENDING
     with transaction.atomic():
+        if after.disables_subscription:  # the subscription before its delivery, as those do who take it away
+            ended = WebhookSubscription.objects.filter(id=row.subscription_id, is_enabled=True)
+            if ended.update(is_enabled=False, disabled_why=GONE, revision=F("revision") + 1):
+                name = WebhookSubscription.objects.values_list("name", flat=True).get(id=row.subscription_id)
+                write_down(name, WebhookVerb.ENDED, by="", fields={"disabled_why": ["", GONE]}, at=now)
         WebhookDelivery.objects.filter(id=row.id, state=DeliveryState.PENDING.value).update(
             state=after.state.value,
             next_at=None if is_over else now + timedelta(seconds=after.wait_s or 0.0),
@@ -172,11 +177,6 @@ def finish(row: WebhookDelivery, after: AfterTry, now: datetime, *, status: int 
             last_error=error[:ERROR_LENGTH_MAX],
             ended_at=now if is_over else None,
         )
-        if after.disables_subscription:
-            ended = WebhookSubscription.objects.filter(id=row.subscription_id, is_enabled=True)
-            if ended.update(is_enabled=False, disabled_why=GONE, revision=F("revision") + 1):
-                name = WebhookSubscription.objects.values_list("name", flat=True).get(id=row.subscription_id)
-                write_down(name, WebhookVerb.ENDED, by="", fields={"disabled_why": ["", GONE]}, at=now)
 
 
 def replay(name: str, rows: Sequence[WebhookDelivery], now: datetime, *, by: str) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from sagas.core.delivery import TRIES_MAX, AfterTry, DeliveryState, after_try
@@ -20,6 +21,7 @@ from sagas.workers.webhook_line import body_of
 from tests.engine.actions import BEHAVIOUR
 from tests.engine.conftest import drive
 from tests.engine.test_orders import order
+from tests.running import wait_for
 from tests.together import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -190,7 +192,7 @@ def taken_away_elsewhere(monkeypatch):
     return take_away
 
 
-def test_a_subscription_that_was_justtaken_away_elsewhere_stops_no_run_from_beginning(saga, taken_away_elsewhere):
+def test_a_subscription_that_was_just_taken_away_elsewhere_stops_no_run_from_beginning(saga, taken_away_elsewhere):
     made = saga()
     taken_away_elsewhere()
     run = start_run(made, {}).run
@@ -223,3 +225,36 @@ def test_a_receiver_that_is_gone_is_written_down_as_who_ended_its_subscription(s
     ended = WebhookChange.objects.filter(verb="ended").get()
     assert (ended.subscription_name, ended.by) == ("shop", "")
     assert not WebhookSubscription.objects.get().is_enabled
+
+
+@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="PostgreSQL only: SQLite has one write lock")
+def test_a_receiver_that_is_gone_while_its_subscription_is_taken_away_locks_nobody(saga):
+    subscribe()
+    start_run(saga(), {})
+    now, gone = timezone.now(), AfterTry(DeliveryState.DEAD, disables_subscription=True)
+    found = WebhookSubscription.objects.get()
+    (row,) = deliveries.take(found.pk, now)
+
+    def finish():
+        try:
+            deliveries.finish(row, gone, now, status=410, error="")
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            WebhookSubscription.objects.select_for_update().get()
+            finishing = pool.submit(finish)
+            wait_for(is_somebody_waiting, "a courier that waits for the subscription")
+            found.delete()
+        finishing.result()
+    assert not WebhookSubscription.objects.exists()
+    assert not WebhookDelivery.objects.exists()
+
+
+def is_somebody_waiting():
+    """Ask the locks: of activities, a transaction sees only what it saw first."""
+    here = "SELECT l.pid FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE d.datname = current_database()"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM pg_locks WHERE NOT granted AND pid IN ({here})")
+        return cursor.fetchone()[0] > 0
