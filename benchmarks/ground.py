@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +16,10 @@ from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
 ROOT = Path(__file__).resolve().parent.parent
+START_S_MAX = 60
 
 
 @contextmanager
@@ -64,7 +67,10 @@ def _recreate(database: str, *, drop_only: bool = False) -> None:
 
 @contextmanager
 def workers(pumps: int) -> Iterator[int]:
-    """Run `manage.py sagaworker` for as long as the block lasts; its process id."""
+    """Run `manage.py sagaworker` for as long as the block lasts; its process id, once all its pumps are at work."""
+    from django.utils import timezone
+
+    began = timezone.now()
     child = subprocess.Popen(
         [sys.executable, "manage.py", "sagaworker", "--pumps", str(pumps)],
         cwd=ROOT,
@@ -72,10 +78,23 @@ def workers(pumps: int) -> Iterator[int]:
         stdout=subprocess.DEVNULL,
     )
     try:
+        _await_pumps(pumps, began)
         yield child.pid
     finally:
         child.send_signal(signal.SIGTERM)
         child.wait(30)
+
+
+def _await_pumps(pumps: int, began: datetime) -> None:
+    """Wait until so many pumps have beaten: what runs wait for before that is the start of a process."""
+    from sagas.models import PumpSlot
+
+    until = time.monotonic() + START_S_MAX
+    while PumpSlot.objects.filter(beat_at__gt=began).count() < pumps:
+        if time.monotonic() > until:
+            message = f"the workers did not start within {START_S_MAX} s"
+            raise TimeoutError(message)
+        time.sleep(0.05)
 
 
 def cpu_s(worker_pid: int) -> float:

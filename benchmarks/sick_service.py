@@ -74,6 +74,9 @@ def _round(options: argparse.Namespace, *, sick: int) -> float:
     hanging = [start_run("sick-order", {"order": number}, by="benchmark").run.id for number in range(sick)]
     with ExitStack() as stack:
         stack.enter_context(workers(options.pumps))
+        until = time.monotonic() + WAIT_S_MAX
+        while SagaRun.objects.filter(id__in=hanging, started_at__isnull=True).exists() and time.monotonic() < until:
+            time.sleep(0.2)
         time.sleep(SETTLE_S)
         begun = time.monotonic()
         ids = []

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sagas.engine.breaker import Stand
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 TRIALS = 2  # calls that each pump lets into a service whose breaker is half open
+TURNS_A_SECOND = 5.0  # at which those that found no place come again to one pump, when hardly a call ends
+TURN_IN = timedelta(minutes=2)  # at the latest, however many were turned away
 
 
 def share_of(max_concurrency: int, pumps: int) -> int:
@@ -38,6 +41,8 @@ class Room:
         self.stand = stand or Stand()
         self.in_flight = 0
         self._line: deque[asyncio.Future[None]] = deque()
+        self._ended: deque[datetime] = deque()  # calls of the last second
+        self._last_turn: tuple[str, datetime] | None = None  # why somebody was turned away last, and until when
 
     def free(self, now: datetime) -> int:
         """Return how many calls may start now."""
@@ -60,7 +65,31 @@ class Room:
             message = "a place was given back that nobody had"
             raise RuntimeError(message)
         self.in_flight -= 1
+        self._ended.append(now)
+        self._ended_lately(now)
         self.wake(now)
+
+    def turn_away(self, now: datetime, why: str, earliest: datetime) -> datetime:
+        """Return when one that finds no place is to come again: each a little after the one before.
+
+        They come twice as fast as calls end, so that no place stays empty; but all at once, as
+        often as they like, they would keep the pump from the runs that do not need the service.
+
+        Args:
+            now: the time.
+            why: what keeps it out; where that is something new, the turns begin anew.
+            earliest: nobody is to come before this.
+        """
+        last = earliest if self._last_turn is None or self._last_turn[0] != why else self._last_turn[1]
+        gap = timedelta(seconds=1 / max(TURNS_A_SECOND, 2 * self._ended_lately(now)))
+        turn = max(earliest, min(last + gap, now + TURN_IN))
+        self._last_turn = (why, turn)
+        return turn
+
+    def _ended_lately(self, now: datetime) -> int:
+        while self._ended and now - self._ended[0] > timedelta(seconds=1):
+            self._ended.popleft()
+        return len(self._ended)
 
     def line_up(self) -> asyncio.Future[None]:
         """Return what comes true when it is this one's turn; cancel it to leave the line."""

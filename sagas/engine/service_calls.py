@@ -12,6 +12,7 @@ import logging
 import random
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from django.db import DatabaseError, InterfaceError
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 IN_LINE_S = 1.0  # an attempt waits so long in hand for a place
-FULL_S, HELD_S, SICK_S = 1.0, 20.0, 5.0  # and then comes again after about so long, each at a moment of its own
+FULL_S, HELD_S = 1.0, 20.0  # and then comes again after so long or later, each at a moment of its own (`Room`)
 KNOWN_FOR_S = 1.0  # what was read of the registry is good for so long
 GRACE_S = 1.0  # beyond the time-out, for what carries attempts out to say so itself
 
@@ -159,7 +160,7 @@ class ServiceCalls:
                 await asyncio.wait_for(turn, IN_LINE_S)
             if self.gate.took(name, self._clock.carried()):
                 return None
-        return outside(name, self.gate.find(name), self._clock.carried(), random.random())
+        return outside(name, self.gate.find(name), self._clock.carried())
 
     def _leave(self, name: str, began: datetime, outcome: Outcome | Accepted | None) -> None:
         now = self._clock.carried()
@@ -212,20 +213,22 @@ class ServiceCalls:
                 logger.warning("What services came to could not be exchanged; again in a second", exc_info=True)
 
 
-def outside(name: str, found: tuple[Room, Read] | None, now: datetime, dice: float) -> Failed:
+def outside(name: str, found: tuple[Room, Read] | None, now: datetime) -> Failed:
     """Return what an attempt comes to that waits before a service: it was not sent, and uses up nothing."""
     if found is None:
-        return _before(SERVICE_FULL, f"Nothing is known of {name} yet.", FULL_S * (1 + dice))
+        return _before(SERVICE_FULL, f"Nothing is known of {name} yet.", FULL_S)
     room, read = found
     if read.is_held:
         why = f": {read.held_reason}" if read.held_reason else ""
-        return _before(SERVICE_HELD, f"{name} is held by {read.held_by or 'somebody'}{why}", HELD_S * (0.5 + dice))
-    stand = room.stand.looked_at(now)
-    if stand.state is BreakerState.CLOSED or stand.try_at is None:
-        return _before(SERVICE_FULL, f"{name} has as many calls in flight as it may.", FULL_S * (1 + dice))
-    wait_s = max(0.0, (stand.try_at - now).total_seconds()) + SICK_S * dice
-    at = f"{stand.try_at:%H:%M:%S} UTC"
-    return _before(SERVICE_SICK, f"{name} does not answer; the first calls are let in again at {at}.", wait_s)
+        message = f"{name} is held by {read.held_by or 'somebody'}{why}"
+        code, earliest = SERVICE_HELD, now + timedelta(seconds=HELD_S)
+    elif (stand := room.stand.looked_at(now)).state is BreakerState.CLOSED or stand.try_at is None:
+        message = f"{name} has as many calls in flight as it may."
+        code, earliest = SERVICE_FULL, now + timedelta(seconds=FULL_S)
+    else:
+        message = f"{name} does not answer; the first calls are let in again at {stand.try_at:%H:%M:%S} UTC."
+        code, earliest = SERVICE_SICK, max(now + timedelta(seconds=FULL_S), stand.try_at)
+    return _before(code, message, (room.turn_away(now, code, earliest) - now).total_seconds())
 
 
 def _before(code: str, message: str, retry_after_s: float) -> Failed:

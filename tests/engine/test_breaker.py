@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
 from sagas.engine.breaker import LONGEST_PAUSE, Seen, Stand, after_call
 from sagas.engine.breaker_rows import change_stand, read_stand
-from sagas.engine.room import TRIALS, Room, share_of
+from sagas.engine.room import TRIALS, TURN_IN, TURNS_A_SECOND, Room, share_of
 from sagas.models.services import BreakerState, Service
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -116,6 +117,33 @@ def test_who_has_waited_longest_is_told_first_and_who_left_is_passed_over():
         return [first.cancelled(), second.done(), third.done()]
 
     assert asyncio.run(line()) == [True, True, False]
+
+
+def test_who_finds_no_place_comes_again_one_after_the_other_and_nobody_later_than_said():
+    room, soon = Room(1), at(1)
+    turns = [room.turn_away(NOON, "full", soon) for _ in range(1000)]
+    gaps = {later - sooner for sooner, later in pairwise(turns[:500])}
+    assert turns[0] > soon
+    assert gaps == {timedelta(seconds=1 / TURNS_A_SECOND)}
+    assert turns[-1] == NOON + TURN_IN
+
+
+def test_the_more_calls_end_the_sooner_others_come_again():
+    room = Room(50)
+    room.take(50, NOON)
+    for _ in range(50):
+        room.give_back(at(0.5))
+    turns = [room.turn_away(at(1), "full", at(2)) for _ in range(200)]
+    assert turns[-1] == at(4)  # a hundred a second: twice what ended in the last one
+    later = [room.turn_away(at(60), "full", at(61)) for _ in range(2)]
+    assert later == [at(61), at(61 + 1 / TURNS_A_SECOND)]
+
+
+def test_turns_begin_anew_when_something_else_keeps_runs_out():
+    room = Room(1)
+    for _ in range(100):
+        room.turn_away(NOON, "held", at(20))
+    assert room.turn_away(at(1), "full", at(2)) == at(2) + timedelta(seconds=1 / TURNS_A_SECOND)
 
 
 @pytest.mark.django_db

@@ -44,7 +44,6 @@ def _services(monkeypatch):
     monkeypatch.setattr(service_calls, "make_http", FakeHttp)
     monkeypatch.setattr(service_calls, "HELD_S", 0.1)
     monkeypatch.setattr(service_calls, "FULL_S", 0.05)
-    monkeypatch.setattr(service_calls, "SICK_S", 0.05)
     monkeypatch.setattr(service_calls, "KNOWN_FOR_S", 0.05)
     make_service("payments")
 
