@@ -217,8 +217,8 @@ class Driver:
         half = self.definition.by_name[key.step].half(key.phase)
         if half is None:
             raise AssertionError(f"{key} has nothing to call")
-        name = half.action.name
-        outcome: Outcome | None = find_lost(self._call(key).arguments)
+        name, call = half.action.name, call_of(self.run_id, self.definition, self.state, key)
+        outcome: Outcome | None = find_lost(call.arguments)
         if outcome is not None:
             outcome = probe.as_answer(outcome) if key.phase is Phase.PROBE else outcome
             self._is_unsent.discard(key)
@@ -229,13 +229,13 @@ class Driver:
                 await self._sub_saga(name, key)
                 return
             if isinstance(half.action, HttpAction | CommandAction):
-                outcome = await self._service(half.action, key)
+                outcome = await self._service(half.action, key, call)
             elif key.phase is Phase.PROBE:
-                outcome = await self._ask(name, key)
+                outcome = await self._ask(name, key, call)
             elif self.state.step(key.step_key).half(key.phase).is_atomic:
-                outcome = await self._atomic(name, key)
+                outcome = await self._atomic(name, key, call)
             else:
-                outcome = await self._plain(name, key)
+                outcome = await self._plain(name, key, call)
         except NotOursError:
             self.pump.drop(self)
             return
@@ -269,21 +269,17 @@ class Driver:
         else:
             self._inbox.put_nowait(m.ReportOutcome(key, found, now, _dice()))
 
-    async def _plain(self, name: str, key: AttemptKey) -> Outcome:
+    async def _plain(self, name: str, key: AttemptKey, call: Call) -> Outcome:
         self._plain_attempts.add(key)
         sent = partial(self._is_unsent.discard, key)
-        return await self.pump.performer.perform(name, self._call(key), sent, self._teller(key))
+        return await self.pump.performer.perform(name, call, sent, self._teller(key))
 
-    async def _ask(self, name: str, key: AttemptKey) -> Outcome:
-        return probe.refusal(registry.find(name)) or probe.as_answer(await self._plain(name, key))
+    async def _ask(self, name: str, key: AttemptKey, call: Call) -> Outcome:
+        return probe.refusal(registry.find(name)) or probe.as_answer(await self._plain(name, key, call))
 
-    def _call(self, key: AttemptKey) -> Call:
-        return call_of(self.run_id, self.definition, self.state, key)
-
-    async def _service(self, action: HttpAction | CommandAction, key: AttemptKey) -> Outcome | None:
+    async def _service(self, action: HttpAction | CommandAction, key: AttemptKey, call: Call) -> Outcome | None:
         """Have a service carry out an attempt; None when it has taken it on, and says later what became of it."""
         self._plain_attempts.add(key)
-        call = self._call(key)
         if key.phase is Phase.PROBE and call.arguments is None:
             self._is_unsent.discard(key)
             return Unknown(Error(EXPRESSION_ERROR, "The probe's request has no value, so it was not asked."))
@@ -294,7 +290,7 @@ class Driver:
             return None
         return probe.as_said(answer) if key.phase is Phase.PROBE else answer
 
-    async def _atomic(self, name: str, key: AttemptKey) -> Outcome | None:
+    async def _atomic(self, name: str, key: AttemptKey, call: Call) -> Outcome | None:
         """Carry out an attempt whose effects and entry commit together; None when they did.
 
         The run's append slot is taken before the transaction begins where there is
@@ -303,7 +299,7 @@ class Driver:
         """
         action = registry.find(name)
         if action is None or not action.is_atomic:  # the code has changed since the attempt was written down
-            return await self._plain(name, key)
+            return await self._plain(name, key, call)
         written: list[Append] = []
         takes_slot_first = self.pump.performer.is_single_writer
         loop = asyncio.get_running_loop()
@@ -323,7 +319,7 @@ class Driver:
             await self._writing.acquire()
         try:
             outcome = await self.pump.performer.perform_atomic(
-                action, self._call(key), commit, lambda: self._is_unsent.discard(key)
+                action, call, commit, lambda: self._is_unsent.discard(key)
             )
             if outcome is None:
                 self.state = written[0].after

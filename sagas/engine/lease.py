@@ -70,6 +70,16 @@ def renew(held: Iterable[tuple[UUID, int]], *, now: datetime) -> set[UUID]:
     return {run_id for run_id, token in tokens if token != pairs[run_id]}
 
 
+def inboxes(run_ids: Iterable[UUID]) -> list[tuple[UUID, int]]:
+    """Return the number of the last order of each run. Asked of all runs in hand several times a second."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(_INBOXES_POSTGRESQL, [list(run_ids)])
+            return list(cursor.fetchall())
+        cursor.execute(_INBOXES_SQLITE, [json.dumps([run_id.hex for run_id in run_ids])])
+        return [(UUID(run_id), number) for run_id, number in cursor.fetchall()]
+
+
 def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
 
@@ -106,3 +116,8 @@ _RENEW_SQLITE = f"""
     FROM (SELECT value->>0 AS id, value->>1 AS token FROM json_each(%s)) AS held
     WHERE {_RUN}.id = held.id AND {_RUN}.token = held.token AND {_RUN}.lease_until IS NOT NULL
     RETURNING {_RUN}.id"""  # noqa: S608 - our own table's name
+
+_INBOXES_POSTGRESQL = f"SELECT id, inbox_last FROM {_RUN} WHERE id = ANY(%s)"  # noqa: S608 - our own table's name
+
+_INBOXES_SQLITE = f"""
+    SELECT id, inbox_last FROM {_RUN} WHERE id IN (SELECT value FROM json_each(%s))"""  # noqa: S608 - as above

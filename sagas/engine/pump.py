@@ -250,8 +250,10 @@ class Pump:
         tokens = lease.claim(limit, now=now)
         if not tokens:
             return []
-        runs = list(SagaRun.objects.select_related("saga", "version").filter(id__in=tokens).defer("version__source"))
+        runs = list(SagaRun.objects.filter(id__in=tokens))
+        stored.attach_versions(runs)
         states = stored.load(runs)
+        laws = {version_id: law_of(version_id) for version_id in {run.version_id for run in runs}}
         waiting = {run.id: run.inbox_done for run in runs if run.inbox_last > run.inbox_done}
         orders = stored.load_orders(list(waiting), waiting) if waiting else {}
         claimed: list[Claimed] = []
@@ -259,7 +261,7 @@ class Pump:
             if run.id not in states:
                 continue
             token, state, asked = tokens[run.id], states[run.id], orders.get(run.id, [])
-            law = law_of(run.version_id)
+            law = laws[run.version_id]
             if law.definition is None:
                 unread.leave(run, token, law.why, state, asked, now)
             else:
@@ -392,6 +394,5 @@ def _renew_every_s() -> float:
 
 
 def _new_orders(seen: dict[UUID, int]) -> dict[UUID, list[Order]]:
-    last = SagaRun.objects.filter(id__in=seen).values_list("id", "inbox_last")
-    behind = {run_id: seen[run_id] for run_id, number in last if number > seen[run_id]}
+    behind = {run_id: seen[run_id] for run_id, number in lease.inboxes(seen) if number > seen[run_id]}
     return stored.load_orders(list(behind), behind) if behind else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sagas.core import messages as m
@@ -12,6 +13,7 @@ from sagas.core.codec import decode_half, decode_reacting, encode_half, encode_r
 from sagas.core.due import waiting_for
 from sagas.core.forward import OUTCOME_UNKNOWN
 from sagas.core.late_codec import decode_late
+from sagas.core.limits import COMPILED_KEPT_MAX
 from sagas.core.list_state import ListState
 from sagas.core.state import UNTRIED, Attention, RunState, Signal, StepState
 from sagas.core.vocabulary import (
@@ -26,7 +28,7 @@ from sagas.core.vocabulary import (
     Verb,
 )
 from sagas.core.watch import decode_watch, encode_watch
-from sagas.models import Order, SagaRun, StepRun
+from sagas.models import Order, SagaRun, SagaVersion, StepRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,6 +39,18 @@ logger = logging.getLogger(__name__)
 
 _ACTIVE = frozenset({StepStatus.RUNNING, StepStatus.WAITING, StepStatus.RETRYING})
 _UNDOING = frozenset({CompensationStatus.RUNNING, CompensationStatus.WAITING, CompensationStatus.RETRYING})
+
+
+def attach_versions(runs: Iterable[SagaRun]) -> None:
+    """Give each run its version and its saga as if they had been selected with it: they never change."""
+    for run in runs:
+        run.version = _version(run.version_id)
+        run.saga = run.version.saga
+
+
+@lru_cache(maxsize=COMPILED_KEPT_MAX)
+def _version(version_id: UUID) -> SagaVersion:
+    return SagaVersion.objects.select_related("saga").defer("source", "document").get(id=version_id)
 
 
 def load(runs: Sequence[SagaRun]) -> dict[UUID, RunState]:

@@ -12,7 +12,7 @@ import asyncio
 import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -62,6 +62,7 @@ class AddressRefusedError(OSError):
     """The policy refuses an address. The message names the host, and no address that it has."""
 
 
+@lru_cache(maxsize=1024)
 def is_allowed(text: str, *, allow_private: bool) -> bool:
     """Return whether an IP address may be connected to.
 
@@ -157,6 +158,7 @@ def _path_fault(path: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=1024)
 def _is_address(host: str) -> bool:
     try:
         ip_address(host)
