@@ -1,7 +1,8 @@
-"""Run the suite on the embedded default, then on PostgreSQL; say loudly what was left out.
+"""Run the suite on the embedded default and on PostgreSQL; say loudly what was left out.
 
-What meets no database and no other process (marked `pure`) runs beside the first of the two, on
-another core: the enumerations and the crash simulation only compute.
+The two run beside each other: a good part of either waits for processes that it started. What
+meets no database and no other process (marked `pure`) takes what time they leave: the
+enumerations and the crash simulation only compute.
 
 `DATABASE_URL_TEST` names the PostgreSQL server, else the local default port is tried.
 `REDIS_URL_TEST` does the same for Redis. `TEST_DEMAND=1` (CI) fails where one of them,
@@ -19,7 +20,6 @@ import tempfile
 import zlib
 from contextlib import closing
 from pathlib import Path
-from typing import IO
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -62,38 +62,38 @@ def find_redis() -> str | None:
     return url
 
 
-def start(
-    environ: dict[str, str], *arguments: str, output: IO[bytes] | None = None, is_nice: bool = False
-) -> subprocess.Popen[bytes]:
-    first = ["nice", "-n", "15"] if is_nice and shutil.which("nice") else []
-    command = [*first, sys.executable, "-m", "pytest", "-q", *arguments, *sys.argv[1:]]
-    return subprocess.Popen(command, cwd=ROOT, env=environ, stdout=output, stderr=output)
+class Suite:
+    """A part of the tests in a process of its own."""
 
+    def __init__(
+        self, title: str, environ: dict[str, str], marked: str, *, is_nice: bool = False, is_shown: bool = False
+    ) -> None:
+        """Start it; what it prints is kept until it is over, or shown as it comes."""
+        self._title = f"\n=== {title} ==="
+        self._lines = None if is_shown else tempfile.TemporaryFile()  # noqa: SIM115 - closed by `outcome`
+        if is_shown:
+            print(self._title, flush=True)
+        first = ["nice", "-n", "15"] if is_nice and shutil.which("nice") else []
+        self._running = subprocess.Popen(
+            [*first, sys.executable, "-m", "pytest", "-q", "-m", marked, *sys.argv[1:]],
+            cwd=ROOT,
+            env=environ,
+            stdout=self._lines,
+            stderr=self._lines,
+        )
 
-def run(title: str, environ: dict[str, str], marked: str) -> int:
-    print(f"\n=== {title} ===", flush=True)
-    return outcome(start(environ, "-m", marked))
-
-
-def run_beside_the_pure(environ: dict[str, str]) -> int:
-    """Run the suite on SQLite, and the pure tests beside it; their lines are printed when they are over."""
-    with tempfile.TemporaryFile() as lines:
-        pure = start(environ, "-m", "pure", output=lines, is_nice=True)  # the others start processes and wait for them
-        status = run("the suite on SQLite, the pure tests beside it", environ, "not pure")
-        pure_status = outcome(pure)
-        lines.seek(0)
-        print(f"\n=== the pure tests ===\n{lines.read().decode(errors='replace')}", flush=True)
-    return status or pure_status
-
-
-def outcome(running: subprocess.Popen[bytes]) -> int:
-    """Return the exit status; to have found no test is none of its faults when the caller chose some."""
-    status = running.wait()
-    return 0 if status == NO_TESTS and sys.argv[1:] else status
+    def outcome(self) -> int:
+        """Wait for it and return its exit status; to have found no test is none of its faults when some were chosen."""
+        status = self._running.wait()
+        if self._lines is not None:
+            self._lines.seek(0)
+            print(f"{self._title}\n{self._lines.read().decode(errors='replace')}", flush=True)
+            self._lines.close()
+        return 0 if status == NO_TESTS and sys.argv[1:] else status
 
 
 def main() -> int:
-    """Return the exit status of the first run that fails, 0 when all pass."""
+    """Return the exit status of the first part that fails, 0 when all pass."""
     postgresql, redis_url = find_postgresql(), find_redis()
     left_out = []
     if postgresql is None:
@@ -114,10 +114,12 @@ def main() -> int:
         environ["DATABASE_URL_TEST"] = postgresql  # for tests that start whole servers of their own
     if redis_url:
         environ["REDIS_URL_TEST"] = redis_url
-    status = run_beside_the_pure(environ)
-    if status == 0 and postgresql:
-        environ["DATABASE_URL"] = postgresql
-        status = run("the suite on PostgreSQL", environ, NOT_ON_POSTGRESQL)
+    suites = [Suite("the suite on SQLite, the others beside it", environ, "not pure", is_shown=True)]
+    if postgresql:
+        suites.append(Suite("the suite on PostgreSQL", environ | {"DATABASE_URL": postgresql}, NOT_ON_POSTGRESQL))
+    suites.append(Suite("the pure tests", environ, "pure", is_nice=True))
+    statuses = [one.outcome() for one in suites]
+    status = next(filter(None, statuses), 0)
     for line in left_out:
         print(f"!!! LEFT OUT  {line}", flush=True)
     return status

@@ -108,7 +108,8 @@ def layer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
         url = os.environ.get("REDIS_URL_TEST")
         if not url:
             pytest.skip("needs Redis")
-        configs["redis"] = {"BACKEND": "sagas.live.redis_layer.RedisLayer", "CONFIG": {"hosts": [url]}}
+        config = {"hosts": [url], "prefix": f"tests{os.getpid()}"}  # the suite of the other database runs beside us
+        configs["redis"] = {"BACKEND": "sagas.live.redis_layer.RedisLayer", "CONFIG": config}
     monkeypatch.setattr(settings, "CHANNEL_LAYERS", {"default": configs[request.param]})
     channel_layers.backends.clear()
     return request.param
