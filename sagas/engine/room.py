@@ -4,8 +4,8 @@ All of it is in the memory of one pump and is touched only on its event loop, so
 taken in the same breath in which it is found free, and a pump that dies takes its places with it.
 
 Over all pumps at most `max(max_concurrency, pumps alive)` calls are in flight: each pump gives
-away its own share, and a share is never less than one. For about a second after a pump joined,
-until the others have seen it, calls they had started still count on top.
+away its own share, and a share is never less than one, nor more than `CALLS_MAX`. For about a
+second after a pump joined, until the others have seen it, calls they had started still count on top.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from sagas.models.services import BreakerState
 if TYPE_CHECKING:
     from datetime import datetime
 
+CALLS_MAX = 250  # to one service from one pump: half of the runs that a pump has in hand, the others are for others
 TRIALS = 2  # calls that each pump lets into a service whose breaker is half open
 TURNS_A_SECOND = 5.0  # at which those that found no place come again to one pump, when hardly a call ends
 TURN_IN = timedelta(minutes=2)  # at the latest, however many were turned away
@@ -28,7 +29,7 @@ TURN_IN = timedelta(minutes=2)  # at the latest, however many were turned away
 
 def share_of(max_concurrency: int, pumps: int) -> int:
     """Return how many calls one of so many live pumps may have in flight."""
-    return max(1, max_concurrency // max(1, pumps))
+    return min(CALLS_MAX, max(1, max_concurrency // max(1, pumps)))
 
 
 class Room:

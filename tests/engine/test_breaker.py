@@ -10,7 +10,8 @@ import pytest
 
 from sagas.engine.breaker import LONGEST_PAUSE, Seen, Stand, after_call
 from sagas.engine.breaker_rows import change_stand, read_stand
-from sagas.engine.room import TRIALS, TURN_IN, TURNS_A_SECOND, Room, share_of
+from sagas.engine.pump import HELD_MAX
+from sagas.engine.room import CALLS_MAX, TRIALS, TURN_IN, TURNS_A_SECOND, Room, share_of
 from sagas.models.services import BreakerState, Service
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -79,6 +80,7 @@ def test_shares_of_all_pumps_stay_within_the_limit_unless_there_are_more_pumps()
         for pumps in range(1, 40):
             assert share_of(limit, pumps) >= 1
             assert pumps * share_of(limit, pumps) <= max(limit, pumps)
+    assert share_of(10_000, 1) == CALLS_MAX < HELD_MAX
 
 
 def test_a_held_or_sick_service_has_no_room_and_a_half_open_one_little():

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from sagas.core.outcome import Error, Failed, Rejected, Succeeded, Unknown
 from sagas.core.vocabulary import Verb
-from sagas.engine import breaker, service_calls
+from sagas.engine import breaker, pump, room, service_calls
 from sagas.engine.commands import start_run
 from sagas.models import JournalEntry, PumpSlot, SagaRun, Service, ServiceMinute, ServiceState, StepRun
 from sagas.presentation.why import why
@@ -192,6 +192,33 @@ def test_no_more_calls_are_in_flight_than_a_service_takes(begin):
     drive()
     assert {status(run) for run in runs} == {"completed"}
     assert most == 3
+
+
+def test_a_service_that_takes_every_call_and_answers_none_leaves_hands_free_for_others(begin, monkeypatch):
+    monkeypatch.setattr(room, "CALLS_MAX", 2)
+    monkeypatch.setattr(pump, "HELD_MAX", 4)
+    monkeypatch.setattr(service_calls, "IN_LINE_S", 0.05)
+    make_service(max_concurrency=10_000)
+    make_service("other")
+
+    given_up: list[str] = []
+
+    async def never(call):
+        try:
+            await asyncio.sleep(60 if "inventory" in call.saga else 0)
+        except asyncio.CancelledError:
+            given_up.append(call.run_id)
+            raise
+        return Succeeded()
+
+    ANSWERS["reserve:action"] = never
+    sick = begin(8)
+    drive(lambda: all(StepRun.objects.filter(run=run, step="reserve").exists() for run in sick))
+    given_up.clear()
+    (well,) = begin(service="other")
+    drive(lambda: given_up or status(well) == "completed")
+    assert status(well) == "completed"
+    assert {status(run) for run in sick} == {"running"}
 
 
 def test_what_calls_came_to_is_counted(begin):
