@@ -5,7 +5,9 @@
 
 The services are processes of this benchmark: they wait and answer, nothing else.
 Prints sagas a second from the first attempt to the last end, and the processor
-time of the workers, of the services and of the machine.
+time of the workers and of the services. Beside it, what this machine can do at most: the same
+requests by the same client in one process that keeps nothing, so that figures of two machines
+can be compared.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+import aiohttp
 import psutil
 
 from benchmarks.ground import ROOT, cpu_s, ground, machine, workers
@@ -57,12 +60,16 @@ def main() -> None:
     print(machine())
     with ground(options.database), service(options.step_ms) as (pid, port):
         saga = _prepare(port, options.at_once)
-        rates = [_round(saga, options.sagas, options.pumps, pid) for _ in range(options.rounds)]
+        rates, bare = [], []
+        for _ in range(options.rounds):
+            rates.append(_round(saga, options.sagas, options.pumps, pid))
+            bare.append(asyncio.run(_bare(options.sagas, port)))
     print(machine())
     print(
         f"{options.sagas} sagas of {len(NAMES)} HTTP steps of {options.step_ms} ms, {options.pumps} pumps, "
         f"{options.database.split(':')[0]}: median {statistics.median(rates):.0f} sagas/s, "
-        f"{min(rates):.0f} to {max(rates):.0f} over {len(rates)} rounds"
+        f"{min(rates):.0f} to {max(rates):.0f} over {len(rates)} rounds; the requests alone, by one process that keeps "
+        f"nothing: {statistics.median(bare):.0f} ({min(bare):.0f} to {max(bare):.0f})"
     )
 
 
@@ -107,6 +114,21 @@ def _round(saga: str, sagas: int, pumps: int, service_pid: int) -> float:
         f"{(_used_s(service_pid) - before_s) / sagas * 1000:.2f} ms; load {os.getloadavg()[0]:.1f}"
     )
     return sagas / took_s
+
+
+async def _bare(sagas: int, port: int) -> float:
+    """Return how many sagas a second there would be if nothing but their requests had to be made."""
+    url = f"http://127.0.0.1:{port}/do"
+
+    async def one(number: int) -> None:
+        for _ in NAMES:
+            async with session.post(url, json={"order": number}) as reply:
+                await reply.json()
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        began = time.monotonic()
+        await asyncio.gather(*map(one, range(sagas)))
+        return sagas / (time.monotonic() - began)
 
 
 @contextmanager
