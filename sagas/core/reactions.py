@@ -116,11 +116,12 @@ def _is_answer(chart: Choreography, kind: str) -> bool:
 
 def _answered(draft: Draft, kind: str, event: Json) -> StepKey | None:
     """Return the reaction that waits for this event: the one that it names as its cause before the oldest one."""
-    chart, state = choreography_of(draft), draft.state
+    state = draft.state
+    answering = {one.name for one in choreography_of(draft).emitting.get(kind, ())}
     waiting = [
         key
-        for key, _ in state.open
-        if state.step(key).action.waits_for is WaitingFor.EVENT and kind in chart.by_name[key.step].emits
+        for key, _ in (state.open if answering else ())
+        if key.step in answering and state.step(key).action.waits_for is WaitingFor.EVENT
     ]
     if not waiting:
         return None

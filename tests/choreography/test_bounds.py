@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 from django.db import connections
@@ -16,7 +17,7 @@ from tests.choreography.conftest import event, send, settle, the_run
 from tests.choreography.documents import WATCHED
 from tests.engine import actions
 
-MANY = 1_500
+MANY = 10_000 if os.environ.get("HYPOTHESIS_PROFILE") == "prove" else 1_500
 METER = """
 saga: meter
 style: choreography
@@ -44,7 +45,7 @@ def test_very_many_events_of_one_run_each_have_their_reaction(transactional_db):
     send(event("meter.opened"))
     for begin in range(0, MANY, 500):
         send(*(event("meter.read", event_id=f"r{number}") for number in range(begin, begin + 500)))
-    settle()
+        settle()
     run = the_run()
     assert StepRun.objects.filter(run=run, status="succeeded").count() == MANY
     assert len(actions.CALLS) == MANY
