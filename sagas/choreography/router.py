@@ -16,7 +16,7 @@ from django.db.models import F
 
 from sagas.catalog.errors import VersionUnknownError, VersionUnreadableError
 from sagas.catalog.load import load_version
-from sagas.choreography.delivery import deliver, start
+from sagas.choreography.delivery import BY_LENGTH_MAX, deliver, start
 from sagas.core.choreography import EarlyKind
 from sagas.core.correlation import UncorrelatedError, correlate
 from sagas.engine.clock import Clock
@@ -93,7 +93,7 @@ def _stored(events: Sequence[CloudEvent], origin: EventOrigin, by: str, now: dat
         rows.append(
             SagaEvent(
                 source=one.source, event_id=one.id, type=one.type, subject=one.subject, time=one.time, data=one.data,
-                cause=one.cause, depth=depth, origin=origin.value, sent_by=by[:150], received_at=now,
+                cause=one.cause, depth=depth, origin=origin.value, sent_by=by[:BY_LENGTH_MAX], received_at=now,
             )
         )  # fmt: skip
     SagaEvent.objects.bulk_create(rows, ignore_conflicts=True)

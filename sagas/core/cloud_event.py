@@ -46,17 +46,6 @@ class CloudEvent:
     time: datetime | None = None
     cause: str = ""
 
-    def as_json(self) -> dict[str, Json]:
-        """Return what runs and expressions see of it."""
-        seen: dict[str, Json] = {"id": self.id, "source": self.source, "type": self.type, "data": self.data}
-        if self.subject:
-            seen["subject"] = self.subject
-        if self.time is not None:
-            seen["time"] = self.time.isoformat()
-        if self.cause:
-            seen["cause"] = self.cause
-        return seen
-
 
 def is_json(content_type: str) -> bool:
     """Whether data of this content type is JSON; where nothing is said, it is."""

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 EVENT_LOOP = "event_loop"
 UNANSWERED = "rejected_unanswered"
 SPENT = "reaction_failed"
-NOT_EMITTED = "event_too_large"
 OVERDUE = "overdue"
 REFUSED_BY_EVENT = "rejected_by_event"
 _HAPPENED = frozenset({StepStatus.SUCCEEDED, StepStatus.IN_DOUBT})

@@ -43,7 +43,6 @@ class Row:
     cells: tuple[Cell, ...]
     at: datetime | None = None
     delta: str = ""
-    event_id: str = ""
     follows: int = 0  # the number of the row that it follows from; 0: nobody said
     is_guess: bool = False  # its cause is not known: it stands here by its time
     is_late: bool = False
@@ -80,13 +79,16 @@ def _event(entry: Entry) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _published(detail: RunDetail) -> dict[str, Any]:
+    """Return what the document says of events from outside: types by service."""
+    document = detail.run.version.document
+    said = document.get("publishes") if isinstance(document, dict) else None
+    return said if isinstance(said, dict) else {}
+
+
 def _services(detail: RunDetail) -> tuple[str, ...]:
     """Return the columns: who publishes from outside, then the services in the order of their reactions."""
-    found: dict[str, None] = {}
-    document = detail.run.version.document
-    published = document.get("publishes") if isinstance(document, dict) else None
-    for service in published if isinstance(published, dict) else ():
-        found[str(service)] = None
+    found = dict.fromkeys(map(str, _published(detail)))
     for step in detail.wholes:
         if step.plan.reaction is not None:
             found[step.plan.reaction.service] = None
@@ -100,9 +102,7 @@ def _publisher(detail: RunDetail, entry: Entry) -> str:
         plan = step.plan.reaction
         if plan is not None and (step.plan.name == emitter or (not emitter and kind in plan.emits)):
             return plan.service
-    document = detail.run.version.document
-    published = document.get("publishes") if isinstance(document, dict) else None
-    for service, kinds in (published if isinstance(published, dict) else {}).items():
+    for service, kinds in _published(detail).items():
         if isinstance(kinds, list) and kind in kinds:
             return str(service)
     return ""
@@ -130,7 +130,6 @@ def _row(
         cells=tuple(Cell(service == publisher, tuple(reactions.get(service, ()))) for service in services),
         at=entry.at,
         delta=_delta(entry.at - first_at) if number > 1 else "",
-        event_id=str(event.get("id")),
         follows=numbers.get(cause, 0),
         is_guess=number > 1 and cause not in numbers,
         is_late=bool(entry.data.get("is_late")),
