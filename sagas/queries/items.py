@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from django.db.models import Case, Count, F, IntegerField, JSONField, Q, QuerySet, Value, When, Window
-from django.db.models.fields.json import KeyTransform
+from django.db.models.fields.json import KT, KeyTransform
 from django.db.models.functions import RowNumber
 
 from sagas.core.limits import ITEMS_SHOWN_MAX
@@ -102,4 +102,9 @@ def tallies(run_id: UUID, wholes: Iterable[StepRun]) -> dict[str, Tally]:
 def _with_total(rows: QuerySet[StepRun]) -> QuerySet[StepRun]:
     action = KeyTransform("action", "halves")
     waiting = Case(When(~Q(waits_for=""), then=action), output_field=JSONField())
-    return rows.defer("halves").annotate(items_total=KeyTransform("items_total", action), waiting_half=waiting)
+    return rows.defer("halves").annotate(
+        items_total=KeyTransform("items_total", action),
+        waiting_half=waiting,
+        event_source=KT("halves__reacting__event__source"),
+        event_id=KT("halves__reacting__event__id"),
+    )

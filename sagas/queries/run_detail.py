@@ -86,6 +86,7 @@ class StepDetail:
     hangs: bool = False  # it happened, by a late answer, although the run had gone on without it
     output: Json = None
     error: Json = None
+    reacts_to: Json = None  # of a reaction `{source, id}` of its event
     wait: Wait | None = None  # what it waits for now
     waited: Wait | None = None  # what it waited for last, once that is over
     left_out: str = ""  # why it was skipped: condition, person, timed_out, turn or terminated
@@ -368,6 +369,7 @@ def _steps(run: SagaRun, rows: list[StepRun], journal: tuple[Entry, ...]) -> tup
                     **doubts.of(row.step, row.item),
                     output=_output(row, shown, hidden),
                     error=row.error,
+                    reacts_to=_event_of(row),
                     wait=wait_of(row),
                     waited=None if row.waits_for else told.over.get((row.step, row.item)),
                     left_out=told.why_skipped(row, plan),
@@ -377,6 +379,11 @@ def _steps(run: SagaRun, rows: list[StepRun], journal: tuple[Entry, ...]) -> tup
                 )
             )
     return tuple(found)
+
+
+def _event_of(row: StepRun) -> Json:
+    source = getattr(row, "event_source", None)
+    return None if source is None else {"source": source, "id": getattr(row, "event_id", "")}
 
 
 def _output(row: StepRun, shown: list[StepRun], hidden: int) -> Json:

@@ -13,7 +13,6 @@ from lucide.templatetags.lucide import lucide
 from sagas.core import vocabulary
 from sagas.core.vocabulary import Phase, StepKey
 from sagas.engine.call import reaction_key
-from sagas.models import StepRun
 from sagas.presentation import format as written
 from sagas.presentation import offers, probes, services, status, waits, webhooks
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from django.utils.safestring import SafeString
 
     from sagas.models import SagaRun
-    from sagas.queries.run_detail import Attempt
+    from sagas.queries.run_detail import Attempt, StepDetail
 
 register = template.Library()
 OTHER_ICONS = ("arrow-right", "check", "chevron-left", "chevron-right", "info", "package", "shield-check", "x")
@@ -109,11 +108,10 @@ def _sprite() -> SafeString:
 
 
 @register.simple_tag
-def idempotency_key(run: SagaRun, attempt: Attempt) -> str:
+def idempotency_key(run: SagaRun, step: StepDetail, attempt: Attempt) -> str:
     """Return the key that the participant was given: what to ask it about."""
-    if run.watch is not None:
-        row = StepRun.objects.filter(run=run, step=attempt.step, item=attempt.item).values_list("halves", flat=True)
-        return reaction_key((row.first() or {})["reacting"]["event"], attempt.step, attempt.edition)
+    if step.reacts_to is not None:
+        return reaction_key(step.reacts_to, attempt.step, attempt.edition)
     key = StepKey(attempt.step, attempt.item)
     phase = Phase.ACTION if attempt.phase == Phase.PROBE.value else Phase(attempt.phase)  # a probe asks about that one
     return vocabulary.idempotency_key(str(run.id), key, phase, attempt.edition)

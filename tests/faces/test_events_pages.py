@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from sagas import NoEffect
 from sagas.catalog.publish import publish
 from sagas.models import EventRoute, SagaEvent, SagaRun
 from sagas.queries import counts
 from tests.choreography.conftest import event, send, settle
-from tests.choreography.documents import WATCHED
+from tests.choreography.documents import ORDER, WATCHED
+from tests.engine import actions
 from tests.faces.conftest import sign_in
 
 HOSTILE = "<script>alert(1)</script>\"'>"
@@ -157,3 +161,22 @@ def test_every_order_page_of_a_choreographed_run_stands_and_says_what_may_not_be
         assert page.status_code in {200, 409}, verb
     assert "Nobody commands a choreography" in alice.get(f"/runs/{run.id}/actions/cancel/").content.decode()
     assert alice.get(f"/api/v1/runs/{run.id}/plan/").status_code in {200, 409}
+
+
+def test_the_page_of_a_reaction_asks_the_database_no_more_for_more_tries(transactional_db, django_assert_num_queries):
+    def refuse_often(call):
+        if call.attempt < 5:
+            raise NoEffect("not now")
+
+    actions.BEHAVIOUR["reserve_stock"] = refuse_often
+    publish(ORDER.replace("attempts: 2", "attempts: 5"), by="tests")
+    send(event("order.placed"))
+    settle()
+    page, bob = f"/runs/{SagaRun.objects.get().id}/steps/", sign_in("bob")
+    with CaptureQueriesContext(connection) as once:
+        bob.get(f"{page}take_payment/")
+    with django_assert_num_queries(len(once)):
+        text = bob.get(f"{page}reserve_stock/").content.decode()
+    assert text.count("Idempotency key") == 5
+    key = f"/sagas/order/payments/{SagaRun.objects.get().id}:take_payment:payment.taken:reserve_stock"
+    assert text.count(f"<code>{key}</code>") == 5

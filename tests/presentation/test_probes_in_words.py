@@ -151,7 +151,7 @@ def test_the_page_of_a_step_names_its_probe_and_the_key_it_asks_about():
     step = detail.find_step(d.STOCK)
     assert (step.plan.probe, len(step.probes), step.probe_tries, step.is_unsettled) == ("shop.stock_state", 1, 1, True)
     context = {
-        "run": detail.run, "heading": "Probe", "anchor": "probe", "name": step.plan.probe, "look": None,
+        "run": detail.run, "step": step, "heading": "Probe", "anchor": "probe", "name": step.plan.probe, "look": None,
         "attempts": step.probes, "policy": probes.policy_words(30.0), "words": "",
     }  # fmt: skip
     html = render_to_string("sagas/runs/_half.html", context)
