@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.contrib import messages
 from django.http import Http404
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -205,5 +206,6 @@ def _show_action(
 
 def _show_secret(request: HttpRequest, done: Done) -> HttpResponse:
     """Show a secret this once: in the answer to the POST, which nobody keeps; asking for it again is a stale POST."""
-    context = {"service": done.service, "secret": done.secret, "is_new": done.is_new}
+    back = reverse("sagas:service-detail", args=[done.service.name])
+    context = {"owner": done.service, "back": back, "secret": done.secret, "is_new": done.is_new}
     return render(request, "sagas/services/secret.html", context)

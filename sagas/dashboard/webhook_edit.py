@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from django.contrib import messages
 from django.http import Http404
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
@@ -160,7 +161,8 @@ def _show(
 
 
 def _show_secret(request: HttpRequest, done: subscriptions.Done) -> HttpResponse:
-    context = {"subscription": done.subscription, "secret": done.secret, "is_new": done.is_new}
+    back = reverse("sagas:webhook-detail", args=[done.subscription.name])
+    context = {"owner": done.subscription, "back": back, "secret": done.secret, "is_new": done.is_new}
     return render(request, "sagas/webhooks/secret.html", context)
 
 
