@@ -19,7 +19,8 @@ from sagas.choreography import decisions
 from sagas.core.vocabulary import Role
 from sagas.dashboard.access import needs_role
 from sagas.models import OPEN_ROUTES, EventState, RouteState
-from sagas.presentation import event_map as presentation
+from sagas.presentation import event_map as matrix
+from sagas.presentation import event_picture
 from sagas.queries import events as queries
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
     from sagas.models import SagaEvent
 
-WINDOW = timedelta(days=7)
+WINDOWS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
+WINDOW = "7d"
 VERBS = ("replay", "assign", "drop")
 REASON_LENGTH_MAX = 300
 
@@ -35,15 +37,33 @@ REASON_LENGTH_MAX = 300
 @require_safe
 @needs_role(Role.VIEWER)
 def event_map(request: HttpRequest) -> HttpResponse:
-    """Types of events by services: what is declared, and what was seen in a week."""
-    rows = queries.map_rows(timezone.now() - WINDOW)
-    only_odd = request.GET.get("show") == "disagreements"
-    drawn = presentation.draw(rows, only_odd=only_odd)
+    """Types of events by services, as a table or as a picture: what is declared, and what was seen in a while."""
+    query = request.GET
+    is_map = query.get("view") == "map"
+    window = query["window"] if query.get("window") in WINDOWS else WINDOW
+    saga = query.get("saga", "").replace("\0", "")
+    only_odd = query.get("show") == "disagreements"
+    rows = queries.map_rows(timezone.now() - WINDOWS[window], saga)
+    words = {"1h": _("the last hour"), "24h": _("the last 24 hours"), "7d": _("the last 7 days")}
+    kept = [(name, query[name]) for name in ("window", "saga", "show") if query.get(name)]
+    table, picture = None, None
+    if is_map:
+        picture = event_picture.draw(rows, queries.registered_services(), words[window], only_odd=only_odd)
+    else:
+        table = matrix.draw(rows, only_odd=only_odd)
     context = {
-        "map": drawn,
+        "is_map": is_map,
+        "map": table,
+        "picture": picture,
+        "has_rows": bool(picture.arrows if picture else table and table.lines),
+        "is_capped": any(row.is_capped for row in rows),
         "only_odd": only_odd,
+        "window": window,
+        "windows": words,
+        "saga": saga,
+        "matrix_url": f"?{urlencode(kept)}",
+        "map_url": f"?{urlencode([('view', 'map'), *kept])}",
         "waiting": queries.count_waiting(),
-        "days": WINDOW.days,
         "may_author": includes(standing_of(request.user).role, Role.AUTHOR),
     }
     return render(request, "sagas/events/map.html", context)

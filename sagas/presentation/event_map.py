@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
 
 from sagas.models import EventRole
+from sagas.presentation.event_flow import PUBLISHING, Flow, Told, flows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,6 +44,7 @@ class Line:
     last_at: datetime | None
     is_undo: bool
     marks: tuple[str, ...]  # starts a run, completes it, …
+    waiting: int = 0  # reached no run, and wait for a person
     odd: str = ""  # where what is declared and what was seen disagree
 
 
@@ -52,7 +55,6 @@ class Matrix:
     services: tuple[str, ...]
     lines: tuple[Line, ...]
     hidden: int = 0
-    is_capped: bool = False
 
 
 def draw(rows: Iterable[MapRow], *, only_odd: bool = False) -> Matrix:
@@ -60,17 +62,18 @@ def draw(rows: Iterable[MapRow], *, only_odd: bool = False) -> Matrix:
     found = list(rows)
     services = sorted({use.service for row in found for use in row.uses if use.service})
     shown = tuple(services[:COLUMNS_MAX])
-    lines = [_line(row, shown) for row in found]
-    return Matrix(
-        shown,
-        tuple(line for line in lines if line.odd or not only_odd),
-        max(0, len(services) - len(shown)),
-        any(row.is_capped for row in found),
+    told: dict[str, list[Flow]] = defaultdict(list)
+    for flow in flows(found):
+        told[flow.type].append(flow)
+    lines = tuple(
+        _line(row, shown, _odd(row, told[row.type]))
+        for row in found
+        if not only_odd or any(flow.is_odd for flow in told[row.type])
     )
+    return Matrix(shown, lines, max(0, len(services) - len(shown)))
 
 
-def _line(row: MapRow, services: tuple[str, ...]) -> Line:
-    publishes = {EventRole.PUBLISHES.value, EventRole.EMITS.value}
+def _line(row: MapRow, services: tuple[str, ...], odd: str) -> Line:
     roles = {use.role for use in row.uses}
     words = {
         EventRole.STARTS.value: _("starts a run"),
@@ -81,7 +84,7 @@ def _line(row: MapRow, services: tuple[str, ...]) -> Line:
         type=row.type,
         cells=tuple(
             Cell(
-                any(use.service == service and use.role in publishes for use in row.uses),
+                any(use.service == service and use.role in PUBLISHING for use in row.uses),
                 tuple(
                     dict.fromkeys(
                         use.reaction
@@ -97,13 +100,15 @@ def _line(row: MapRow, services: tuple[str, ...]) -> Line:
         last_at=row.last_at,
         is_undo=any(use.role == EventRole.REACTS.value and use.undoes for use in row.uses),
         marks=tuple(word for role, word in words.items() if role in roles),
-        odd=_odd(row),
+        waiting=row.waiting,
+        odd=odd,
     )
 
 
-def _odd(row: MapRow) -> str:
+def _odd(row: MapRow, told: Iterable[Flow]) -> str:
     if not row.uses:
         return _("seen, and no saga names it")
     if not row.seen:
         return _("declared, not seen")
-    return ""
+    words = {Told.SEEN: _("seen from %s, which no saga says"), Told.DECLARED: _("declared of %s, not seen from it")}
+    return "; ".join(words[flow.told] % flow.publisher for flow in told if flow.is_odd)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from django.db.models import Exists, F, OuterRef, Q
 
-from sagas.core.observed import Seen
-from sagas.models import EventRoute, EventState, EventUse, RouteState, SagaEvent
+from sagas.core.observed import Seen, service_of
+from sagas.models import EventRoute, EventState, EventUse, RouteState, SagaEvent, Service
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -80,35 +81,67 @@ class MapRow:
     """One type of event: who names it, and what was seen of it in the window."""
 
     type: str
-    uses: tuple[Use, ...]
-    seen: int
-    last_at: datetime | None
+    uses: tuple[Use, ...] = ()
+    seen: int = 0
+    last_at: datetime | None = None
+    sources: Mapping[str, int] = field(default_factory=dict)  # how many of them by the service that their source names
+    waiting: int = 0  # that reached no run and wait for a person, however old
     is_capped: bool = False
 
 
-def map_rows(since: datetime) -> list[MapRow]:
-    """Return every type that a latest version names or that was seen since, by name. Two queries.
+def map_rows(since: datetime, saga: str = "") -> list[MapRow]:
+    """Return every type that a latest version names or that was seen since, by name; of `saga` those it names alone.
 
-    Of what was seen, the newest `SEEN_MAX` events are counted.
+    Of what was seen, the newest `SEEN_MAX` events are counted. Four queries.
     """
     uses: dict[str, list[Use]] = defaultdict(list)
     declared = EventUse.objects.filter(version=F("saga__latest"), saga__archived_at=None).order_by("id")
     for kind, *rest in declared.values_list("type", "saga__name", "role", "service", "reaction", "undoes"):
-        uses[kind].append(Use(*rest))
-    newest = SagaEvent.objects.order_by("-id").values_list("type", "received_at")[:SEEN_MAX]
-    seen: Counter[str] = Counter()
+        if not saga or rest[0] == saga:
+            uses[kind].append(Use(*rest))
+    newest = SagaEvent.objects.order_by("-id").values_list("type", "source", "received_at")[:SEEN_MAX]
+    sources: dict[str, Counter[str]] = defaultdict(Counter)
     last: dict[str, datetime] = {}
     rows = 0
-    for kind, at in newest:
+    for kind, source, at in newest:
         rows += 1
         if at < since:
             break
-        seen[kind] += 1
+        sources[kind][source] += 1
         last.setdefault(kind, at)
+    waiting = _waiting_by_type()
+    named = uses if saga else {*uses, *last, *waiting}
     return [
-        MapRow(kind, tuple(uses.get(kind, ())), seen[kind], last.get(kind), rows >= SEEN_MAX)
-        for kind in sorted({*uses, *seen})
+        MapRow(
+            kind,
+            tuple(uses.get(kind, ())),
+            sources[kind].total(),
+            last.get(kind),
+            _by_service(sources[kind]),
+            waiting[kind],
+            rows >= SEEN_MAX,
+        )
+        for kind in sorted(named)
     ]
+
+
+def registered_services() -> set[str]:
+    """Return the names of the services that have a page. One query."""
+    return set(Service.objects.values_list("name", flat=True))
+
+
+def _by_service(sources: Counter[str]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for source, count in sources.items():
+        found[service_of(source)] += count
+    return found
+
+
+def _waiting_by_type() -> Counter[str]:
+    """Count what waits for a person by its type, at most `WAITING_MAX` of those with a saga and of those with none."""
+    routes = EventRoute.objects.filter(state__in=WAITING_STATES).values_list("event__type", flat=True)
+    orphans = SagaEvent.objects.filter(state=EventState.ORPHAN.value).values_list("type", flat=True)
+    return Counter(routes.order_by()[:WAITING_MAX]) + Counter(orphans.order_by()[:WAITING_MAX])
 
 
 def count_waiting() -> dict[str, int]:

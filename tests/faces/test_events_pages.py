@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -9,7 +11,7 @@ from django.utils import timezone
 
 from sagas import NoEffect
 from sagas.catalog.publish import publish
-from sagas.models import EventRoute, SagaEvent, SagaRun
+from sagas.models import EventRoute, EventUse, SagaEvent, SagaRun
 from sagas.queries import counts
 from tests.choreography.conftest import event, send, settle
 from tests.choreography.documents import ORDER, WATCHED
@@ -35,6 +37,45 @@ def test_the_map_says_who_publishes_who_reacts_and_where_that_disagrees(watched)
     odd = bob.get("/events/?show=disagreements").content.decode()
     assert "weather.changed" in odd
     assert "take_payment" not in odd
+
+
+def test_the_map_draws_each_type_as_a_link_and_keeps_the_filter_between_its_two_views(watched):
+    send(event("order.placed"), event("weather.changed"), event("stock.reserved", "5"))
+    bob = sign_in("bob")
+    text = bob.get("/events/?view=map&window=24h&saga=order").content.decode()
+    assert "order.placed from storefront, to payments, 1 seen in the last 24 hours" in text
+    assert 'href="/events/list/?type=order.placed"' in text
+    assert "stock.reserved from inventory, to shipping, 1 seen in the last 24 hours, 1 waits for a person" in text
+    assert "weather.changed" not in text
+    assert 'href="?window=24h&amp;saga=order"' in text
+    assert (
+        'href="?view=map&amp;window=24h&amp;saga=order"' in bob.get("/events/?window=24h&saga=order").content.decode()
+    )
+    odd = bob.get("/events/?view=map&show=disagreements").content.decode()
+    assert "weather.changed from others, nobody reacts to it" in odd
+    assert "order.placed from" not in odd
+    assert bob.get("/events/?view=other&window=9y&saga=%00").status_code == 200
+
+
+def test_only_what_was_seen_in_the_window_is_counted(watched):
+    send(event("order.placed"))
+    SagaEvent.objects.update(received_at=timezone.now() - timedelta(hours=2))
+    bob = sign_in("bob")
+    assert "order.placed · 1" in bob.get("/events/?view=map&window=24h").content.decode()
+    assert "◌ order.placed · 0" in bob.get("/events/?view=map&window=1h").content.decode()
+
+
+def test_a_map_that_is_too_big_says_what_it_leaves_out(watched):
+    EventUse.objects.bulk_create(
+        EventUse(
+            version=watched.latest, saga=watched, type=f"thing{n}", role=role, service=f"service-{(n + shift) % 60}"
+        )
+        for n in range(200)
+        for role, shift in (("emits", 0), ("reacts", 1))
+    )
+    page = sign_in("bob").get("/events/?view=map").content.decode()
+    assert "Drawn are the services and types with the most events, at most 30 and 100." in page
+    assert page.count('class="node event-arrow"') <= 2 * 100
 
 
 def test_events_are_listed_and_narrowed(watched):
