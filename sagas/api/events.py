@@ -18,6 +18,7 @@ from sagas.api.sagas import PAGING, faults_of
 from sagas.api.schema import describe, in_query
 from sagas.api.views import ApiView, read_body
 from sagas.choreography import decisions
+from sagas.choreography.listeners import shown_data
 from sagas.choreography.router import take
 from sagas.core.cloud_event import BATCH, HEADER_PREFIX, STRUCTURED, is_json, read_binary, read_structured
 from sagas.core.document_text import document_text
@@ -129,7 +130,7 @@ class EventOne(ApiView):
         row = SagaEvent.objects.prefetch_related("routes__saga").filter(id=event_id).first()
         if row is None:
             raise _unknown()
-        return Response(shapes.EventShape(row).data)
+        return Response(_show([row])[0])
 
 
 class EventReplay(ApiView):
@@ -150,7 +151,7 @@ class EventReplay(ApiView):
             row = decisions.replay(event_id)
         except (decisions.EventUnknownError, decisions.EventSettledError) as error:
             raise _problem(error) from None
-        return Response(shapes.EventShape(row).data)
+        return Response(_show([row])[0])
 
 
 class EventAssign(ApiView):
@@ -174,7 +175,7 @@ class EventAssign(ApiView):
             raise invalid(faults_of([Problem(str(error), pointer="/run")])) from None
         except (decisions.EventUnknownError, decisions.EventSettledError) as error:
             raise _problem(error) from None
-        return Response(shapes.EventShape(row).data)
+        return Response(_show([row])[0])
 
 
 class EventDrop(ApiView):
@@ -196,10 +197,12 @@ class EventDrop(ApiView):
             row = decisions.drop(event_id, by=self.caller().by, reason=body["reason"])
         except (decisions.EventUnknownError, decisions.EventSettledError) as error:
             raise _problem(error) from None
-        return Response(shapes.EventShape(row).data)
+        return Response(_show([row])[0])
 
 
 def _show(rows: list[SagaEvent]) -> Json:
+    for row, data in zip(rows, shown_data(rows), strict=True):
+        row.data = data
     return shapes.EventShape(rows, many=True).data
 
 

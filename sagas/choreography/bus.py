@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sagas.core.cloud_event import SPEC_VERSION
+from sagas.core.sealed import holds_hidden
 from sagas.models import SagaEvent
+from sagas.sealing import opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,8 +16,14 @@ if TYPE_CHECKING:
 
 
 def to_publish(limit: int) -> list[SagaEvent]:
-    """Return events that reactions of ours emitted and that are not published yet, oldest first."""
-    return list(SagaEvent.objects.filter(is_to_publish=True).order_by("id")[:limit])
+    """Return events that reactions of ours emitted and that are not published yet, oldest first, sealed parts opened.
+
+    One that cannot be opened here waits until its key is back: `•••` is no data.
+    """
+    rows = list(SagaEvent.objects.filter(is_to_publish=True).order_by("id")[:limit])
+    for row in rows:
+        row.data = opened(row.data)
+    return [row for row in rows if not holds_hidden(row.data)]
 
 
 def published(rows: Sequence[SagaEvent]) -> None:

@@ -9,7 +9,9 @@ from sagas.core.correlation import event_facts
 from sagas.core.vocabulary import RunStatus, Verb
 from sagas.engine import inbox
 from sagas.engine.commands import insert_run
+from sagas.engine.law import law_of
 from sagas.models.identity import uuid7
+from sagas.sealing import seal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,10 +34,20 @@ def start(version: SagaVersion, definition: Definition, key: str, event: Mapping
 
 
 def deliver(run: SagaRun, events: Sequence[Mapping[str, Json]], now: datetime) -> bool:
-    """Put events into the inbox of `run`, whose row the caller has locked; return whether the run had ended."""
+    """Put events into the inbox of `run`, whose row the caller has locked; return whether the run had ended.
+
+    Their data waits there sealed as a whole unless the version of the run redacts nothing.
+    """
+    definition = law_of(run.version_id).definition
+    is_open = definition is not None and not definition.redaction
     orders = [
         m.TakeOrder(
-            number=number, verb=Verb.EVENT, by=_sender(event), now=now, arguments=dict(event), has_arguments=True
+            number=number,
+            verb=Verb.EVENT,
+            by=_sender(event),
+            now=now,
+            arguments=dict(event) if is_open else {**event, "data": seal(event["data"])},
+            has_arguments=True,
         )
         for number, event in enumerate(events, start=run.inbox_last + 1)
     ]

@@ -14,23 +14,21 @@ from typing import TYPE_CHECKING
 from django.db import connection, transaction
 from django.db.models import F
 
-from sagas.catalog.errors import VersionUnknownError, VersionUnreadableError
-from sagas.catalog.load import load_version
 from sagas.choreography.delivery import BY_LENGTH_MAX, deliver, start
+from sagas.choreography.listeners import listeners_to, sealed_data
 from sagas.core.choreography import EarlyKind
 from sagas.core.correlation import UncorrelatedError, correlate
 from sagas.engine.clock import Clock
-from sagas.models import EventOrigin, EventRoute, EventState, EventUse, RouteState, Saga, SagaEvent, SagaRun
+from sagas.models import EventOrigin, EventRoute, EventState, RouteState, SagaEvent, SagaRun
+from sagas.sealing import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
-    from sagas.core.choreography import Choreography
+    from sagas.choreography.listeners import Listener
     from sagas.core.cloud_event import CloudEvent
-    from sagas.core.definition import Definition
-    from sagas.models import SagaVersion
 
 _clock = Clock()
 WHY_LENGTH_MAX = 300
@@ -64,8 +62,9 @@ def take(events: Sequence[CloudEvent], *, origin: EventOrigin, by: str) -> Taken
                 repeated.append(key)
             else:
                 fresh[key] = one
-        rows = _stored(list(fresh.values()), origin, by, now)
-        route(rows, now)
+        listeners = listeners_to({one.type for one in fresh.values()})
+        rows = _stored(list(fresh.values()), listeners, origin, by, now)
+        _bring_all(rows, listeners, now)
         for source, event_id in repeated:
             known_one = SagaEvent.objects.filter(source=source, event_id=event_id)
             if origin is EventOrigin.BROKER:  # what we published ourselves comes back once
@@ -79,8 +78,10 @@ def _known(keys: set[tuple[str, str]]) -> set[tuple[str, str]]:
     return set(SagaEvent.objects.filter(event_id__in=ids).values_list("source", "event_id")) & keys
 
 
-def _stored(events: Sequence[CloudEvent], origin: EventOrigin, by: str, now: datetime) -> list[SagaEvent]:
-    """Store events; one that somebody else stores at this very moment is theirs."""
+def _stored(
+    events: Sequence[CloudEvent], listeners: Mapping[str, list[Listener]], origin: EventOrigin, by: str, now: datetime
+) -> list[SagaEvent]:
+    """Store events, what is redacted sealed; one that somebody else stores at this very moment is theirs."""
     causes = {one.cause for one in events if one.cause}
     depths: dict[str, int] = {}
     if causes:
@@ -92,7 +93,8 @@ def _stored(events: Sequence[CloudEvent], origin: EventOrigin, by: str, now: dat
         depths[one.id] = depth
         rows.append(
             SagaEvent(
-                source=one.source, event_id=one.id, type=one.type, subject=one.subject, time=one.time, data=one.data,
+                source=one.source, event_id=one.id, type=one.type, subject=one.subject, time=one.time,
+                data=sealed_data(one.data, listeners.get(one.type, ())),
                 cause=one.cause, depth=depth, origin=origin.value, sent_by=by[:BY_LENGTH_MAX], received_at=now,
             )
         )  # fmt: skip
@@ -104,33 +106,35 @@ def _stored(events: Sequence[CloudEvent], origin: EventOrigin, by: str, now: dat
 # ---- routing ---------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Listener:
-    """A choreography that names a type of event, by its latest version."""
-
-    saga: Saga
-    version: SagaVersion
-    definition: Definition
-    chart: Choreography
-
-    @property
-    def takes_new_runs(self) -> bool:
-        return self.saga.archived_at is None
-
-    def begins(self, kind: str) -> bool:
-        """Whether an event of this type begins a run where there is none."""
-        return kind in self.chart.starts_on or self.chart.early_of(kind).kind is EarlyKind.START
-
-
 def route(rows: Sequence[SagaEvent], now: datetime, *, except_sagas: frozenset[int] = frozenset()) -> None:
     """Bring events to every choreography that names them; in the caller's transaction.
 
+    What they say is redacted, and was stored before they said so, is sealed now.
+    """
+    listeners = listeners_to({row.type for row in rows})
+    changed = []
+    for row in rows:
+        data = sealed_data(row.data, listeners.get(row.type, ()))
+        if data is not row.data:
+            row.data = data
+            changed.append(row)
+    SagaEvent.objects.bulk_update(changed, ["data"])
+    _bring_all(rows, listeners, now, except_sagas)
+
+
+def _bring_all(
+    rows: Sequence[SagaEvent],
+    listeners: Mapping[str, list[Listener]],
+    now: datetime,
+    except_sagas: frozenset[int] = frozenset(),
+) -> None:
+    """Bring events to their runs.
+
     Runs are taken in one order by everybody, so that two who do this at once never wait for each other in a ring.
     """
-    listeners = _listeners({row.type for row in rows})
     groups: dict[tuple[int, str], list[SagaEvent]] = defaultdict(list)
     routes: list[EventRoute] = []
-    sagas: dict[int, _Listener] = {}
+    sagas: dict[int, Listener] = {}
     for row in rows:
         for listener in listeners.get(row.type, ()):
             saga_id = listener.saga.pk
@@ -152,32 +156,9 @@ def route(rows: Sequence[SagaEvent], now: datetime, *, except_sagas: frozenset[i
     SagaEvent.objects.filter(id__in=orphans).update(state=EventState.ORPHAN.value)
 
 
-def _listeners(types: set[str]) -> dict[str, list[_Listener]]:
-    """Return, for each type, the choreographies that name it, in whichever of their versions."""
-    found: dict[str, list[_Listener]] = defaultdict(list)
-    pairs = set(EventUse.objects.filter(type__in=types).values_list("type", "saga_id"))
-    sagas = {
-        saga.pk: saga for saga in Saga.objects.select_related("latest").filter(id__in={saga_id for _, saga_id in pairs})
-    }
-    for kind, saga_id in sorted(pairs):
-        saga = sagas[saga_id]
-        definition = _read(saga.latest_id)
-        if definition is not None and definition.choreography is not None and saga.latest is not None:
-            saga.latest.saga = saga
-            found[kind].append(_Listener(saga, saga.latest, definition, definition.choreography))
-    return found
-
-
-def _read(version_id: UUID | None) -> Definition | None:
-    try:
-        return None if version_id is None else load_version(version_id)
-    except (VersionUnknownError, VersionUnreadableError):
-        return None
-
-
 def seen(row: SagaEvent) -> dict[str, object]:
-    """Return what runs and expressions see of a stored event."""
-    event: dict[str, object] = {"id": row.event_id, "source": row.source, "type": row.type, "data": row.data}
+    """Return what runs and expressions see of a stored event, what is sealed opened."""
+    event: dict[str, object] = {"id": row.event_id, "source": row.source, "type": row.type, "data": opened(row.data)}
     if row.subject:
         event["subject"] = row.subject
     if row.time is not None:
@@ -226,7 +207,7 @@ def _find(values: Iterable[tuple[int, str]]) -> _Found:
     return _Found(runs, kept)
 
 
-def _bring(listener: _Listener, key: str, rows: Sequence[SagaEvent], found: _Found, now: datetime) -> list[EventRoute]:
+def _bring(listener: Listener, key: str, rows: Sequence[SagaEvent], found: _Found, now: datetime) -> list[EventRoute]:
     """Bring events of one correlation value to their run: the one there is, or the one that one of them begins.
 
     A run receives first what begins it, then what was kept for it, then the others in their order.
@@ -255,7 +236,7 @@ def claim_kept(run: SagaRun, kept: Sequence[EventRoute], now: datetime) -> list[
     return [one.event for one in kept]
 
 
-def _early(row: SagaEvent, saga_id: int, key: str, listener: _Listener, now: datetime) -> EventRoute:
+def _early(row: SagaEvent, saga_id: int, key: str, listener: Listener, now: datetime) -> EventRoute:
     early = listener.chart.early_of(row.type)
     if early.kind is EarlyKind.DROP:
         return _route(row, saga_id, RouteState.DROPPED, now, key=key, why="It came before its run, as `early` says.")

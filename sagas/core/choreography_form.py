@@ -21,23 +21,25 @@ from sagas.core.limits import (
 )
 from sagas.core.names import Names
 from sagas.core.problem import Path, Report, found_text, hint
+from sagas.core.redact_form import read_redact
 from sagas.core.steps import RETRY, SAGA_NAME, STEP_KEYS, TIMEOUT_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sagas.core.definition import ActionFacts, RetryPolicy
+    from sagas.core.redaction import Place
     from sagas.core.vocabulary import Json
 
 CHOREOGRAPHY_KEYS = (
     "saga", "title", "style", "description", "labels", "amount", "unit", "deadline", "starts_on", "correlate",
-    "completes_on", "compensated_on", "publishes", "early", "defaults", "reactions",
+    "completes_on", "compensated_on", "publishes", "early", "defaults", "redact", "reactions",
 )  # fmt: skip
 REACTION_KEYS = (
     "name", "title", "service", "on", "action", "external", "with", "emits", "within", "undoes", "compensation",
-    "timeout", "retry", "probe",
+    "timeout", "retry", "probe", "redact",
 )  # fmt: skip
-NOT_OF_EXTERNAL = ("with", "timeout", "retry", "probe")  # keys of what is called from here
+NOT_OF_EXTERNAL = ("with", "timeout", "retry", "probe", "redact")  # keys of what is called from here
 EMITS_KEYS = ("succeeded", "rejected")
 DEFAULTS_KEYS = ("timeout", "retry")
 EVENT_NAMES = Names(
@@ -101,6 +103,7 @@ def read_choreography(
             writes=writes and not readers[place].leaves_nothing,
             after=_after(chart, one),
             probe=probe,
+            redact=readers[place].redact,
         )
         for place, (one, (half, probe, writes, title)) in enumerate(zip(reactions, halves, strict=True))
     )
@@ -242,6 +245,7 @@ class _ReactionReader(ActionReader):
         self.item_scope = REACTION_NAMES
         self.title = ""
         self.leaves_nothing = False  # said out loud: there is nothing to undo
+        self.redact: tuple[Place, ...] = ()
 
     def read(self, timeout_s: float, retry: RetryPolicy) -> tuple[Reaction, Half | None, Half | None, bool]:
         """Return the reaction, what it calls and what it asks (None: nothing), and whether that changes something."""
@@ -255,6 +259,7 @@ class _ReactionReader(ActionReader):
         else:
             half, writes = self._half(timeout_s, retry)
             probe = self._probe(half)
+            self.redact = read_redact(fields, name)
         self.leaves_nothing = self._leaves_nothing()
         succeeded, rejected = self._emits()
         on: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from sagas.core import choreography_checks, rules
 from sagas.core.action_form import STEP_NAME
 from sagas.core.choreography_form import CHOREOGRAPHY_KEYS, EVENT_NAMES, read_choreography
+from sagas.core.choreography_redaction import read_hidden_events, redaction_of_events
 from sagas.core.definition import ActionFacts, Definition
 from sagas.core.expressions import CompiledTemplate
 from sagas.core.fields import Fields, template
@@ -40,6 +41,7 @@ from sagas.core.steps import SAGA_NAME, all_readable, read_steps
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sagas.core.redaction import Redaction
     from sagas.core.vocabulary import Json
 
 __all__ = [
@@ -166,9 +168,7 @@ def _read(
     deadline_s = fields.duration_s("deadline", 0.0, 0.001, DEADLINE_S_MAX)
     output = fields.template("output", all_readable(steps))
     redaction = redaction_of(steps, output)
-    if redaction.count > REDACTED_MAX:
-        message = f"more than {REDACTED_MAX} places would be redacted, those that paths add included."
-        fields.error("steps", "too_many", message)
+    _check_count(redaction, fields, "steps")
     return Definition(
         saga=saga,
         title=fields.text("title", saga.replace("-", " ").capitalize(), length_max=TITLE_LENGTH_MAX),
@@ -195,6 +195,8 @@ def _choreography(
     document: dict[str, Json],
 ) -> Definition:
     steps, chart = read_choreography(fields, actions, services)
+    redaction = redaction_of_events(read_hidden_events(fields), steps, chart)
+    _check_count(redaction, fields, "redact" if "redact" in fields else "reactions")
     return Definition(
         saga=saga,
         title=fields.text("title", saga.replace("-", " ").capitalize(), length_max=TITLE_LENGTH_MAX),
@@ -204,8 +206,15 @@ def _choreography(
         unit=fields.text("unit", length_max=UNIT_LENGTH_MAX),
         deadline_s=fields.duration_s("deadline", 0.0, 0.001, DEADLINE_S_MAX) or None,
         content_hash=content_hash(document),
+        redaction=redaction,
         choreography=chart,
     )
+
+
+def _check_count(redaction: Redaction, fields: Fields, key: str) -> None:
+    if redaction.count > REDACTED_MAX:
+        message = f"more than {REDACTED_MAX} places would be redacted, those that paths add included."
+        fields.error(key, "too_many", message)
 
 
 def _text_template(fields: Fields, key: str) -> CompiledTemplate | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from sagas.core import action_form, choreography_form, document, fields, http_form, steps, wait_form
 from sagas.core import document_words as words
+from sagas.core.choreography_redaction import EVENT_PLACE
 from sagas.core.definition import MAX_PARALLEL
 from sagas.core.duration import ISO, SHORT, duration_text
 from sagas.core.http_request import HEADER_NAME
@@ -140,10 +141,15 @@ def _choreography_shapes() -> dict[str, Schema]:
             words.DEFAULTS,
             choreography_form.DEFAULTS_KEYS,
         ),
+        "redact": _places(EVENT_PLACE),
         "reactions": {
             "type": "array", "minItems": 1, "maxItems": REACTIONS_MAX, "items": {"$ref": "#/$defs/reaction"},
         },
     }  # fmt: skip
+
+
+def _places(place: re.Pattern[str]) -> Schema:
+    return {"type": "array", "items": _pattern(place), "minItems": 1, "maxItems": REDACTED_MAX}
 
 
 def _event_types() -> Schema:
@@ -168,6 +174,7 @@ def _reaction() -> Schema:
         "timeout": _duration(),
         "retry": _retry(),
         "probe": _probe(),
+        "redact": _places(PLACE),
     }
     return _mapping(shapes, words.REACTION, choreography_form.REACTION_KEYS, required=("name", "on"))
 
@@ -201,7 +208,7 @@ def _step() -> Schema:
         ),
         "run": _pattern(steps.SAGA_NAME),
         "probe": _probe(),
-        "redact": {"type": "array", "items": _pattern(PLACE), "minItems": 1, "maxItems": REDACTED_MAX},
+        "redact": _places(PLACE),
     }
     return {
         "title": "Step",

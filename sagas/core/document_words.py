@@ -49,6 +49,11 @@ SAGA = {
     "compensated_on": Words("Compensated on", "Events after which the run is compensated."),
     "publishes": Words("Publishes", "Events that come from outside the reactions, by service."),
     "early": Words("Early events", "What becomes of an event that has no run yet."),
+    "redact": Words(
+        "Redact",
+        "Places in the data of its events, such as event.data.card.number, which are shown as ••• and encrypted at "
+        "rest, here and wherever a plain path such as ${event.data.card} carries the value.",
+    ),
     "reactions": Words("Reactions", "What each service does on which event."),
 }
 
@@ -107,6 +112,11 @@ REACTION = {
     "timeout": STEP["timeout"],
     "retry": STEP["retry"],
     "probe": STEP["probe"],
+    "redact": Words(
+        "Redact",
+        "Places such as with.card.number or output.token, which are shown as ••• and encrypted at rest, here and "
+        "wherever a plain path such as ${event.data.card} carries the value.",
+    ),
 }
 
 EMITS = {

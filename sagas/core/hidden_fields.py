@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sagas.core import messages as m
-from sagas.core.redaction import INPUT, OUTPUT, input_of, items_of, output_of, signal_of
+from sagas.core.redaction import EVENT, INPUT, OUTPUT, input_of, items_of, output_of, signal_of
 from sagas.core.vocabulary import Json, Phase
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ def _roots(event: m.Event) -> dict[str, str]:
             return {"input": INPUT}
         case m.RunCompleted():
             return {"output": OUTPUT}
+        case m.EventReceived():
+            return {"event": EVENT}
         case m.SignalReceived():
             return {"payload": signal_of(event.name)}
         case m.ItemsListed():

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sagas.core.limits import REACTIONS_MAX
+from sagas.core.sealed import Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -145,5 +146,7 @@ def _fields(data: Json) -> Iterable[tuple[str, str]]:
 
 
 def _may_name(value: Json) -> bool:
+    if isinstance(value, Hidden):  # all of these look the same
+        return False
     is_number = isinstance(value, int) and not isinstance(value, bool)
     return is_number or (isinstance(value, str) and 0 < len(value) <= VALUE_LENGTH_MAX)

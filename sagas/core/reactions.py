@@ -14,6 +14,7 @@ from sagas.core.evolve_reactions import instance
 from sagas.core.limits import EVENT_DEPTH_MAX, EVENTS_PER_RUN_MAX, PAYLOAD_BYTES_MAX
 from sagas.core.outcome import Error
 from sagas.core.problem import check_payload
+from sagas.core.secret_text import scrubbed, secrets_of
 from sagas.core.vocabulary import (
     NO_ITEM,
     CompensationStatus,
@@ -202,7 +203,8 @@ def failed(draft: Draft, key: StepKey, outcome: OutcomeKind, error: Error) -> No
     reaction = choreography_of(draft).by_name[key.step]
     draft.emit(m.StepFailed(step=key.step, item=key.item, outcome=outcome, code=error.code, message=error.message))
     if outcome is OutcomeKind.REJECTED and reaction.rejected:
-        _emit(draft, key, reaction.rejected, {"reason": {"code": error.code, "message": error.message}})
+        message = scrubbed(error.message, secrets_of(draft.definition.redaction, draft.state))
+        _emit(draft, key, reaction.rejected, {"reason": {"code": error.code, "message": message}})
         return
     code = UNANSWERED if outcome is OutcomeKind.REJECTED else SPENT
     draft.emit(m.AttentionNeeded(step=key.step, item=key.item, phase=Phase.ACTION, code=code))

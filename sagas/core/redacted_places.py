@@ -35,9 +35,13 @@ if TYPE_CHECKING:
 def redaction_of(steps: Iterable[Step], output: Template | None) -> Redaction:
     """Return what is hidden in runs of these steps."""
     steps = tuple(steps)
-    found = {place for step in steps for place in step.redact}
+    return spread({place for step in steps for place in step.redact}, copies(steps, output))
+
+
+def spread(found: set[Place], same_values: Iterable[tuple[Place, Place]]) -> Redaction:
+    """Return what is hidden when these places are, and all at which the same values stand."""
     same: dict[str, list[tuple[Keys, Place]]] = defaultdict(list)
-    for one, other in _copies(steps, output) if found else ():
+    for one, other in same_values if found else ():
         same[one[0]].append((one[1], other))
         same[other[0]].append((other[1], one))
     todo = list(found)
@@ -57,7 +61,7 @@ def redaction_of(steps: Iterable[Step], output: Template | None) -> Redaction:
     return Redaction({root: tuple(kept) for root, kept in places.items()}, len(found))
 
 
-def _copies(steps: tuple[Step, ...], output: Template | None) -> Iterator[tuple[Place, Place]]:
+def copies(steps: tuple[Step, ...], output: Template | None) -> Iterator[tuple[Place, Place]]:
     """Yield pairs of places at which the same value stands."""
     for step in steps:
         if step.action is not None:
@@ -89,7 +93,12 @@ def check(definition: Definition, report: Report) -> None:
     redaction = definition.redaction
     if not redaction:
         return
-    named = {"key": definition.key, "amount": definition.amount}
+    chart = definition.choreography
+    named = {
+        "key": definition.key,
+        "amount": definition.amount,
+        "correlate": None if chart is None else chart.correlate,
+    }
     facts: list[tuple[Path, Template]] = [((name,), one) for name, one in named.items() if one is not None]
     facts += [(("labels", name), one) for name, one in definition.labels.items()]
     for path, template in facts:
@@ -118,7 +127,7 @@ def _shown(definition: Definition) -> Iterator[tuple[Path, Template, str, str]]:
     if definition.output is not None:
         yield ("output",), definition.output, OUTPUT, ""
     for step in definition.steps:
-        at: Path = ("steps", step.position)
+        at: Path = ("steps" if definition.choreography is None else "reactions", step.position)
         if step.action is not None:
             yield *_half(at, step.action.arguments), input_of(step.name, Phase.ACTION), step.name
         if step.compensation is not None and not step.is_sub_saga:

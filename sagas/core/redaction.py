@@ -25,10 +25,11 @@ Place: TypeAlias = tuple[str, Keys]
 
 EACH = "*"
 INPUT, OUTPUT = "input", "output"  # of the run
+EVENT = "event"  # any event of a choreographed run, with its `data`
 
 PLAIN = re.compile(r"\$\{\s*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*\}", re.ASCII)
 READ = re.compile(  # in computed expressions and in text
-    r"(?<![\w.])(input|item|step\.input|step\.output|steps\.\w+\.output)((?:\.[A-Za-z_]\w*)*)", re.ASCII
+    r"(?<![\w.])(input|item|event|step\.input|step\.output|steps\.\w+\.output)((?:\.[A-Za-z_]\w*)*)", re.ASCII
 )
 
 
@@ -111,8 +112,8 @@ def leaves(source: Json, keys: Keys = ()) -> Iterator[tuple[Keys, str]]:
 def root_of(name: str, step: str) -> str:
     """Return the root that a name in an expression of `step` stands for; empty for names of nothing hidden."""
     match name.split("."):
-        case ["input"]:
-            return INPUT
+        case ["input" | "event"]:
+            return name
         case ["steps", other, "output"]:
             return output_of(other, Phase.ACTION)
         case ["step", "input"]:

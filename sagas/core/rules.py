@@ -48,6 +48,7 @@ def check_reactions(definition: Definition, document: Json, actions: Mapping[str
     """Report what holds for the reactions of a choreography as for any step."""
     _probes(definition, actions, report)
     _endless_retries(definition, document, report)
+    redacted_places.check(definition, report)
 
 
 def _pivot(definition: Definition, document: Json, report: Report) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from sagas.core.redaction import INPUT, OUTPUT, Redaction, input_of, items_of, output_of, signal_of
+from sagas.core.redaction import EVENT, INPUT, OUTPUT, Redaction, input_of, items_of, output_of, signal_of
 from sagas.core.sealed import MASK, Hidden
 from sagas.core.vocabulary import NO_ITEM, Json, Phase
 
@@ -98,6 +98,8 @@ def _roots(state: RunState) -> Iterator[tuple[str, Json]]:
     for key, step in state.steps.items():
         is_list = key.item == NO_ITEM and step.action.items_total is not None
         yield items_of(key.step) if is_list else input_of(key.step, Phase.ACTION), step.action.input
+        if step.reacting is not None:
+            yield EVENT, step.reacting.event
         yield input_of(key.step, Phase.COMPENSATION), step.compensation.input
         yield input_of(key.step, Phase.PROBE), step.probe.input
         yield output_of(key.step, Phase.ACTION), step.output

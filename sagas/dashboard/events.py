@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from sagas.access import includes, standing_of
 from sagas.choreography import decisions
+from sagas.choreography.listeners import shown_data
 from sagas.core.vocabulary import Role
 from sagas.dashboard.access import needs_role
 from sagas.models import OPEN_ROUTES, EventState, RouteState
@@ -98,7 +99,10 @@ def event_detail(request: HttpRequest, event_id: UUID) -> HttpResponse:
     row = _get(event_id)
     before, after = queries.follows_from(row)
     may_decide = includes(standing_of(request.user).role, Role.OPERATOR) and _waits(row)
-    context = {"event": row, "before": before, "after": after, "may_decide": may_decide, "waits": _waits(row)}
+    context = {
+        "event": row, "data": shown_data([row])[0], "before": before, "after": after, "may_decide": may_decide,
+        "waits": _waits(row),
+    }  # fmt: skip
     return render(request, "sagas/events/detail.html", context)
 
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from sagas.core import messages as m
+from sagas.core.redaction import EVENT
 from sagas.core.vocabulary import StepKey
 from sagas.models import EventOrigin, EventRoute, RouteState, SagaEvent, SagaRun
+from sagas.sealing import seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,7 +29,7 @@ def note(batch: Sequence[Append]) -> None:
     if not found:
         return
     sagas = dict(SagaRun.objects.filter(id__in={one.run_id for one, _, _ in found}).values_list("id", "saga_id"))
-    rows = [_row(entry, at) for _, entry, at in found]
+    rows = [_row(one.redaction.changed(EVENT, entry.event, seal), entry, at) for one, entry, at in found]
     SagaEvent.objects.bulk_create(rows)
     EventRoute.objects.bulk_create(
         EventRoute(
@@ -51,8 +53,7 @@ def _emitted(batch: Iterable[Append]) -> Iterable[tuple[Append, m.EventReceived,
                 yield one, event, at
 
 
-def _row(entry: m.EventReceived, at: datetime) -> SagaEvent:
-    event: Json = entry.event
+def _row(event: Json, entry: m.EventReceived, at: datetime) -> SagaEvent:
     return SagaEvent(
         source=event["source"],
         event_id=event["id"],

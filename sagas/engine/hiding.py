@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from sagas.core import messages as m
 from sagas.core.hidden_fields import changed_entry
 from sagas.core.outcome import REDACTED_LOST, Error, Failed, Succeeded
-from sagas.core.redaction import OUTPUT, input_of, items_of, output_of, signal_of
+from sagas.core.redaction import EVENT, OUTPUT, input_of, items_of, output_of, signal_of
 from sagas.core.sealed import LOST, Hidden, holds_hidden
-from sagas.core.vocabulary import NO_ITEM, Phase, StepKey
+from sagas.core.vocabulary import NO_ITEM, Phase, StepKey, Verb
 from sagas.sealing import opened, seal
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ def sealed_step(redaction: Redaction, key: StepKey, step: StepState) -> StepStat
     given = items_of(key.step) if is_list else input_of(key.step, Phase.ACTION)
     gives = output_of(key.step, Phase.ACTION)
     undo = (input_of(key.step, Phase.COMPENSATION), output_of(key.step, Phase.COMPENSATION))
+    reacting = step.reacting
+    if reacting is not None:
+        reacting = replace(reacting, event=redaction.changed(EVENT, reacting.event, seal))
     asks = (input_of(key.step, Phase.PROBE), output_of(key.step, Phase.PROBE))
     return replace(
         step,
@@ -44,6 +47,7 @@ def sealed_step(redaction: Redaction, key: StepKey, step: StepState) -> StepStat
         compensation=_sealed_half(redaction, *undo, step.compensation),
         probe=_sealed_half(redaction, *asks, step.probe),
         output=redaction.changed(gives, step.output, seal),
+        reacting=reacting,
     )
 
 
@@ -97,12 +101,14 @@ def _opened_half(half: HalfState) -> HalfState:
 
 
 def _opened_step(step: StepState) -> StepState:
+    reacting = step.reacting
     return replace(
         step,
         action=_opened_half(step.action),
         compensation=_opened_half(step.compensation),
         probe=_opened_half(step.probe),
         output=opened(step.output),
+        reacting=None if reacting is None else replace(reacting, event=opened(reacting.event)),
     )
 
 
@@ -139,6 +145,7 @@ def opened_order(order: m.TakeOrder) -> m.TakeOrder:
         order = replace(order, child=replace(order.child, output=opened(order.child.output)))
     if order.late is not None:
         order = replace(order, late=_changed_late(order.late, opened))
-    if isinstance(order.arguments, Hidden) or isinstance(order.output, Hidden):
+    is_sealed_event = order.verb is Verb.EVENT and isinstance(order.arguments["data"], Hidden)
+    if is_sealed_event or isinstance(order.arguments, Hidden) or isinstance(order.output, Hidden):
         order = replace(order, arguments=opened(order.arguments), output=opened(order.output))
     return order

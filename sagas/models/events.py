@@ -11,6 +11,7 @@ from sagas.core.limits import EVENT_NAME_LENGTH_MAX, EVENT_TYPE_LENGTH_MAX, KEY_
 from sagas.models.definition import Saga, SagaVersion
 from sagas.models.identity import uuid7
 from sagas.models.run import SagaRun, _choices
+from sagas.models.sealed_json import SealedJSONField
 
 
 class EventOrigin(StrEnum):
@@ -64,7 +65,7 @@ class SagaEvent(models.Model):
     type = models.CharField(max_length=EVENT_TYPE_LENGTH_MAX)
     subject = models.CharField(max_length=EVENT_NAME_LENGTH_MAX, blank=True, default="")
     time = models.DateTimeField(null=True)  # as its source says
-    data = models.JSONField(null=True)
+    data = SealedJSONField(null=True)
     cause = models.CharField(max_length=EVENT_NAME_LENGTH_MAX + 100, blank=True, default="")  # id of the event before
     depth = models.PositiveIntegerField(default=0)  # events before it, as far as they are known
     origin = models.CharField(max_length=10, choices=_choices(EventOrigin))

@@ -362,10 +362,10 @@ CHOREOGRAPHY = read_source((ROOT / "examples/choreography/order.yaml").read_text
 FULL_CHOREOGRAPHY = {
     **CHOREOGRAPHY,
     "title": "Full", "description": "All of it.", "labels": {"a": "${event.data.order_id}"}, "amount": 12,
-    "unit": "EUR", "defaults": {"timeout": "1s", "retry": {"attempts": 2}},
+    "unit": "EUR", "defaults": {"timeout": "1s", "retry": {"attempts": 2}}, "redact": ["event.data.card.number"],
     "reactions": [
         {**CHOREOGRAPHY["reactions"][0], "title": "Take", "timeout": "2s", "retry": {"attempts": 3},
-         "probe": {"python": "shop.look"}, "within": "1m"},
+         "probe": {"python": "shop.look"}, "within": "1m", "redact": ["output.token"]},
         *CHOREOGRAPHY["reactions"][1:],
         {"name": "tell", "service": "mail", "on": ["order.shipped"], "external": True, "compensation": "none"},
     ],
@@ -386,6 +386,7 @@ def test_a_choreography_with_every_key_is_accepted_by_both():
         {"reactions": []}, {"early": {"default": "later"}}, {"early": []}, {"publishes": {"A": ["order.placed"]}},
         {"publishes": []}, {"steps": []}, {"defaults": {"compensation_retry": {}}}, {"labels": {"A": "1"}},
         {"reactions": [{"name": "a", "service": "b", "on": []}]}, {"completes_on": ["a b"]},
+        {"redact": ["event.subject"]}, {"redact": []},
     ],
 )  # fmt: skip
 def test_one_fault_of_a_choreography_is_seen_by_both(change):
