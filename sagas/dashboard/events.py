@@ -12,6 +12,7 @@ from django.http import Http404
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
 from sagas.access import includes, standing_of
@@ -31,6 +32,24 @@ if TYPE_CHECKING:
 
 WINDOWS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
 WINDOW = "7d"
+STATE_WORDS = {
+    RouteState.PARKED.value: gettext_lazy(
+        "They came before their run, and it has not begun by itself. Open one to look again once it has begun, to give "
+        "it to a run, or to drop it."
+    ),
+    RouteState.UNCORRELATED.value: gettext_lazy(
+        "Their data does not say which run they are of. Open one to give it to its run, or to drop it."
+    ),
+    EventState.ORPHAN.value: gettext_lazy(
+        "No published saga names their type. Publish one that does, then open one to look again; or drop it."
+    ),
+    RouteState.LATE.value: gettext_lazy(
+        "Their run had ended when they came. It got them all the same, and is open again if anything reacts to them."
+    ),
+    RouteState.BUFFERED.value: gettext_lazy(
+        "They wait quietly for their run to begin, as the saga says; when their time is up they are parked."
+    ),
+}
 VERBS = ("replay", "assign", "drop")
 REASON_LENGTH_MAX = 300
 
@@ -88,7 +107,14 @@ def event_list(request: HttpRequest) -> HttpResponse:
     shown = rows[: queries.EVENTS_SHOWN_MAX]
     kept = [(name, query[name]) for name in ("type", "saga", "run", "state", "key") if query.get(name)]
     older = f"?{urlencode([*kept, ('before', str(shown[-1].id))])}" if len(rows) > len(shown) else ""
-    context = {"rows": shown, "wanted": wanted, "older": older, "states": _states(), "waiting": queries.count_waiting()}
+    context = {
+        "rows": shown,
+        "wanted": wanted,
+        "older": older,
+        "states": _states(),
+        "state_words": STATE_WORDS.get(state, ""),
+        "waiting": queries.count_waiting(),
+    }
     return render(request, "sagas/events/list.html", context)
 
 

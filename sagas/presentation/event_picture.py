@@ -33,7 +33,7 @@ GAP = 72  # between boxes
 PORT = 18  # between two arrows at one box
 HEAD = 9  # from the point of an arrow to the box
 ROUND = 10
-CHARACTER = 6.9  # of a label, on average
+CHARACTER = 6.5  # of a label, on average
 LABEL_CHARACTERS_MAX = 34
 ABOVE, BELOW = "above", "below"
 SIGNS = {Told.BOTH: "", Told.DECLARED: "◌ ", Told.SEEN: "◍ "}
@@ -111,7 +111,7 @@ def draw(rows: Iterable[MapRow], registered: Collection[str], window_words: str,
     whole = [flow for flow in flows(rows) if flow.is_odd or not only_odd]
     shown = most_used(whole, SERVICES_DRAWN_MAX, ARROWS_DRAWN_MAX)
     order = in_order(shown)
-    parts = [part for flow in shown for part in _parts(flow, order)]
+    parts = sorted((part for flow in shown for part in _parts(flow, order)), key=lambda part: part.start)
     ports, widths = _ports(parts, len(order))
     lefts = [MARGIN + sum(widths[:place]) + GAP * place for place in range(len(order))]
     at = {key: lefts[key[1]] + offset for key, offset in ports.items()}

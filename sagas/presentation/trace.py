@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.utils.dateparse import parse_datetime
+
 from sagas.core.vocabulary import StepKey, WaitingFor
 from sagas.presentation.format import duration
 from sagas.presentation.status import Look, step_look
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime, timedelta
 
     from sagas.queries.run_detail import Entry, RunDetail, StepDetail
@@ -32,6 +35,8 @@ class Cell:
 
     publishes: bool = False
     reactions: tuple[Reaction, ...] = ()
+    comes_from: str = ""  # left or right: where the event is published that is reacted to
+    is_passed: bool = False  # the event goes by on its way
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,7 @@ class Row:
     is_late: bool = False
     is_expected: bool = False
     late: str = ""
+    ahead: str = ""  # by how much the clock of its source is ahead of ours, at the least
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +133,38 @@ def _row(
     return Row(
         number=number,
         type=str(event.get("type")),
-        cells=tuple(Cell(service == publisher, tuple(reactions.get(service, ()))) for service in services),
+        cells=_cells(publisher, reactions, services),
         at=entry.at,
         delta=_delta(entry.at - first_at) if number > 1 else "",
         follows=numbers.get(cause, 0),
         is_guess=number > 1 and cause not in numbers,
         is_late=bool(entry.data.get("is_late")),
+        ahead=_ahead(event, entry.at),
     )
+
+
+def _cells(publisher: str, reactions: Mapping[str, list[Reaction]], services: tuple[str, ...]) -> tuple[Cell, ...]:
+    """Return the cells of one event: who publishes it, who reacts, and those that lie between them."""
+    start = services.index(publisher) if publisher in services else None
+    ends = [place for place, service in enumerate(services) if reactions.get(service)]
+    if start is None:
+        return tuple(Cell(reactions=tuple(reactions.get(service, ()))) for service in services)
+    first, last = min([start, *ends]), max([start, *ends])
+    return tuple(
+        Cell(
+            place == start,
+            tuple(reactions.get(service, ())),
+            "" if place == start or place not in ends else "left" if place > start else "right",
+            first < place < last and place != start,
+        )
+        for place, service in enumerate(services)
+    )
+
+
+def _ahead(event: Mapping[str, Any], came_at: datetime) -> str:
+    """Say by how much an event was before its time: what came before it was published tells of another clock."""
+    said = parse_datetime(str(event.get("time") or ""))
+    return duration(said - came_at) if said is not None and said > came_at else ""
 
 
 def _reaction(step: StepDetail) -> Reaction:

@@ -209,6 +209,8 @@ def _came(step: StepDetail, waited: Wait) -> tuple[Sentence, ...]:
             return ()
         case "signal":
             return (say(_("the signal “%(signal)s” came from %(by)s"), signal=waited.signal, by=waited.by or "?"),)
+        case "event":
+            return (say(_("%(by)s published it"), by=waited.by or "?"),)
     comment = str(step.output.get("comment") or "") if isinstance(step.output, dict) else ""
     template = _("approved by %(by)s: %(comment)s") if comment else _("approved by %(by)s")
     return (say(template, by=waited.by or "?", comment=comment),)

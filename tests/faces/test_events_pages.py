@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -160,6 +161,32 @@ def test_the_run_page_says_what_is_expected_from_whom_and_draws_the_trace(transa
     assert "Waiting for payment.taken or payment.refused from payments" in text
     assert "It usually comes within 1 m" in text
     assert "is to publish" in text
+
+
+def test_the_trace_leads_from_who_publishes_to_who_reacts_and_to_the_events_themselves(transactional_db):
+    mail = "  - {name: tell, service: mail, on: [order.placed], external: true, compensation: none}\n"
+    publish(WATCHED + mail, by="tests")
+    send(event("order.placed"), event("payment.taken", time=timezone.now() + timedelta(minutes=3)))
+    settle()
+    run = SagaRun.objects.get()
+    text = sign_in("bob").get(f"/runs/{run.id}/").content.decode()
+    assert text.count('class="trace-passed"') == 3  # payments, which reacts as well, inventory, shipping
+    assert f'href="/events/list/?run={run.id}&amp;type=order.placed"' in text
+    assert text.count("clock is at least") == 1
+    assert re.search(r"its source's clock is at least [23] m", text.replace("&#x27;", "'"))
+    assert "/tests published it" in text
+
+
+def test_what_reached_no_run_is_listed_with_what_can_be_done(watched):
+    send(event("weather.changed"), event("stock.reserved", "5"), event("order.placed", ""))
+    bob = sign_in("bob")
+    for state, words in (
+        ("parked", "give it to a run"), ("orphan", "Publish one that does"), ("uncorrelated", "give it to its run"),
+        ("late", "open again"), ("buffered", "wait quietly"),
+    ):  # fmt: skip
+        text = bob.get(f"/events/list/?state={state}").content.decode()
+        assert words in text
+        assert text.count('aria-current="page"') == (2 if state != "buffered" else 1)
 
 
 def test_an_overdue_run_says_what_is_missing_wherever_it_is_shown(transactional_db, monkeypatch):
