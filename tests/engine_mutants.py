@@ -216,16 +216,34 @@ MUTANTS = (
         (f"{FACES}/test_api_runs.py::test_a_business_key_starts_one_run",),
     ),
     Mutant(
+        "lets runs come to a closed door all at once",
+        "room.py",
+        "min(last + gap, ",
+        "min(last, ",
+        (
+            f"{ENGINE}/test_breaker.py::test_who_finds_no_place_comes_again_one_after_the_other_and_nobody_later_than_said",
+        ),
+    ),
+    Mutant(
+        "gives all its hands to one service",
+        "room.py",
+        "min(CALLS_MAX, max(1, max_concurrency // max(1, pumps)))",
+        "max(1, max_concurrency // max(1, pumps))",
+        (
+            f"{ENGINE}/test_bulkheads.py::test_a_service_that_takes_every_call_and_answers_none_leaves_hands_free_for_others",
+        ),
+    ),
+    Mutant(
         "gives the run of another input",
         "commands.py",
-        "    if run.input_hash != digest:\n",
+        "    if run.input_hash not in hashes:\n",
         "    if False:\n",
         (f"{FACES}/test_api_runs.py::test_a_business_key_with_other_input_is_refused",),
     ),
     Mutant(
         "takes another body under the same request key",
         "idempotency.py",
-        "seen.request_hash != digest",
+        "seen.request_hash not in hashes",
         "False",
         (f"{FACES}/test_api_runs.py::test_an_idempotency_key_with_another_body_is_refused",),
     ),

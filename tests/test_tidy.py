@@ -298,3 +298,10 @@ def test_every_limit_is_described():
     """`make fmt` writes the page anew."""
     page = ROOT / "docs/reference/limits.md"
     assert page.read_text() == runpy.run_path(str(ROOT / "docs/limits.py"))["render"]()
+
+
+def test_every_broken_engine_of_the_long_proofs_can_still_be_made():
+    from tests.engine_mutants import MUTANTS
+
+    texts = {one.what: (ROOT / "sagas/engine" / one.file).read_text().count(one.said) for one in MUTANTS}
+    assert {what: count for what, count in texts.items() if count != 1} == {}
