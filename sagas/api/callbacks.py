@@ -12,7 +12,7 @@ from sagas.api import shapes
 from sagas.api.problems import Fault, ProblemError, invalid, not_found
 from sagas.api.sagas import faults_of
 from sagas.api.schema import describe
-from sagas.api.views import ApiView, StrictSerializer, Text, read_body
+from sagas.api.views import ApiView, Choice, StrictSerializer, Text, read_body
 from sagas.core.limits import MESSAGE_LENGTH_MAX
 from sagas.core.outcome import Error, Failed, Outcome, Rejected, Succeeded
 from sagas.core.problem import one_line
@@ -40,7 +40,7 @@ class CallbackError(StrictSerializer):
 class CallbackBody(StrictSerializer):
     """What the attempt came to."""
 
-    outcome = serializers.ChoiceField(
+    outcome = Choice(
         OUTCOMES, help_text="rejected: no, and nothing happened; failed: it did not work, and had no effect"
     )
     output = shapes.Anything(required=False, help_text="of what succeeded: the output of the step")

@@ -12,7 +12,7 @@ from sagas.api.problems import ProblemError, invalid
 from sagas.api.runs import no_such_run, show_run
 from sagas.api.sagas import faults_of
 from sagas.api.schema import describe, in_header
-from sagas.api.views import ApiView, StrictSerializer, Text, read_body, read_if_match
+from sagas.api.views import ApiView, Choice, StrictSerializer, Text, read_body, read_if_match
 from sagas.core.vocabulary import OutcomeKind, Phase, Role, Verb
 from sagas.engine import errors, orders
 
@@ -63,8 +63,8 @@ class SkipBody(StopBody):
 class SettleBody(SkipBody):
     """What truly happened, and where that can be seen."""
 
-    phase = serializers.ChoiceField(["action", "compensation"])
-    outcome = serializers.ChoiceField(["succeeded", "rejected"], help_text="rejected: it did not happen")
+    phase = Choice(["action", "compensation"])
+    outcome = Choice(["succeeded", "rejected"], help_text="rejected: it did not happen")
     reference = Text(
         max_length=orders.REFERENCE_LENGTH_MAX, required=False, help_text="evidence; needed for a compensation"
     )

@@ -17,7 +17,7 @@ from sagas.api.problems import Fault, bad_query, invalid, malformed, nearest
 from sagas.api.schema import QUERY_MARK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from django.http import HttpRequest
     from rest_framework.request import Request
@@ -130,6 +130,14 @@ class Flag(serializers.BooleanField):
         if not isinstance(data, bool):
             self.fail("invalid", input=data)
         return data
+
+
+class Choice(serializers.ChoiceField):
+    """One of a few words, and a refusal that names them."""
+
+    def __init__(self, choices: Iterable[str], **options: Any) -> None:
+        super().__init__(list(choices), **options)
+        self.error_messages["invalid_choice"] = f"One of these is expected: {', '.join(map(str, self.choices))}."
 
 
 class Number(serializers.IntegerField):

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from django.contrib.auth.models import AnonymousUser, Group
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 from django.test import Client
 from django.urls import get_resolver
 from django.utils import timezone
@@ -176,6 +177,15 @@ def test_the_command_refuses_what_it_does_not_understand(db, options):
 def test_the_command_says_when_a_name_is_taken(db):
     call_command("apitoken", "laptop", role="viewer")
     with pytest.raises(CommandError, match="already"):
+        call_command("apitoken", "laptop", role="viewer")
+
+
+def test_the_command_says_that_the_database_may_be_another_one(db, monkeypatch):
+    def no_tables(*_):
+        raise OperationalError("no such table: sagas_apitoken")
+
+    monkeypatch.setattr(access, "make_token", no_tables)
+    with pytest.raises(CommandError, match=r"no such table.*SAGAWEB_DATA_DIR"):
         call_command("apitoken", "laptop", role="viewer")
 
 

@@ -184,6 +184,11 @@ def test_a_bad_body_is_a_problem_and_changes_nothing(run, body, status, pointer)
     assert not Order.objects.exists()
 
 
+def test_a_word_that_is_none_of_the_outcomes_is_answered_with_those_there_are(run):
+    (fault,) = post(token_of(run), {"outcome": "ok"}).json()["errors"]
+    assert fault == {"pointer": "/outcome", "detail": "One of these is expected: succeeded, rejected, failed."}
+
+
 def test_only_json_is_read(run):
     assert post(token_of(run), b"outcome=succeeded", kind="application/x-www-form-urlencoded").status_code == 415
     assert post(token_of(run), b"<a/>", kind="text/xml").status_code == 415

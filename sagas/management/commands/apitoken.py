@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 from django.utils import timezone
 
 from sagas import access
@@ -45,6 +46,12 @@ class Command(BaseCommand):
             raw = access.make_token(name, Role(options["role"]), None if life is None else timezone.now() + life)
         except access.TokenNameTakenError as error:
             raise CommandError(str(error)) from None
+        except DatabaseError as error:
+            message = (
+                f"The database cannot be used ({error}). Is it the one that the dashboard was started with? "
+                "SAGAWEB_DATA_DIR or DATABASE_URL says which; `migrate` or `up` makes its tables."
+            )
+            raise CommandError(message) from None
         self.stdout.write(raw)
 
 
