@@ -22,6 +22,7 @@ from yarl import URL
 
 from sagas.core.outcome import TIMED_OUT, Error, Failed, Outcome, Unknown
 from sagas.core.vocabulary import Phase
+from sagas.participants.connection import Connector
 from sagas.participants.contract import contract_headers
 from sagas.participants.http_answer import BAD_REPLY, Answer, Asked, outcome_of
 from sagas.participants.network import AddressRefusedError, CheckedResolver, check_literal, checked_socket
@@ -141,7 +142,7 @@ def new_session(*, allow_private: bool, inner: AbstractResolver | None = None) -
     trace = aiohttp.TraceConfig()
     trace.on_request_headers_sent.append(_note_sent)
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
+        connector=Connector(
             limit=0,
             resolver=CheckedResolver(allow_private=allow_private, inner=inner),
             ttl_dns_cache=NAMES_KEPT_S,

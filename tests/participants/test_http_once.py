@@ -1,6 +1,8 @@
-"""One attempt is one request: what nobody asked for twice is not sent twice."""
+"""One attempt is one request with one answer: what nobody asked for is not sent, and not listened to."""
 
 from __future__ import annotations
+
+import asyncio
 
 import pytest
 
@@ -63,4 +65,44 @@ async def test_a_request_that_only_reads_may_be_sent_again(phase):
     async with Hostile(falls_silent_and_then("200 OK")) as server:
         await ask_twice(server, "GET", phase=phase)
     assert len(server.requests) == 3
+    assert server.connections == 2
+
+
+TOO_MUCH = [
+    reply(body=b'"of the attempt before"'),
+    reply("503 Service Unavailable"),
+    b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n",  # as many servers end an idle connection
+    b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Len",
+    b"HTTP/1.1 100 Continue\r\n\r\n",
+    b"\r\n",
+]
+
+
+@pytest.mark.parametrize("more", TOO_MUCH, ids=lambda one: one[:40].decode())
+async def test_what_is_said_after_an_answer_is_not_the_answer_to_the_next_request(more):
+    said = asyncio.Event()
+
+    async def answer(writer, number):
+        writer.write(reply(body=str(number).encode()))
+        await writer.drain()
+        if number == 1:
+            await asyncio.sleep(0.05)  # so that it comes by itself, when the answer has been read
+            writer.write(more)
+            await writer.drain()
+            said.set()
+
+    async with Hostile(answer) as server:
+        service = KnownService(
+            name="inventory", kind="http", base_url=f"http://127.0.0.1:{server.port}", allow_private=True
+        )
+        participants, action = HttpParticipants(), HttpAction("inventory", "POST")
+        try:
+            first = await participants.perform(action, call(), service)
+            await said.wait()
+            await asyncio.sleep(0.05)
+            second = await participants.perform(action, call(), service)
+        finally:
+            await participants.close()
+    assert (first, second) == (Succeeded(1), Succeeded(2))
     assert server.connections == 2
