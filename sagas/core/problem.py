@@ -186,12 +186,23 @@ def _is_plainly_fine(value: Json, bytes_max: int) -> bool:
         return False
     return (
         size <= bytes_max
-        and text.count("[") + text.count("{") <= JSON_DEPTH_MAX
+        and (text.count("[") + text.count("{") <= JSON_DEPTH_MAX or _is_shallow(value))
         and "\\u0000" not in text
         and MARK not in text
         and _LONG_NUMBER.search(text) is None
         and json.loads(text) == value  # else keys that are not text, or tuples
     )
+
+
+def _is_shallow(value: Json) -> bool:
+    """Whether nothing is nested too deeply, looking at lists and mappings only, level by level."""
+    level: list[Json] = [value]
+    for _ in range(JSON_DEPTH_MAX):
+        parts = (part.values() if isinstance(part, dict) else part for part in level if isinstance(part, dict | list))
+        level = [each for part in parts for each in part if isinstance(each, dict | list)]
+        if not level:
+            return True
+    return not any(level)
 
 
 def _walk(value: Json) -> Iterator[tuple[Path, Json, int]]:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sagas.core import problem
 from sagas.core.problem import check_payload
 
 
@@ -38,6 +39,25 @@ def test_a_payload_of_any_depth_is_answered():
     for _ in range(5000):
         deep = [deep]
     assert check_payload(deep)[0].message == "This is nested deeper than 64 levels."
+
+
+def nested(depth):
+    value: list = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("wide", [[], [{}] * 100])
+def test_a_payload_may_be_nested_as_deeply_beside_much_else(wide):
+    assert check_payload([nested(63), wide]) == ()
+    assert check_payload([wide, nested(64)])[0].message == "This is nested deeper than 64 levels."
+
+
+def test_a_wide_payload_that_is_fine_is_not_walked_part_by_part(monkeypatch):
+    """Walking 256 KiB of `{}` took a second and a half, in which a pump did nothing else."""
+    monkeypatch.setattr(problem, "_walk", None)
+    assert check_payload({"rows": [{"id": number, "tags": []} for number in range(5_000)]}) == ()
 
 
 @given(st.recursive(
