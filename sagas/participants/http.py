@@ -21,6 +21,7 @@ import aiohttp
 from yarl import URL
 
 from sagas.core.outcome import TIMED_OUT, Error, Failed, Outcome, Unknown
+from sagas.core.sealed import MASK
 from sagas.core.vocabulary import Phase
 from sagas.participants.connection import Connector
 from sagas.participants.contract import contract_headers
@@ -90,7 +91,7 @@ class HttpParticipants:
                 answer = await self._answer(_request_of(action, call, service), service, progress)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             return _broken(error, service.name, call, is_sent=progress.is_sent)
-        return outcome_of(answer, asked, datetime.now(UTC))
+        return outcome_of(_without_token(answer, call), asked, datetime.now(UTC))
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -246,6 +247,15 @@ def _redirected(request: _Request, answer: Answer) -> str | None:
 
 
 # ---- the answer ------------------------------------------------------------
+
+
+def _without_token(answer: Answer, call: Call) -> Answer:
+    """Return an answer in which nobody who may read it finds what they could call back with.
+
+    Services echo what they were sent, in what they log of an error above all.
+    """
+    token = call.callback_url.rstrip("/").rpartition("/")[2].encode()
+    return replace(answer, body=answer.body.replace(token, MASK.encode())) if token else answer
 
 
 def _broken(error: Exception, service: str, call: Call, *, is_sent: bool) -> Outcome:

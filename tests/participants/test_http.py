@@ -90,6 +90,20 @@ async def test_202_of_an_asynchronous_step_is_taken_on():
         assert isinstance(await ask(server.port), Succeeded)
 
 
+@pytest.mark.parametrize("status", ["200 OK", "422 Unprocessable Content", "500 Internal Server Error"])
+async def test_an_answer_that_repeats_the_request_does_not_show_where_to_call_back(status):
+    address = "https://sagas.example/api/v1/callbacks/AaIbbS9Zez_-x/"
+
+    async def echo(writer, _number):
+        body = json.dumps({"detail": f"Saga-Callback: {address}"}).replace("/", "\\/").encode()
+        writer.write(reply(status, body, "Content-Type: application/problem+json\r\n"))
+
+    async with Hostile(echo) as server:
+        outcome = await ask(server.port, is_async=True, callback_url=address)
+    shown = outcome.output["detail"] if isinstance(outcome, Succeeded) else outcome.error.message
+    assert shown == "Saga-Callback: https://sagas.example/api/v1/callbacks/•••/"
+
+
 def redirect(status, location):
     async def answer(writer, number):
         writer.write(reply(status, headers=f"Location: {location}\r\n") if number == 1 else reply(body=b"[1]"))
