@@ -49,9 +49,11 @@ class Change:
 
 def exchange(changes: Iterable[Change], tallies: Mapping[UUID, Tally], now: datetime) -> list[Read]:
     """Write what breakers came to and what was counted, then read all services. Blocks: for the journal's thread."""
+    there = set(Service.objects.values_list("id", flat=True))  # one that was deleted keeps nobody from the others
     for change in changes:
-        change_stand(change.id, change.before, change.after)
-    write_tallies(tallies, now)
+        if change.id in there:
+            change_stand(change.id, change.before, change.after)
+    write_tallies({service: tally for service, tally in tallies.items() if service in there}, now)
     pumps = PumpSlot.objects.filter(beat_at__gte=now - STALE).count()
     return [
         Read(row.id, row.name, row.max_concurrency, row.is_held, _stand(row), pumps, row.held_by, row.held_reason)
@@ -78,10 +80,11 @@ class Gate:
 
     def take_in(self, found: Iterable[Read], now: datetime) -> None:
         """Go by what was read, and tell those who wait where room came of it."""
+        before, self._read = self._read, {}
         for one in found:
             room = self._rooms.setdefault(one.name, Room(1))
-            known = self._read.get(one.name)
-            if known is None or room.stand == known.stand or one.stand != known.stand:
+            known = before.get(one.name)
+            if known is None or known.id != one.id or room.stand == known.stand or one.stand != known.stand:
                 room.stand = one.stand  # else ours has changed meanwhile, and nobody else's has
             self._read[one.name] = one
             room.is_held = one.is_held
@@ -122,7 +125,7 @@ class Gate:
     def counted(self) -> dict[UUID, Tally]:
         """Return what was counted since the last time, and begin to count anew."""
         counted, self._tallies = self._tallies, {}
-        return {self._read[name].id: tally for name, tally in counted.items()}
+        return {self._read[name].id: tally for name, tally in counted.items() if name in self._read}
 
     def changes(self) -> list[Change]:
         """Return what breakers came to that the database has not been told."""

@@ -8,7 +8,7 @@ import pytest
 
 from sagas.engine import slot
 from sagas.engine.gate import Gate, exchange
-from sagas.models.services import BreakerState, Service, ServiceState
+from sagas.models.services import BreakerState, Service, ServiceMinute, ServiceState
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -83,3 +83,41 @@ def test_a_breaker_that_opens_while_the_database_is_read_stays_open(gates):
     gate.take_in(found, at(5))
     assert not gate.took("inventory", at(5))
     assert len(gate.changes()) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_service_that_is_deleted_when_its_breaker_opens_keeps_nobody_from_the_others(gates):
+    gate, _ = gates
+    Service.objects.create(name="payments", base_url="https://payments.example.org")
+    meet(gate, NOON)
+    assert gate.took("inventory", at(6))
+    for number in range(5):
+        gate.took("payments", at(number))
+        gate.ended("payments", began=at(number), now=at(number), error="timed_out: no answer", dice=0.0)
+    Service.objects.filter(name="payments").delete()
+    gate.ended("inventory", began=at(6), now=at(6), error="", dice=0.0)
+    meet(gate, at(7))
+    assert [minute.service.name for minute in ServiceMinute.objects.all()] == ["inventory"]
+    assert gate.find("payments") is None
+    assert gate.counted() == {}
+
+
+def test_one_registered_anew_under_the_name_of_a_sick_one_is_not_sick(gates):
+    gate, _ = gates
+    for number in range(5):
+        gate.took("inventory", at(number))
+        gate.ended("inventory", began=at(number), now=at(number), error="timed_out: no answer", dice=0.0)
+    Service.objects.all().delete()
+    Service.objects.create(name="inventory", base_url="https://elsewhere.example.org")
+    meet(gate, at(5))
+    assert gate.took("inventory", at(5))
+
+
+def test_a_call_that_ends_when_its_service_is_gone_is_not_counted(gates):
+    gate, _ = gates
+    assert gate.took("inventory", NOON)
+    Service.objects.all().delete()
+    meet(gate, at(1))
+    gate.ended("inventory", began=NOON, now=at(2), error="", dice=0.0)
+    meet(gate, at(3))
+    assert not ServiceMinute.objects.exists()
