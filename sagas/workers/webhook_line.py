@@ -41,7 +41,6 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 0.2
 TRY_S = 15.0
-REPLY_BYTES_MAX = 16 * 1024  # of a reply that nobody reads, so that the connection can be used again
 REASON_LENGTH_MAX = 300
 
 Result = TypeVar("Result")
@@ -151,7 +150,6 @@ class WebhookLine:
                     subscription.url, data=body, headers=headers, allow_redirects=False
                 ) as response,
             ):
-                await response.content.read(REPLY_BYTES_MAX)
                 found = {name.lower(): value for name, value in response.headers.items()}
                 is_delivered = 200 <= response.status < 300  # noqa: PLR2004 - HTTP's own classes
                 return Answer(response.status, found), "" if is_delivered else f"It answered {response.status}."
