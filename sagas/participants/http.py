@@ -239,6 +239,8 @@ def _redirected(request: _Request, answer: Answer) -> str | None:
     """Return where an answer sends the request, if that is within the same scheme, host and port; else None."""
     location = answer.headers.get("location", "")
     keeps = answer.status in _KEEPS_METHOD or request.method in _READS
+    if "saga-outcome" in answer.headers:  # whoever says what it came to does not ask for it a second time
+        return None
     if not HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST or not location or not keeps:
         return None
     target = urljoin(request.url, location)

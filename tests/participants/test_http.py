@@ -139,6 +139,13 @@ async def test_redirects_are_followed_within_the_service_only_and_where_it_says_
         assert server.requests[0][1] == server.requests[1][1]
 
 
+async def test_a_redirect_that_says_the_outcome_is_not_followed():
+    async with Hostile(redirect("307 Temporary Redirect", "/there\r\nSaga-Outcome: rejected")) as server:
+        outcome = await ask(server.port, service={"follows_redirects": True})
+    assert isinstance(outcome, Rejected)
+    assert len(server.requests) == 1
+
+
 async def test_redirects_in_a_circle_end():
     async def circle(writer, _number):
         writer.write(reply("307 Temporary Redirect", headers="Location: /again\r\n"))

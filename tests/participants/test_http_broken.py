@@ -83,6 +83,24 @@ async def test_an_answer_that_breaks_off_or_is_none_leaves_it_unknown(answer):
     assert "127.0.0.1" not in outcome.error.message
 
 
+CHUNKED = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{"a\r\n5\r\n": 1}\r\n0\r\n\r\n'
+
+
+@pytest.mark.parametrize("whole", [reply(body=b'{"a": 1}'), CHUNKED], ids=["length", "chunked"])
+async def test_wherever_an_answer_breaks_off_it_is_unknown(whole):
+    async def answer(writer, number):
+        writer.write(whole[: number - 1])
+        await writer.drain()
+        return False
+
+    async with Hostile(answer) as server:
+        outcomes = [await ask(server.port) for _ in range(len(whole) + 1)]
+    assert outcomes.pop() == Succeeded({"a": 1})
+    assert {(type(one), one.error.code) for one in outcomes} == {
+        (Unknown, "connection_lost"), (Unknown, "bad_reply"),
+    }  # fmt: skip
+
+
 def packed(body, encoding):
     headers = f"Content-Type: application/json\r\nContent-Encoding: {encoding}\r\n"
     return reply(body=body, headers=headers)
