@@ -18,6 +18,7 @@ from sagas.core.outcome import Error, Failed, Outcome, Rejected, Succeeded
 from sagas.core.problem import one_line
 from sagas.core.vocabulary import OutcomeKind
 from sagas.engine import errors
+from sagas.engine.callback_token import read_token
 from sagas.engine.callbacks import Heard, call_back
 from sagas.participants.local import CODE_CHARACTERS_MAX
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from sagas.core.vocabulary import Role
 
+NOBODYS = "Nobody was given this address."
 OUTCOMES = (OutcomeKind.SUCCEEDED.value, OutcomeKind.REJECTED.value, OutcomeKind.FAILED.value)
 
 
@@ -71,10 +73,12 @@ class CallbackOne(ApiView):
     )
     def post(self, request: Request, token: str) -> Response:
         """Once, and without other credentials: the address is the one in the header `Saga-Callback`."""
+        if read_token(token) is None:  # before a body of strangers is taken apart
+            raise not_found(NOBODYS)
         try:
             found = call_back(token, _outcome(read_body(request, CallbackBody)))
         except errors.CallbackUnknownError:
-            raise not_found("Nobody was given this address.") from None
+            raise not_found(NOBODYS) from None
         except errors.InputInvalidError as error:
             raise invalid(faults_of(error.problems)) from None
         if found.heard is Heard.ENDED:

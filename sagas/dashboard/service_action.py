@@ -145,9 +145,7 @@ def _why_not_drop(page: ServicePage) -> str:
 def _why_not_delete(page: ServicePage) -> str:
     if page.line.uses:
         sagas = ", ".join(use.title for use in page.line.uses)
-        return _("The latest version of %(sagas)s names it. Publish one that does not, or archive the saga.") % {
-            "sagas": sagas
-        }
+        return _("The latest version of %(sagas)s names it. Publish one that does not.") % {"sagas": sagas}
     runs = open_runs_naming(page.line.service.name)
     return _("Runs that have not ended still need it, such as %(run)s.") % {"run": runs[0]} if runs else ""
 

@@ -194,6 +194,11 @@ def test_only_json_is_read(run):
     assert post(token_of(run), b"<a/>", kind="text/xml").status_code == 415
 
 
+@pytest.mark.parametrize(("body", "kind"), [(b"{", "application/json"), (b"<a/>", "text/xml")])
+def test_what_somebody_without_a_token_sends_is_not_even_read(run, body, kind):
+    assert post("guess", body, kind=kind).status_code == 404
+
+
 def test_a_key_of_sealed_values_is_refused(run):
     from sagas.core.sealed import MARK
 
