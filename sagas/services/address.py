@@ -105,9 +105,15 @@ def _split_password(parts: SplitResult) -> Address:
     if any(word in name.lower() for name, _ in parse_qsl(parts.query, True) for word in _PASSWORD_WORDS):
         message = "A password stands before the host, as in amqp://user:password@host, where it is kept secret."
         raise AddressError(message)
+    if not all(name.startswith("ssl_") for name, _ in parse_qsl(parts.query, True)):
+        message = "After `?` an address of a broker may say how its TLS is checked (ssl_…), and nothing else."
+        raise AddressError(message)
     user_info, at, host = parts.netloc.rpartition("@")
     user, colon, password = user_info.partition(":")
     base_url = urlunsplit(parts._replace(netloc=f"{user}@{host}" if user else host))
+    if ";" in base_url:  # what speaks to brokers would take what follows for another one, and look at it no more
+        message = "An address names one broker: there is no semicolon in it."
+        raise AddressError(message)
     return Address(base_url, unquote(password) if at and colon and password else None)
 
 

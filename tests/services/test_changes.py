@@ -188,7 +188,14 @@ def test_an_address_without_its_password_removes_it():
     assert ServiceChange.objects.filter(verb="changed").get().fields["password"] == "removed"
 
 
-@pytest.mark.parametrize("address", ["https://broker", "kafka://broker", "redis://h/0?password=x", "amqp://u:p@"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://broker", "kafka://broker", "redis://h/0?password=x", "amqp://u:p@",
+        "amqp://broker.example.com/;amqp://u:canary@127.0.0.1/", "amqp://broker.example.com;amqp://127.0.0.1",
+        "amqp://broker.example.com/?hostname=127.0.0.1", "redis://h/0?heartbeat=x", "redis://h/0?transport",
+    ],
+)  # fmt: skip
 def test_what_is_no_address_of_a_broker_is_refused(address):
     with pytest.raises(errors.ServiceInvalidError) as refusal:
         r.register(kind="command", base_url=address)
