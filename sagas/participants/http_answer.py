@@ -53,11 +53,14 @@ class Asked:
 
 def outcome_of(answer: Answer, asked: Asked, now: datetime) -> Outcome | Accepted:
     """Return what became of the attempt; `now` for a `Retry-After` that names a moment."""
-    said = _SAID.get(answer.headers.get("saga-outcome", "").strip().lower())
     if asked.phase is Phase.PROBE:
         return _of_probe(answer, asked, now)
-    if said is not None:
-        return _as_said(said, answer, asked, now)
+    words = {word.strip() for word in answer.headers.get("saga-outcome", "").lower().split(",")}
+    said = [_SAID[word] for word in words if word in _SAID]
+    if len(said) > 1:
+        return Unknown(Error(BAD_REPLY, f"{asked.service} answered {answer.status} and says two different outcomes."))
+    if said:
+        return _as_said(said[0], answer, asked, now)
     if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
         if answer.status == HTTPStatus.ACCEPTED and asked.is_async:
             return Accepted(asked.service)

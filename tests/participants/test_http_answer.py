@@ -77,6 +77,8 @@ def test_a_service_may_say_the_outcome_itself(status):
     assert said[1].is_explicit
     assert said[2].settles
     assert type(read(status, headers={"saga-outcome": "maybe"})) is type(read(status))
+    assert isinstance(read(status, headers={"saga-outcome": "rejected, rejected"}), Rejected)
+    assert isinstance(read(status, headers={"saga-outcome": "rejected, succeeded"}), Unknown)
 
 
 def test_a_body_is_the_output_and_an_empty_one_is_null():

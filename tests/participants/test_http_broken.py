@@ -201,13 +201,19 @@ async def two_outcomes(writer, _number):
     writer.write(reply("503 Busy", headers="Saga-Outcome: rejected\r\nSaga-Outcome: succeeded\r\n"))
 
 
+async def two_outcomes_well(writer, _number):
+    writer.write(reply(headers="Saga-Outcome: rejected\r\nSaga-Outcome: succeeded\r\n"))
+
+
 async def switched(writer, _number):
     writer.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
     await writer.drain()
     return False
 
 
-@pytest.mark.parametrize("answer", [two_encodings, two_outcomes, switched], ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    "answer", [two_encodings, two_outcomes, two_outcomes_well, switched], ids=lambda one: one.__name__
+)
 async def test_an_answer_that_says_two_things_or_is_none_yet_leaves_it_unknown(answer):
     async with Hostile(answer) as server:
         outcome = await ask(server.port)
