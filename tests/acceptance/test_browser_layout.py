@@ -62,6 +62,15 @@ def test_a_picture_that_is_cut_off_says_that_it_goes_on(visit):
     assert not bob.page.is_visible(".picture-card .scroll-hint")
 
 
+def test_a_long_word_in_what_a_service_says_makes_no_page_wider_than_a_phone(visit):
+    bob = visit(**PHONE)
+    bob.run_demo("create_shipment", "reject")
+    bob.wait_for_text("#run-head .badge", "Compensated")
+    for place in (".why-text span", ".entry summary span:last-child"):
+        bob.page.eval_on_selector(place, "one => { one.textContent = 'x'.repeat(200) }")
+        assert bob.page.evaluate("() => document.documentElement.scrollWidth") == 390, place
+
+
 def test_the_admins_list_of_runs_shows_its_last_column(visit):
     bob = visit(viewport=WIDE)
     bob.run_demo("nothing")
