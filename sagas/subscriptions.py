@@ -17,13 +17,13 @@ from sagas.models import ChangeKind, Saga, WebhookSubscription, WebhookVerb
 from sagas.participants.network import url_fault
 from sagas.sealing import seal
 from sagas.services.secret import new_secret
+from sagas.services.wanted import FORMER_VALID_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sagas.core.vocabulary import Json
 
-FORMER_VALID = timedelta(days=1)
 DISABLED = "Disabled by a person."
 NAME = re.compile(rf"(?=.{{1,{NAME_LENGTH_MAX}}}$)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 
@@ -123,8 +123,8 @@ def _write_down(name: str, verb: WebhookVerb, by: str, fields: Mapping[str, Json
     deliveries.write_down(name, verb, by=by, fields=fields, at=timezone.now())
 
 
-def rotate_secret(name: str, *, by: str, revision: int | None = None) -> Done:
-    """Make another secret; both sign for a day.
+def rotate_secret(name: str, *, by: str, former_valid_s: float = FORMER_VALID_S, revision: int | None = None) -> Done:
+    """Make another secret; both sign for a while.
 
     Raises:
         SubscriptionUnknownError, SubscriptionStaleError: nothing was changed.
@@ -132,11 +132,12 @@ def rotate_secret(name: str, *, by: str, revision: int | None = None) -> Done:
     with transaction.atomic():
         found = _locked(name, revision)
         secret = new_secret()
-        found.former_secret, found.former_secret_until = found.secret, timezone.now() + FORMER_VALID
+        found.former_secret = found.secret if former_valid_s else None
+        found.former_secret_until = timezone.now() + timedelta(seconds=former_valid_s) if former_valid_s else None
         found.secret, found.changed_by = seal(secret), by
         found.revision += 1
         found.save()
-        until = found.former_secret_until.isoformat()
+        until = found.former_secret_until.isoformat() if found.former_secret_until else None
         _write_down(name, WebhookVerb.SECRET_ROTATED, by, {"former_secret_until": [None, until]})
     return Done(found, secret=secret)
 

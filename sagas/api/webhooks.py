@@ -16,6 +16,7 @@ from sagas.api.pages import Keyset, paged
 from sagas.api.problems import Fault, ProblemError, invalid, not_found
 from sagas.api.sagas import PAGING
 from sagas.api.schema import describe, in_header, in_query
+from sagas.api.services import Seconds
 from sagas.api.shapes import Moment, word
 from sagas.api.views import ApiView, Flag, StrictSerializer, Text, read_body, read_if_match
 from sagas.core import limits
@@ -23,6 +24,7 @@ from sagas.core.delivery import DeliveryState
 from sagas.core.vocabulary import Role
 from sagas.engine import deliveries
 from sagas.models import ChangeKind, WebhookDelivery, WebhookSubscription
+from sagas.services.wanted import FORMER_VALID_S
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
@@ -44,6 +46,19 @@ class WebhookBody(StrictSerializer):
     saga = Text(max_length=limits.NAME_LENGTH_MAX, required=False, default="", allow_blank=True, help_text="only its")
     allow_private = Flag(required=False, default=False, help_text="this machine and private networks too")
     enabled = Flag(required=False, default=True)
+
+
+class WebhookRotation(StrictSerializer):
+    """For how long the present secret signs beside the new one."""
+
+    former_valid = Seconds(
+        required=False, default=FORMER_VALID_S, min_value=0, max_value=limits.FORMER_SECRET_S_MAX,
+        help_text="seconds; 0 ends the present one now",
+    )  # fmt: skip
+
+
+class Nothing(StrictSerializer):
+    """A body that says nothing, if there is one."""
 
 
 class WebhookShape(serializers.Serializer[Any]):
@@ -196,14 +211,21 @@ class WebhookRotate(ApiView):
     @describe(
         name="webhooks_rotate_secret",
         summary="Give a webhook subscription another secret",
+        body={"application/json": WebhookRotation},
         answers={200: WebhookShown},
         parameters=(IF_MATCH,),
         refusals=STALE,
     )
     def post(self, request: Request, name: str) -> Response:
-        """Both sign for a day. The new one is in this answer and in no other one."""
+        """Both sign until `former_secret_until`. The new one is in this answer and in no other one."""
+        body = read_body(request, WebhookRotation)
         try:
-            done = subscriptions.rotate_secret(name, by=self.caller().by, revision=read_if_match(request.headers))
+            done = subscriptions.rotate_secret(
+                name,
+                by=self.caller().by,
+                former_valid_s=body["former_valid"],
+                revision=read_if_match(request.headers),
+            )
         except (subscriptions.SubscriptionUnknownError, subscriptions.SubscriptionStaleError) as error:
             raise _problem(error) from None
         return _answer(request, done.subscription, HTTPStatus.OK, done.secret)
@@ -246,8 +268,9 @@ class DeliveryReplay(ApiView):
         answers={200: Replayed},
         refusals=(HTTPStatus.NOT_FOUND,),
     )
-    def post(self, request: Request, name: str, delivery: UUID) -> Response:  # noqa: ARG002 - Django passes it
+    def post(self, request: Request, name: str, delivery: UUID) -> Response:
         """Under the same id. One that waits for a try is left as it is: 0."""
+        read_body(request, Nothing)
         row = WebhookDelivery.objects.filter(subscription=_get(name), id=delivery).first()
         if row is None:
             message = "This subscription has no such delivery."
@@ -268,8 +291,9 @@ class DeadReplay(ApiView):
         answers={200: Replayed},
         refusals=(HTTPStatus.NOT_FOUND,),
     )
-    def post(self, request: Request, name: str) -> Response:  # noqa: ARG002 - Django passes it
+    def post(self, request: Request, name: str) -> Response:
         """The oldest thousand; the same again takes the next."""
+        read_body(request, Nothing)
         dead = WebhookDelivery.objects.filter(subscription=_get(name), state=DeliveryState.DEAD.value)
         rows = list(dead.order_by("id")[:REPLAYED_MAX])
         return Response(Replayed({"replayed": deliveries.replay(name, rows, timezone.now(), by=self.caller().by)}).data)

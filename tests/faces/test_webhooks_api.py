@@ -70,6 +70,35 @@ def test_a_rotated_secret_signs_beside_the_former_one(admin):
     assert stored.former_secret_until > timezone.now()
 
 
+def test_a_secret_that_leaked_is_ended_at_once(admin):
+    put(admin, {"url": HOOK})
+    told = admin.post(f"{URL}shop/rotate-secret/", {"former_valid": 0}).json()
+    stored = WebhookSubscription.objects.get()
+    assert (opened(stored.secret), stored.former_secret, told["former_secret_until"]) == (told["secret"], None, None)
+
+
+@pytest.mark.parametrize(
+    ("verb", "body", "pointer"),
+    [
+        ("rotate-secret", {"former_valid": -1}, "/former_valid"),
+        ("rotate-secret", {"former_valid": 1e9}, "/former_valid"),
+        ("rotate-secret", {"former_vaild": 0}, "/former_vaild"),
+        ("replay-dead", {"state": "dead"}, "/state"),
+    ],
+)
+def test_what_nobody_reads_is_refused_and_changes_nothing(admin, verb, body, pointer):
+    put(admin, {"url": HOOK})
+    answer = admin.post(f"{URL}shop/{verb}/", body)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
+    assert WebhookSubscription.objects.get().revision == 1
+
+
+@pytest.mark.parametrize("verb", ["rotate-secret", "replay-dead"])
+def test_nothing_need_be_said(admin, verb):
+    put(admin, {"url": HOOK})
+    assert admin.post(f"{URL}shop/{verb}/", kind="").status_code == 200
+
+
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
