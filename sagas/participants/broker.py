@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import kombu
+from amqp.exceptions import MessageNacked
 from kombu.exceptions import KombuError
 
 from sagas.core.limits import PAYLOAD_BYTES_MAX
@@ -248,7 +249,7 @@ _NO_MESSAGE = Reply("", b"", 0, accept=lambda: None)  # Redis has forgotten it a
 
 def _library_errors(url: str) -> tuple[type[BaseException], ...]:
     transport = kombu.Connection(url).get_transport_cls()
-    return (*transport.connection_errors, *transport.channel_errors)
+    return (*transport.connection_errors, *transport.channel_errors, MessageNacked)
 
 
 def _queue(name: str) -> kombu.Queue:

@@ -101,23 +101,36 @@ class CommandLine:
             broker.close()
 
     def _hand_over_some(self, broker: Broker) -> bool:
-        """Hand over what is due; whether there was something."""
+        """Hand over what is due; whether there was something.
+
+        Where the broker does not take what is for one service, such as for a full queue, the others' turn comes
+        all the same; where it does so for two, it is the broker that is away.
+        """
         now = timezone.now()
         rows = outbox.take(self._services, now)
         done = [row for row in rows if row.expires_at <= now]
         for row in done:
             replies.not_sent(row)
-        try:
-            for row in rows:
-                if row.expires_at > now:
-                    broker.hand_over(row.service, _message(row))
-                    done.append(row)
-                    self._turned["hand-over"] = time.monotonic()
-        except BrokerError as error:
-            outbox.dismiss([row.id for row in done])
-            outbox.put_back([row for row in rows if row not in done], str(error), timezone.now())
-            raise
+        errors: dict[str, BrokerError] = {}
+        for row in rows:
+            if row.expires_at <= now or row.service in errors:
+                continue
+            try:
+                broker.hand_over(row.service, _message(row))
+            except BrokerError as error:
+                errors[row.service] = error
+                if len(errors) > 1:
+                    break
+                continue
+            done.append(row)
+            self._turned["hand-over"] = time.monotonic()
         outbox.dismiss([row.id for row in done])
+        if errors:
+            *_, last = errors.values()
+            outbox.put_back([row for row in rows if row not in done], str(last), timezone.now())
+            if len(errors) > 1 or len(self._services) == 1:
+                raise last
+            log.warning("The broker at %s takes nothing for %s: %s", self.shown, *errors, last)
         return bool(rows)
 
     # ---- in --------------------------------------------------------------------
