@@ -2,90 +2,39 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
 from typing import TYPE_CHECKING
 
-from django.db import DatabaseError, InterfaceError, connections
 from django.utils import timezone
 
 from sagas.engine import outbox, replies
 from sagas.participants.broker import Broker, BrokerError, CommandMessage, Reply
 from sagas.queries.commands import broker_shown
 from sagas.sealing import opened
+from sagas.workers.line import BrokerLine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from sagas.models import OutgoingCommand
     from sagas.participants.known_services import KnownService
 
-log = logging.getLogger(__name__)
-
 IDLE_S = 0.05  # between two looks at an empty outbox
-PAUSE_S, PAUSE_S_MAX = 0.25, 5.0  # between two tries to reach a broker or the database
 
 
-class CommandLine:
+class CommandLine(BrokerLine):
     """Both directions of the traffic with one broker."""
 
     def __init__(self, url: str, *, allow_private: bool) -> None:
         """`url` holds the password, and is never shown."""
-        self.shown = broker_shown(url)
+        super().__init__(broker_shown(url), {"hand-over": self._hand_over, "replies": self._hear})
         self._url = url
         self._allow_private = allow_private
         self._services: tuple[str, ...] = ()
-        self._is_over = threading.Event()
-        self._turned = dict.fromkeys(("hand-over", "replies"), time.monotonic())
-        self._threads = [
-            threading.Thread(target=self._keep, args=(name, work), name=name, daemon=True)
-            for name, work in (("hand-over", self._hand_over), ("replies", self._hear))
-        ]
 
     def serve(self, services: Sequence[KnownService]) -> None:
         """Carry commands for these services from now on."""
         self._services = tuple(service.name for service in services)
-
-    def start(self) -> None:
-        """Begin."""
-        for thread in self._threads:
-            thread.start()
-
-    def stop(self) -> None:
-        """End soon."""
-        self._is_over.set()
-
-    def join(self, wait_s: float) -> None:
-        """Wait for the end, so long at most."""
-        for thread in self._threads:
-            thread.join(wait_s)
-
-    def still_s(self) -> float:
-        """Return for how long the slower of the two threads has not come round, in seconds."""
-        return time.monotonic() - min(self._turned.values())
-
-    def _keep(self, name: str, work: Callable[[], None]) -> None:
-        """Do one kind of work until the end, again and again after a broken connection."""
-        pause_s = PAUSE_S
-        while not self._is_over.is_set():
-            began = time.monotonic()
-            try:
-                work()
-            except BrokerError as error:
-                log.warning("The broker at %s cannot be reached for %s: %s", self.shown, name, error)
-            except (DatabaseError, InterfaceError):
-                log.warning("The database cannot be reached for %s of %s", name, self.shown, exc_info=True)
-            except Exception:
-                log.exception("The %s of %s broke; it starts again", name, self.shown)
-            finally:
-                connections.close_all()
-            if time.monotonic() - began > PAUSE_S_MAX:
-                pause_s = PAUSE_S
-            until = time.monotonic() + pause_s
-            while time.monotonic() < until and not self._is_over.wait(0.1):
-                self._turned[name] = time.monotonic()
-            pause_s = min(2 * pause_s, PAUSE_S_MAX)
 
     # ---- out -------------------------------------------------------------------
 

@@ -34,6 +34,8 @@ from sagas.workers.webhook_line import WebhookLine  # noqa: E402
 if TYPE_CHECKING:
     from types import FrameType
 
+    from sagas.workers.line import Line
+
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0  # between two looks at the registry
@@ -80,7 +82,7 @@ class Courier:
             line.join(max(0.0, until - time.monotonic()))
         return 0
 
-    def _all(self) -> list[CommandLine | WebhookLine | EventLine | BusLine]:
+    def _all(self) -> list[Line]:
         return [*self._lines.values(), self._webhooks, self._events, *self._bus]
 
     def _look(self) -> None:

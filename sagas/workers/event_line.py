@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 
 from django.db import DatabaseError, InterfaceError, connections
 
 from sagas.choreography.router import park_expired, route_waiting
+from sagas.workers.line import Line
 
 log = logging.getLogger(__name__)
 
@@ -16,35 +16,15 @@ LOOK_S = 0.25
 TAKEN_MAX = 200  # at a time: one transaction
 
 
-class EventLine:
+class EventLine(Line):
     """A thread of the courier."""
 
-    shown = "events"
-
     def __init__(self) -> None:
-        self._is_over = threading.Event()
-        self._turned = time.monotonic()
-        self._thread = threading.Thread(target=self._keep, name="events", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End soon."""
-        self._is_over.set()
-
-    def join(self, wait_s: float) -> None:
-        """Wait for the end, so long at most."""
-        self._thread.join(wait_s)
-
-    def still_s(self) -> float:
-        """Return for how long the line has not come round, in seconds."""
-        return time.monotonic() - self._turned
+        super().__init__("events", {"events": self._keep})
 
     def _keep(self) -> None:
         while not self._is_over.is_set():
-            self._turned = time.monotonic()
+            self._turned["events"] = time.monotonic()
             try:
                 count = route_waiting(TAKEN_MAX)
                 park_expired(TAKEN_MAX)

@@ -10,7 +10,6 @@ import asyncio
 import json
 import logging
 import random
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -30,6 +29,7 @@ from sagas.participants.http_answer import Answer, retry_after_s
 from sagas.participants.network import AddressRefusedError, check_literal
 from sagas.participants.signing import signature_headers
 from sagas.sealing import opened
+from sagas.workers.line import Line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,34 +46,14 @@ REASON_LENGTH_MAX = 300
 Result = TypeVar("Result")
 
 
-class WebhookLine:
+class WebhookLine(Line):
     """Delivers to all subscriptions until told to stop."""
 
-    shown = "webhooks"
-
     def __init__(self) -> None:
-        self._is_over = threading.Event()
-        self._turned = time.monotonic()
-        self._thread = threading.Thread(target=self._keep, name="webhooks", daemon=True)
+        super().__init__("webhooks", {"webhooks": self._keep})
         self._database = ThreadPoolExecutor(1, "webhooks-db")
         self._lanes: dict[int, asyncio.Task[None]] = {}
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End soon."""
-        self._is_over.set()
-
-    def join(self, wait_s: float) -> None:
-        """Wait for the end, so long at most."""
-        self._thread.join(wait_s)
-
-    def still_s(self) -> float:
-        """Return for how long the line has not come round, in seconds."""
-        return time.monotonic() - self._turned
 
     def _keep(self) -> None:
         while not self._is_over.is_set():
@@ -88,7 +68,7 @@ class WebhookLine:
     async def _work(self) -> None:
         try:
             while not self._is_over.is_set():
-                self._turned = time.monotonic()
+                self._turned["webhooks"] = time.monotonic()
                 try:
                     due = await self._in_thread(lambda: deliveries.due_subscriptions(timezone.now()))
                 except (DatabaseError, InterfaceError):
