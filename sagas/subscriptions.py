@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from sagas.core.limits import NAME_LENGTH_MAX, SERVICE_ADDRESS_LENGTH_MAX, SUBSCRIPTIONS_MAX
-from sagas.core.problem import Problem, nearest, sayable
+from sagas.core.cloud_event import EVENT_TYPE
+from sagas.core.limits import (
+    EVENT_NAME_LENGTH_MAX,
+    EVENT_TYPES_MAX,
+    NAME_LENGTH_MAX,
+    SERVICE_ADDRESS_LENGTH_MAX,
+    SUBSCRIPTIONS_MAX,
+)
+from sagas.core.problem import Problem, found_text, nearest, sayable
 from sagas.engine import deliveries
 from sagas.models import ChangeKind, Saga, WebhookSubscription, WebhookVerb
 from sagas.participants.network import url_fault
@@ -55,6 +62,9 @@ class Wanted:
     url: str
     kinds: tuple[str, ...] = ()
     saga: str = ""
+    events: tuple[str, ...] = ()
+    except_source: str = ""
+    gets_redacted: bool = False
     allow_private: bool = False
     is_enabled: bool = True
 
@@ -80,6 +90,9 @@ def put(name: str, wanted: Wanted, *, by: str, revision: int | None = None) -> D
         "url": wanted.url,
         "kinds": sorted(set(wanted.kinds)),
         "saga": wanted.saga,
+        "events": sorted(set(wanted.events)),
+        "except_source": wanted.except_source,
+        "gets_redacted": wanted.gets_redacted,
         "allow_private": wanted.allow_private,
         "is_enabled": wanted.is_enabled,
         "disabled_why": "" if wanted.is_enabled else DISABLED,
@@ -185,4 +198,29 @@ def _problems(name: str, wanted: Wanted) -> list[Problem]:
         found.append(Problem("There is no saga of such a name.", pointer="/saga", code="unknown"))
     elif wanted.saga and not Saga.objects.filter(name=wanted.saga).exists():
         found.append(Problem(f"There is no saga {wanted.saga[:80]!r}.", pointer="/saga", code="unknown"))
+    return found + _event_problems(wanted)
+
+
+def _event_problems(wanted: Wanted) -> list[Problem]:
+    found = []
+    for place, kind in enumerate(wanted.events):
+        if not EVENT_TYPE.fullmatch(kind):
+            said = "A type of events has letters, digits, dashes and dots, such as order.placed"
+            message = f"{said}; found {found_text(kind)}."
+            found.append(Problem(message, pointer=f"/events/{place}", code="wrong_value"))
+    if len(wanted.events) > EVENT_TYPES_MAX:
+        message = f"A subscription names at most {EVENT_TYPES_MAX} types of events; found {len(wanted.events)}."
+        found.append(Problem(message, pointer="/events", code="too_many"))
+    if wanted.events and wanted.saga and not wanted.kinds:
+        message = "A saga narrows changes of runs, and none are asked for beside the events."
+        found.append(Problem(message, pointer="/saga", code="wrong_value"))
+    if not wanted.except_source.isprintable() or len(wanted.except_source) > EVENT_NAME_LENGTH_MAX:
+        message = f"A source has at most {EVENT_NAME_LENGTH_MAX} characters that can be shown."
+        found.append(Problem(message, pointer="/except_source", code="wrong_value"))
+    elif wanted.except_source and not wanted.events:
+        message = "It leaves out events of a source, and no events are asked for."
+        found.append(Problem(message, pointer="/except_source", code="wrong_value"))
+    if wanted.gets_redacted and not wanted.events:
+        message = "Redacted values are those of events, and no events are asked for."
+        found.append(Problem(message, pointer="/gets_redacted", code="wrong_value"))
     return found

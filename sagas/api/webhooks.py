@@ -1,4 +1,4 @@
-"""Webhooks: subscriptions to changes of runs, and each delivery."""
+"""Webhooks: subscriptions to changes of runs and to events, and each delivery."""
 
 from __future__ import annotations
 
@@ -41,9 +41,21 @@ class WebhookBody(StrictSerializer):
     url = Text(max_length=limits.SERVICE_ADDRESS_LENGTH_MAX, help_text="http(s)://…")
     kinds = serializers.ListField(
         child=Text(max_length=64), required=False, default=list, max_length=len(ChangeKind),
-        help_text=f"of {', '.join(ChangeKind)}; none: all",
+        help_text=f"of {', '.join(ChangeKind)}; none: all, or where there are `events` none of them",
     )  # fmt: skip
-    saga = Text(max_length=limits.NAME_LENGTH_MAX, required=False, default="", allow_blank=True, help_text="only its")
+    saga = Text(
+        max_length=limits.NAME_LENGTH_MAX, required=False, default="", allow_blank=True,
+        help_text="only changes of its runs",
+    )  # fmt: skip
+    events = serializers.ListField(
+        child=Text(max_length=limits.EVENT_TYPE_LENGTH_MAX), required=False, default=list,
+        max_length=limits.EVENT_TYPES_MAX, help_text="types of events, such as order.placed",
+    )  # fmt: skip
+    except_source = Text(
+        max_length=limits.EVENT_NAME_LENGTH_MAX, required=False, default="", allow_blank=True,
+        help_text="the subscriber's own source: its events are not sent back to it",
+    )  # fmt: skip
+    gets_redacted = Flag(required=False, default=False, help_text="events with the values that are redacted in them")
     allow_private = Flag(required=False, default=False, help_text="this machine and private networks too")
     enabled = Flag(required=False, default=True)
 
@@ -68,6 +80,9 @@ class WebhookShape(serializers.Serializer[Any]):
     url = serializers.CharField()
     kinds = serializers.ListField(child=serializers.CharField())
     saga = serializers.CharField()
+    events = serializers.ListField(child=serializers.CharField())
+    except_source = serializers.CharField()
+    gets_redacted = serializers.BooleanField()
     allow_private = serializers.BooleanField()
     enabled = serializers.BooleanField(source="is_enabled")
     disabled_why = serializers.CharField()
@@ -105,9 +120,14 @@ class DeliveryShape(serializers.Serializer[Any]):
     """One delivery. `id` is the `webhook-id` of every try."""
 
     id = serializers.UUIDField()
-    run = serializers.UUIDField(source="run_id")
-    sequence = serializers.IntegerField(help_text="of the journal entry that it tells of")
-    kind = word(ChangeKind)
+    run = serializers.UUIDField(source="run_id", allow_null=True, help_text="whose change it is")
+    event = serializers.UUIDField(source="event_id", allow_null=True, help_text="which event it is, by our id")
+    kind = serializers.CharField(help_text=f"one of {', '.join(ChangeKind)}; of an event its type")
+    correlation = serializers.CharField(help_text="the correlation value of an event, where it has one")
+    sequence = serializers.IntegerField(
+        allow_null=True,
+        help_text="of the journal entry; of an event its place behind those of its correlation value that waited",
+    )
     state = word(DeliveryState)
     tries = serializers.IntegerField()
     next_at = Moment(allow_null=True)
@@ -164,7 +184,7 @@ class WebhookOne(ApiView):
 
     @describe(
         name="webhooks_put",
-        summary="Subscribe to changes of runs, or make a subscription what is wanted",
+        summary="Subscribe to changes of runs and to events, or make a subscription what is wanted",
         body={"application/json": WebhookBody},
         answers={200: WebhookShown, 201: WebhookShown},
         parameters=(IF_MATCH,),
@@ -177,6 +197,9 @@ class WebhookOne(ApiView):
             url=body["url"],
             kinds=tuple(body["kinds"]),
             saga=body["saga"],
+            events=tuple(body["events"]),
+            except_source=body["except_source"],
+            gets_redacted=body["gets_redacted"],
             allow_private=body["allow_private"],
             is_enabled=body["enabled"],
         )
@@ -258,7 +281,7 @@ class DeliveryList(ApiView):
 
 
 class DeliveryReplay(ApiView):
-    """Tell one change again."""
+    """Tell one of them again."""
 
     roles: ClassVar[dict[str, Role]] = {"POST": Role.OPERATOR}
 

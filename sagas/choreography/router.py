@@ -18,6 +18,7 @@ from sagas.choreography.delivery import BY_LENGTH_MAX, deliver, start
 from sagas.choreography.listeners import listeners_to, sealed_data
 from sagas.core.choreography import EarlyKind
 from sagas.core.correlation import UncorrelatedError, correlate
+from sagas.engine import deliveries
 from sagas.engine.clock import Clock
 from sagas.models import EventOrigin, EventRoute, EventState, RouteState, SagaEvent, SagaRun
 from sagas.sealing import opened
@@ -65,6 +66,7 @@ def take(events: Sequence[CloudEvent], *, origin: EventOrigin, by: str) -> Taken
         listeners = listeners_to({one.type for one in fresh.values()})
         rows = _stored(list(fresh.values()), listeners, origin, by, now)
         _bring_all(rows, listeners, now)
+        deliveries.note_events(rows)
         for source, event_id in repeated:
             known_one = SagaEvent.objects.filter(source=source, event_id=event_id)
             if origin is EventOrigin.BROKER:  # what we published ourselves comes back once

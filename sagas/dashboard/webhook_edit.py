@@ -1,4 +1,4 @@
-"""Subscribing an address to changes of runs, changing that, another secret, and taking it away. For admins."""
+"""Subscribing an address to changes of runs and events, changing that, another secret, taking it away. For admins."""
 
 from __future__ import annotations
 
@@ -39,6 +39,9 @@ class SubscriptionForm:
     url: str = ""
     kinds: tuple[str, ...] = ()
     saga: str = ""
+    events: str = ""  # types, with commas or lines between them
+    except_source: str = ""
+    gets_redacted: bool = False
     allow_private: bool = False
     is_enabled: bool = True
     revision: int | None = None
@@ -63,8 +66,10 @@ def webhook_edit(request: HttpRequest, name: str) -> HttpResponse:
     one = _get(name)
     if request.method != "POST":
         form = SubscriptionForm(
-            one.name, one.url, tuple(one.kinds), one.saga, one.allow_private, one.is_enabled, one.revision
-        )
+            name=one.name, url=one.url, kinds=tuple(one.kinds), saga=one.saga, events="\n".join(one.events),
+            except_source=one.except_source, gets_redacted=one.gets_redacted, allow_private=one.allow_private,
+            is_enabled=one.is_enabled, revision=one.revision,
+        )  # fmt: skip
         return _show(request, form, one)
     return _put(request, one)
 
@@ -100,7 +105,10 @@ def webhook_action(request: HttpRequest, name: str, verb: str) -> HttpResponse:
 
 
 def _switch(request: HttpRequest, one: WebhookSubscription, *, is_enabled: bool, revision: int | None) -> HttpResponse:
-    wanted = subscriptions.Wanted(one.url, tuple(one.kinds), one.saga, one.allow_private, is_enabled)
+    wanted = subscriptions.Wanted(
+        one.url, tuple(one.kinds), one.saga, tuple(one.events), one.except_source, one.gets_redacted,
+        one.allow_private, is_enabled,
+    )  # fmt: skip
     present = one.revision if revision is None else revision
     subscriptions.put(one.name, wanted, by=request.user.get_username(), revision=present)
     said = _("%(name)s is told again.") if is_enabled else _("%(name)s is told nothing until you let it.")
@@ -115,11 +123,18 @@ def _put(request: HttpRequest, before: WebhookSubscription | None) -> HttpRespon
         url=sent.get("url", "").strip(),
         kinds=tuple(sent.getlist("kinds")),
         saga=sent.get("saga", "").strip(),
+        events=sent.get("events", "").strip(),
+        except_source=sent.get("except_source", "").strip(),
+        gets_redacted=sent.get("gets_redacted") == "yes",
         allow_private=sent.get("allow_private") == "yes",
         is_enabled=before is None or sent.get("is_enabled") == "yes",
         revision=read_number(sent.get("revision", "")),
     )
-    wanted = subscriptions.Wanted(form.url, form.kinds, form.saga, form.allow_private, form.is_enabled)
+    events = tuple(one.strip() for one in form.events.replace(",", "\n").splitlines() if one.strip())
+    wanted = subscriptions.Wanted(
+        form.url, form.kinds, form.saga, events, form.except_source, form.gets_redacted,
+        form.allow_private, form.is_enabled,
+    )  # fmt: skip
     try:
         revision = form.revision if before else 0
         done = subscriptions.put(form.name, wanted, by=request.user.get_username(), revision=revision)

@@ -1,32 +1,44 @@
-"""Telling subscriptions what becomes of runs: written down with the change itself, delivered by couriers.
+"""Telling subscriptions what becomes of runs, and of events: written down with what is told, delivered by couriers.
 
-A delivery exists if and only if its change was committed, for every subscription
-that is a second old at least. Those of one run go to one subscription in the order
-of its journal: the next one is not due before the one before it has an end.
+A delivery exists if and only if its change or its event was committed, for every
+subscription that is a second old at least. Changes of one run go to one subscription
+in the order of its journal, events of one correlation value in the order in which they
+were stored: the next one is not due before the one before it has an end.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Exists, F, Max, OuterRef, Q
 
 from sagas.core import messages as m
 from sagas.core.delivery import DeliveryState
 from sagas.core.vocabulary import RunStatus
-from sagas.models import ChangeKind, SagaRun, WebhookChange, WebhookDelivery, WebhookSubscription, WebhookVerb
+from sagas.models import (
+    ChangeKind,
+    EventRoute,
+    SagaRun,
+    WebhookChange,
+    WebhookDelivery,
+    WebhookSubscription,
+    WebhookVerb,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
+    from uuid import UUID
 
     from sagas.core.delivery import AfterTry
     from sagas.core.vocabulary import Json
     from sagas.engine.journal import Append
+    from sagas.models import SagaEvent
 
 KNOWN_FOR_S = 1.0  # which subscriptions there are is read so often, not with every change
 TAKEN = timedelta(seconds=60)  # longer than a try may take
@@ -134,7 +146,57 @@ def _changes(one: Append) -> Iterator[tuple[int, ChangeKind]]:
 
 
 def _wants(subscription: WebhookSubscription, kind: ChangeKind, saga: str) -> bool:
-    return subscription.saga in {"", saga} and (not subscription.kinds or kind.value in subscription.kinds)
+    is_asked = kind.value in subscription.kinds if subscription.kinds else not subscription.events
+    return is_asked and subscription.saga in {"", saga}
+
+
+def note_events(rows: Sequence[SagaEvent]) -> None:
+    """Write down what is to be told of events, in the transaction that stored them and brought them to their runs."""
+    wanted = {kind for one in _subscriptions() for kind in one.events}
+    told = [row for row in rows if row.type in wanted]
+    if not told or not (subscriptions := _standing()):
+        return
+    values = _correlations(told)
+    places = _places([one.pk for one in subscriptions], set(values.values()))
+    deliveries = []
+    for row in told:
+        value = values.get(row.id, "")
+        for one in subscriptions:
+            if row.type not in one.events or row.source == one.except_source:
+                continue
+            if value:
+                places[one.pk, value] += 1
+            deliveries.append(
+                WebhookDelivery(
+                    subscription=one,
+                    event=row,
+                    kind=row.type,
+                    correlation=value,
+                    sequence=places[one.pk, value] if value else None,
+                    next_at=row.received_at,
+                    created_at=row.received_at,
+                )
+            )
+    WebhookDelivery.objects.bulk_create(deliveries)
+
+
+def _correlations(rows: Sequence[SagaEvent]) -> dict[UUID, str]:
+    """Return the correlation value of each event that has one: where sagas read several, that of the oldest of them."""
+    routes = EventRoute.objects.filter(event__in=[row.id for row in rows]).exclude(correlation="")
+    return dict(routes.order_by("-saga_id").values_list("event_id", "correlation"))
+
+
+def _places(subscriptions: Sequence[int], values: set[str]) -> dict[tuple[int, str], int]:
+    """Return the last place of those that wait, of each correlation value for each subscription.
+
+    Who stores an event of a run holds its correlation value or its row, so two of one run never get the same place.
+    Two of different runs with one value may: then neither waits for the other.
+    """
+    waiting = WebhookDelivery.objects.filter(
+        subscription__in=subscriptions, correlation__in=values, next_at__isnull=False, event__isnull=False
+    )
+    rows = waiting.order_by().values_list("subscription_id", "correlation").annotate(Max("sequence"))
+    return defaultdict(int, {(subscription, value): place for subscription, value, place in rows})
 
 
 # ---- delivering ------------------------------------------------------------
@@ -149,9 +211,12 @@ def due_subscriptions(now: datetime) -> list[int]:
 def take(subscription_id: int, now: datetime) -> list[WebhookDelivery]:
     """Take what is due for a subscription, the first of each run; nobody else takes it for a while. Counts the try."""
     pending = WebhookDelivery.objects.filter(subscription=subscription_id, next_at__isnull=False)
-    earlier = pending.filter(run=OuterRef("run"), sequence__lt=OuterRef("sequence"))
+    before = pending.filter(sequence__lt=OuterRef("sequence"))
+    is_first = ~Exists(before.filter(run=OuterRef("run"))) & ~Exists(
+        before.filter(~Q(correlation=""), correlation=OuterRef("correlation"))
+    )
     with transaction.atomic():
-        due = pending.filter(~Exists(earlier), next_at__lte=now, subscription__is_enabled=True)
+        due = pending.filter(is_first, next_at__lte=now, subscription__is_enabled=True)
         rows = list(due.select_for_update(skip_locked=True, of=("self",)).order_by("next_at", "id")[:TAKEN_MAX])
         WebhookDelivery.objects.filter(id__in=[row.id for row in rows]).update(
             next_at=now + TAKEN, tries=F("tries") + 1

@@ -9,6 +9,7 @@ from django.conf import settings
 from sagas.core import messages as m
 from sagas.core.redaction import EVENT
 from sagas.core.vocabulary import StepKey
+from sagas.engine import deliveries
 from sagas.models import EventOrigin, EventRoute, RouteState, SagaEvent, SagaRun
 from sagas.sealing import seal
 
@@ -42,6 +43,7 @@ def note(batch: Sequence[Append]) -> None:
         )
         for row, (one, _, at) in zip(rows, found, strict=True)
     )
+    deliveries.note_events(rows)
 
 
 def _emitted(batch: Iterable[Append]) -> Iterable[tuple[Append, m.EventReceived, datetime]]:

@@ -15,6 +15,9 @@ FIELDS = {
     "url": gettext_lazy("address"),
     "kinds": gettext_lazy("changes"),
     "saga": gettext_lazy("saga"),
+    "events": gettext_lazy("events"),
+    "except_source": gettext_lazy("but for those of"),
+    "gets_redacted": gettext_lazy("redacted values"),
     "allow_private": gettext_lazy("private addresses"),
     "is_enabled": gettext_lazy("told"),
 }
@@ -37,7 +40,7 @@ def _words(name: str, value: Json) -> str:
         case bool():
             return _("yes") if value else _("no")
         case []:
-            return _("every change")
+            return _("none chosen")
         case list():
             return ", ".join(str(one) for one in value)
         case "":

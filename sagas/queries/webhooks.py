@@ -43,7 +43,7 @@ def list_deliveries(
     subscription: WebhookSubscription, state: str = "", before: UUID | None = None
 ) -> list[WebhookDelivery]:
     """Return deliveries, newest first, one more than a page shows; those older than `before`. One query."""
-    rows = WebhookDelivery.objects.filter(subscription=subscription).select_related("run")
+    rows = WebhookDelivery.objects.filter(subscription=subscription).select_related("run", "event")
     rows = rows.filter(state=state) if state else rows
     rows = rows.filter(id__lt=before) if before else rows
     return list(rows.order_by("-id").only(*_SHOWN)[: DELIVERIES_SHOWN_MAX + 1])
@@ -56,6 +56,7 @@ def list_changes(name: str) -> list[WebhookChange]:
 
 _SHOWN = (
     "id", "sequence", "kind", "state", "tries", "next_at", "last_status", "last_error", "created_at", "run__key",
+    "correlation", "event__event_id",
 )  # fmt: skip
 
 

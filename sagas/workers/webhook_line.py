@@ -21,7 +21,11 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connections
 from django.utils import timezone
 
+from sagas.choreography.bus import as_cloud_event
+from sagas.choreography.listeners import shown_data
+from sagas.core.cloud_event import STRUCTURED
 from sagas.core.delivery import after_try
+from sagas.core.sealed import LOST, holds_hidden
 from sagas.engine import deliveries
 from sagas.models import SagaRun, WebhookSubscription
 from sagas.participants.http import find_refused, new_session
@@ -33,6 +37,7 @@ from sagas.workers.line import Line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from uuid import UUID
 
     from sagas.core.vocabulary import Json
     from sagas.models import WebhookDelivery
@@ -105,7 +110,7 @@ class WebhookLine(Line):
 
     async def _deliver(self, subscription: WebhookSubscription, row: WebhookDelivery) -> None:
         body = await self._in_thread(lambda: body_of(row))
-        answer, error = await self._send(subscription, row, body)
+        answer, error = (None, f"Not sent: {LOST}.") if body is None else await self._send(subscription, row, body)
         now = timezone.now()
         asked = None if answer is None else retry_after_s(answer, now)
         status = None if answer is None else answer.status
@@ -117,7 +122,7 @@ class WebhookLine(Line):
     ) -> tuple[Answer | None, str]:
         """Return what was answered, or None and why there is no answer."""
         secrets = _secrets(subscription)
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": STRUCTURED if row.event_id else "application/json"}
         headers |= signature_headers(secrets, str(row.id), int(time.time()), body)
         allow_private = subscription.allow_private
         if allow_private not in self._sessions:
@@ -151,9 +156,28 @@ def _secrets(subscription: WebhookSubscription) -> tuple[str, ...]:
     return tuple(one for one in found if isinstance(one, str) and one.startswith("whsec_"))
 
 
-def body_of(row: WebhookDelivery) -> bytes:
-    """Return what is told: which run, what became of it, where to look. Nothing of its input, output or errors."""
-    run = SagaRun.objects.select_related("saga", "version").get(id=row.run_id)
+def body_of(row: WebhookDelivery) -> bytes | None:
+    """Return what is told: of an event all that its receiver may have, of a change what `_change` says.
+
+    None while a redacted part that the receiver is to have cannot be opened here: `•••` is no data.
+    """
+    event = row.event
+    if event is not None:
+        gets_redacted = row.subscription.gets_redacted
+        event.data = opened(event.data) if gets_redacted else shown_data([event])[0]
+        if gets_redacted and holds_hidden(event.data):
+            return None
+        said = as_cloud_event(event)
+    elif row.run_id is not None:
+        said = _change(row, row.run_id)
+    else:
+        raise AssertionError(f"{row.id} tells of nothing")
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _change(row: WebhookDelivery, run_id: UUID) -> dict[str, Json]:
+    """Return which run, what became of it, where to look. Nothing of its input, output or errors."""
+    run = SagaRun.objects.select_related("saga", "version").get(id=run_id)
     reason = run.reason if isinstance(run.reason, dict) else {}
     base = str(getattr(settings, "SAGAWEB_BASE_URL", "")).rstrip("/")
     data: dict[str, Json] = {
@@ -167,5 +191,4 @@ def body_of(row: WebhookDelivery) -> bytes:
         "reason": {name: reason[name] for name in ("cause", "step", "outcome", "code") if name in reason},
         "url": f"{base}/api/v1/runs/{run.id}/" if base else f"/api/v1/runs/{run.id}/",
     }
-    said = {"type": row.kind, "timestamp": row.created_at.isoformat(), "data": data}
-    return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+    return {"type": row.kind, "timestamp": row.created_at.isoformat(), "data": data}

@@ -44,6 +44,9 @@ def test_an_address_is_subscribed_and_its_secret_shown_once(admin):
         ({"name": "Alerts"}, "A name has small letters"), ({"url": "ftp://x"}, "http"),
         ({"url": "http://127.0.0.1/"}, "private"), ({"saga": "nothing"}, "There is no saga"),
         ({"kinds": ["run.lost"]}, "There is no change"), ({"url": ""}, "error"), ({"saga": "a\0b"}, "There is no saga"),
+        ({"events": "order.placed, payment taken!"}, "A type of events"), ({"except_source": "/shop"}, "no events are"),
+        ({"gets_redacted": "yes"}, "no events are asked for"),
+        ({"events": "order.placed", "except_source": "a\0b"}, "can be shown"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_beside_its_field_and_what_was_typed_stays(admin, changes, said):
@@ -54,6 +57,32 @@ def test_what_is_wrong_is_said_beside_its_field_and_what_was_typed_stays(admin, 
     assert said in text
     assert "alerts.example.com" in text or "url" in changes
     assert not WebhookSubscription.objects.exists()
+
+
+def test_events_are_named_in_lines_or_with_commas_and_kept_when_it_is_paused(admin):
+    admin.post(
+        NEW,
+        filled(
+            kinds=[],
+            events="order.placed\r\npayment.taken, order.shipped",
+            except_source=" /shop ",
+            gets_redacted="yes",
+        ),
+    )
+    one = WebhookSubscription.objects.get()
+    named = ["order.placed", "order.shipped", "payment.taken"]
+    assert (one.events, one.except_source, one.kinds, one.gets_redacted) == (named, "/shop", [], True)
+    page = admin.get("/webhooks/alerts/actions/edit/").content.decode()
+    assert "order.placed\norder.shipped\npayment.taken</textarea>" in page
+    assert 'value="/shop"' in page
+    for address in ("/webhooks/", "/webhooks/alerts/"):
+        text = admin.get(address).content.decode()
+        assert "events order.placed, order.shipped, payment.taken but for those of /shop" in text
+        assert "every change" not in text
+    admin.post("/webhooks/alerts/actions/pause/", {"revision": "1"})
+    admin.post("/webhooks/alerts/actions/resume/", {"revision": "2"})
+    one = WebhookSubscription.objects.get()
+    assert (one.events, one.except_source, one.gets_redacted, one.is_enabled) == (named, "/shop", True, True)
 
 
 def test_a_name_is_taken_once(admin):
@@ -110,7 +139,7 @@ def test_what_was_done_to_a_subscription_is_written_down_and_shown_without_a_sec
     admin.post("/webhooks/alerts/actions/edit/", filled(kinds=[], is_enabled="yes", revision="1"))
     rotated = admin.post("/webhooks/alerts/actions/rotate-secret/", {"revision": "2"})
     page = admin.get("/webhooks/alerts/").content.decode()
-    for words in ("Subscribed", "changes: run.completed → every change", "Secret rotated", "erin"):
+    for words in ("Subscribed", "changes: run.completed → none chosen", "Secret rotated", "erin"):
         assert words in page
     admin.post("/webhooks/alerts/actions/delete/", {"revision": "3"})
     written = list(WebhookChange.objects.order_by("id"))

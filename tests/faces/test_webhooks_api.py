@@ -107,11 +107,18 @@ def test_nothing_need_be_said(admin, verb):
         ({"url": "ftp://shop.example/"}, "/url"),
         ({"url": HOOK, "kinds": ["run.ended"]}, "/kinds/0"),
         ({"url": HOOK, "saga": "nobody"}, "/saga"),
+        ({"url": HOOK, "events": ["order placed"]}, "/events/0"),
+        ({"url": HOOK, "events": "order.placed"}, "/events"),
+        ({"url": HOOK, "events": [f"a.b{number}" for number in range(51)]}, "/events"),
+        ({"url": HOOK, "events": ["order.placed"], "saga": "order"}, "/saga"),
+        ({"url": HOOK, "except_source": "/shop"}, "/except_source"),
+        ({"url": HOOK, "gets_redacted": True}, "/gets_redacted"),
+        ({"url": HOOK, "events": ["a.b"], "except_source": "a\nb"}, "/except_source"),
         ({}, "/url"),
         ({"url": HOOK, "knds": []}, "/knds"),
     ],
 )
-def test_what_cannot_be_is_refused_with_its_place(admin, body, pointer):
+def test_what_cannot_be_is_refused_with_its_place(admin, saga, body, pointer):
     answer = put(admin, body)
     assert answer.status_code == 422
     assert pointer in {one["pointer"] for one in answer.json()["errors"]}
@@ -142,6 +149,18 @@ def test_an_operator_reads_and_replays_and_changes_nothing(admin, operator, saga
     assert operator.get(f"{URL}shop/deliveries/?state=dead").json()["results"] == []
     assert operator.get(f"{URL}shop/deliveries/?state=odd").status_code == 400
     assert operator.post(f"{URL}shop/deliveries/{run.id}/replay/", {}).status_code == 404
+
+
+def test_events_are_subscribed_to_and_each_delivery_names_its_event(admin, operator):
+    made = put(admin, {"url": HOOK, "events": ["order.placed", "a.b", "a.b"], "except_source": "/shop"})
+    assert (made.status_code, made.json()["kinds"]) == (201, [])
+    assert (made.json()["events"], made.json()["except_source"]) == (["a.b", "order.placed"], "/shop")
+    deliveries.forget()
+    sent = {"specversion": "1.0", "id": "1", "source": "/tests", "type": "order.placed", "data": {"order_id": "7"}}
+    assert operator.post("events/", sent, "application/cloudevents+json").status_code == 202
+    (told,) = operator.get(f"{URL}shop/deliveries/").json()["results"]
+    assert (told["kind"], told["run"], told["sequence"], told["correlation"]) == ("order.placed", None, None, "")
+    assert operator.get(f"events/{told['event']}/").json()["event_id"] == "1"
 
 
 def test_a_viewer_and_a_stranger_see_nothing(admin, client):

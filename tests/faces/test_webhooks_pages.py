@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
+from sagas.choreography.router import take
+from sagas.core.cloud_event import CloudEvent
 from sagas.engine import deliveries
 from sagas.engine.commands import start_run
-from sagas.models import WebhookDelivery
+from sagas.models import EventOrigin, SagaEvent, WebhookDelivery
 from sagas.subscriptions import Wanted, put
 from tests.faces.conftest import sign_in
 
@@ -34,6 +36,16 @@ def test_the_list_says_who_is_told_of_what_and_how_it_stands(row):
     assert "shop" in page
     assert "run.started" in page
     assert 'data-label="Pending">1' in page
+
+
+def test_an_event_that_was_told_leads_to_its_page(db):
+    deliveries.forget()
+    put("shop", Wanted("https://shop.example/hook", events=("weather.changed",)), by="erin")
+    take([CloudEvent(id="w-1", source="/sky", type="weather.changed")], origin=EventOrigin.API, by="tests")
+    deliveries.forget()
+    event = SagaEvent.objects.get()
+    page = sign_in("alice").get("/webhooks/shop/").content.decode()
+    assert f'weather.changed<div class="line-2"><a href="/events/{event.id}/">w-1</a>' in page
 
 
 def test_an_empty_list_says_how_to_begin(db):
