@@ -1,35 +1,28 @@
-"""One service of the choreographed shop: a process with a database of its own, which knows nobody but the exchange.
+"""One service of the choreographed shop: what it does on which event, and a database of its own.
 
-    python -m choreography.shop payments --broker amqp://guest@127.0.0.1:5672// --database /tmp/payments.sqlite3
-
-It takes events from its queue, does what it has to do once for each (an inbox in
-its own database), and publishes what it did from an outbox in the same database. It
-may be killed at any moment: an event that was not dealt with is delivered again,
-and one that was is known.
+An event is dealt with once: its source and id go into an inbox, what was done into a
+table, and the event that tells of it into an outbox, all in one transaction. So the
+process may be killed at any moment: an event that was not dealt with comes again, and
+one that was is known. How events come and go is another module's business:
+`over_api.py` or `over_rabbitmq.py`.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import signal
 import sqlite3
-import time
-from contextlib import suppress
+import threading
 from typing import TYPE_CHECKING, Any
-
-import kombu
-from kombu.exceptions import OperationalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EXCHANGE = kombu.Exchange("events", type="topic", durable=True)
 TABLES = """
-CREATE TABLE IF NOT EXISTS inbox (id TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS inbox (source TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (source, id));
 CREATE TABLE IF NOT EXISTS effect (id INTEGER PRIMARY KEY, order_id TEXT NOT NULL, what TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS outbox (id INTEGER PRIMARY KEY, event TEXT NOT NULL);
 """
+Event = dict[str, Any]  # a CloudEvent in structured mode
 Said = tuple[str, str]  # what was done, empty for nothing; which event tells of it
 
 
@@ -60,56 +53,35 @@ SERVICES: dict[str, tuple[tuple[str, ...], Callable[[str, dict[str, Any]], Said]
 
 
 class Service:
-    """The process of one service."""
+    """One service and its database, for any number of threads."""
 
-    def __init__(self, name: str, broker: str, database: str) -> None:
+    def __init__(self, name: str, database: str) -> None:
         """Do what `name` does."""
         self.name = name
-        self.kinds, self.act = SERVICES[name]
-        self.broker = broker
+        self.kinds, self._act = SERVICES[name]
         self.is_over = False
-        self.database = sqlite3.connect(database, isolation_level=None)
-        self.database.execute("PRAGMA journal_mode = wal")
-        self.database.executescript(TABLES)
+        self._lock = threading.Lock()
+        self._database = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
+        self._database.execute("PRAGMA journal_mode = wal")
+        self._database.executescript(TABLES)
 
     def stop(self, _number: int = 0, _frame: object = None) -> None:
         """End soon."""
         self.is_over = True
 
-    def work(self) -> None:
-        """Work until told to stop; a broker that goes away is waited for."""
-        while not self.is_over:
-            with (
-                suppress(OperationalError, OSError),
-                kombu.Connection(
-                    self.broker, connect_timeout=2, transport_options={"confirm_publish": True}
-                ) as connection,
-            ):
-                self._serve(connection)
-            time.sleep(0.2)
-
-    def _serve(self, connection: kombu.Connection) -> None:
-        producer = kombu.Producer(connection.channel())
-        queue = kombu.Queue(
-            f"shop.{self.name}", exchange=EXCHANGE, durable=True,
-            bindings=[kombu.binding(EXCHANGE, routing_key=kind) for kind in self.kinds],
-        )  # fmt: skip
-        with kombu.Consumer(connection.channel(), [queue], on_message=self._take, prefetch_count=10, accept=None):
-            while not self.is_over:
-                self._publish(producer)
-                with suppress(TimeoutError):
-                    connection.drain_events(timeout=0.1)
-
-    def _take(self, message: Any) -> None:
+    def take(self, event: Event) -> None:
         """Do what an event asks for, once; the effect and the event that tells of it commit together."""
-        event = json.loads(message.body)
-        self.database.execute("BEGIN IMMEDIATE")
-        is_new = self.database.execute("INSERT OR IGNORE INTO inbox VALUES (?)", (event["id"],)).rowcount
-        if is_new:
+        if event["type"] not in self.kinds:
+            return
+        with self._lock, self._database as database:
+            database.execute("BEGIN IMMEDIATE")
+            key = (event["source"], event["id"])
+            if not database.execute("INSERT OR IGNORE INTO inbox VALUES (?, ?)", key).rowcount:
+                return
             data = event["data"]
-            done, tells = self.act(event["type"], data)
+            done, tells = self._act(event["type"], data)
             if done:
-                self.database.execute("INSERT INTO effect (order_id, what) VALUES (?, ?)", (data["order_id"], done))
+                database.execute("INSERT INTO effect (order_id, what) VALUES (?, ?)", (data["order_id"], done))
             told = {
                 "specversion": "1.0",
                 "id": f"{event['id']}/{tells}",
@@ -118,36 +90,15 @@ class Service:
                 "causationid": event["id"],
                 "data": data,
             }
-            self.database.execute("INSERT INTO outbox (event) VALUES (?)", (json.dumps(told),))
-        self.database.execute("COMMIT")
-        message.ack()
+            database.execute("INSERT INTO outbox (event) VALUES (?)", (json.dumps(told),))
 
-    def _publish(self, producer: kombu.Producer) -> None:
-        """Publish what the outbox holds; what the broker has confirmed is taken out."""
-        for number, text in self.database.execute("SELECT id, event FROM outbox ORDER BY id").fetchall():
-            publish(producer, json.loads(text))
-            self.database.execute("DELETE FROM outbox WHERE id = ?", (number,))
+    def to_tell(self, limit: int) -> list[tuple[int, Event]]:
+        """Return what the outbox holds, oldest first, each with its number there."""
+        with self._lock:
+            rows = self._database.execute("SELECT id, event FROM outbox ORDER BY id LIMIT ?", (limit,)).fetchall()
+        return [(number, json.loads(text)) for number, text in rows]
 
-
-def publish(producer: kombu.Producer, event: dict[str, Any]) -> None:
-    """Publish one event, and wait until the broker has it."""
-    producer.publish(
-        json.dumps(event).encode(), exchange=EXCHANGE, declare=[EXCHANGE], routing_key=event["type"], delivery_mode=2,
-        content_type="application/cloudevents+json", content_encoding="utf-8", timeout=5,
-    )  # fmt: skip
-
-
-def main() -> None:
-    """Be one service."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", choices=SERVICES)
-    parser.add_argument("--broker", required=True)
-    parser.add_argument("--database", required=True)
-    options = parser.parse_args()
-    service = Service(options.name, options.broker, options.database)
-    signal.signal(signal.SIGTERM, service.stop)
-    service.work()
-
-
-if __name__ == "__main__":
-    main()
+    def told(self, number: int) -> None:
+        """Take out of the outbox what has arrived: it is stored where it was sent."""
+        with self._lock:
+            self._database.execute("DELETE FROM outbox WHERE id = ?", (number,))
