@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sagas.core.action_form import NO_ARGUMENTS, STEP_NAME, ActionReader, StepNames
 from sagas.core.choreography import CORRELATION_NAMES, Choreography, Early, EarlyKind, Reaction
+from sagas.core.cloud_event import EVENT_TYPE
 from sagas.core.definition import CommandAction, Half, HttpAction, Step
 from sagas.core.duration import duration_text, parse_duration_s
 from sagas.core.expressions import CompiledTemplate
@@ -48,7 +49,6 @@ EVENT_NAMES = Names(
 REACTION_NAMES = Names(
     values=(*EVENT_NAMES.values, "run.key", "run.labels"), texts=(*EVENT_NAMES.texts, "run.id", "run.started_at")
 )
-EVENT_TYPE = re.compile(rf"(?=.{{1,{EVENT_TYPE_LENGTH_MAX}}}$)[A-Za-z][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*", re.ASCII)
 _TYPE_TEXT = (
     f"the type of an event: letters, digits, dashes and dots, at most {EVENT_TYPE_LENGTH_MAX}, such as order.placed"
 )

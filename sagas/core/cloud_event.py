@@ -28,7 +28,7 @@ SPEC_VERSION = "1.0"
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 HEADER_PREFIX = "ce-"
-EVENT_TYPE = re.compile(rf"[A-Za-z][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*(?<!.{{{EVENT_TYPE_LENGTH_MAX + 1}}})", re.ASCII)
+EVENT_TYPE = re.compile(rf"(?=.{{1,{EVENT_TYPE_LENGTH_MAX}}}$)[A-Za-z][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*", re.ASCII)
 _JSON_TYPE = re.compile(r"\s*(?:application|text)/(?:json|[\w.+-]+\+json)\s*(?:;.*)?", re.ASCII | re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"[a-z0-9]{1,40}", re.ASCII)
 _CAUSE_LENGTH_MAX = EVENT_NAME_LENGTH_MAX + 100

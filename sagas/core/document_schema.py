@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from sagas.core import action_form, choreography_form, document, fields, http_form, steps, wait_form
 from sagas.core import document_words as words
 from sagas.core.choreography_redaction import EVENT_PLACE
+from sagas.core.cloud_event import EVENT_TYPE
 from sagas.core.definition import MAX_PARALLEL
 from sagas.core.duration import ISO, SHORT, duration_text
 from sagas.core.http_request import HEADER_NAME
@@ -119,7 +120,7 @@ def _choreography_shapes() -> dict[str, Schema]:
     shapes = _saga_shapes()
     shared = ("saga", "title", "style", "description", "labels", "amount", "unit", "deadline")
     early = {"type": "string", "pattern": r"^(start|park|drop|buffer\s+\S+)$"}
-    kind = _pattern(choreography_form.EVENT_TYPE)
+    kind = _pattern(EVENT_TYPE)
     return {
         **{key: shapes[key] for key in shared},
         "starts_on": _event_types(),
@@ -153,12 +154,12 @@ def _places(place: re.Pattern[str]) -> Schema:
 
 
 def _event_types() -> Schema:
-    kind = _pattern(choreography_form.EVENT_TYPE)
+    kind = _pattern(EVENT_TYPE)
     return {"type": "array", "minItems": 1, "maxItems": EVENT_TYPES_MAX, "items": kind, "uniqueItems": True}
 
 
 def _reaction() -> Schema:
-    kind = _pattern(choreography_form.EVENT_TYPE)
+    kind = _pattern(EVENT_TYPE)
     shapes = {
         "name": {**_pattern(action_form.STEP_NAME), "not": {"enum": sorted(action_form.STEP_RESERVED)}},
         "title": _text(TITLE_LENGTH_MAX),
