@@ -11,8 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sagas.core.definition import Template
+    from sagas.core.vocabulary import Json
 
 CORRELATION_NAMES = ("event.data", "event.type", "event.source", "event.id", "event.subject", "event.time")
+
+
+def event_names(event: Mapping[str, Json]) -> dict[str, Json]:
+    """Return what expressions see of an event."""
+    return {name: event.get(name.removeprefix("event.")) for name in CORRELATION_NAMES}
 
 
 class EarlyKind(StrEnum):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from sagas.core.choreography import CORRELATION_NAMES
+from sagas.core.choreography import event_names
 from sagas.core.expressions import ExpressionError
-from sagas.core.facts import Facts
+from sagas.core.facts import Facts, is_amount, text_of
 from sagas.core.limits import KEY_LENGTH_MAX
 from sagas.core.problem import check_payload
 
@@ -35,7 +34,7 @@ def correlate(definition: Definition, event: Mapping[str, Json]) -> str:
     if definition.choreography is None:
         raise AssertionError(f"{definition.saga} is no choreography")
     try:
-        value = definition.choreography.correlate.render(_scope(event))
+        value = definition.choreography.correlate.render(event_names(event))
     except ExpressionError as error:
         raise UncorrelatedError(f"`correlate` has no value for this event: {error}") from error
     if isinstance(value, bool) or not isinstance(value, str | int):
@@ -48,7 +47,7 @@ def correlate(definition: Definition, event: Mapping[str, Json]) -> str:
 
 def event_facts(definition: Definition, event: Mapping[str, Json], key: str) -> Facts:
     """Return the facts of the run that an event begins; a label or an amount that has no value is left out."""
-    scope = _scope(event)
+    scope = event_names(event)
     labels: dict[str, str] = {}
     for name, template in definition.labels.items():
         try:
@@ -56,16 +55,11 @@ def event_facts(definition: Definition, event: Mapping[str, Json], key: str) -> 
         except ExpressionError:
             continue
         if value is not None:
-            labels[name] = value if isinstance(value, str) else json.dumps(value)
+            labels[name] = text_of(value)
     amount = None
     if definition.amount is not None:
         try:
             amount = definition.amount.render(scope)
         except ExpressionError:
             amount = None
-    is_whole = isinstance(amount, int) and not isinstance(amount, bool) and abs(amount) < 2**63
-    return Facts(key, {} if check_payload(labels) else labels, amount if is_whole else None)
-
-
-def _scope(event: Mapping[str, Json]) -> dict[str, Json]:
-    return {name: event.get(name.removeprefix("event.")) for name in CORRELATION_NAMES}
+    return Facts(key, {} if check_payload(labels) else labels, amount if is_amount(amount) else None)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sagas.core import items
 from sagas.core import messages as m
-from sagas.core.choreography import CORRELATION_NAMES
+from sagas.core.choreography import event_names
 from sagas.core.evolve import advance
 from sagas.core.expressions import ExpressionError
 from sagas.core.outcome import EXPRESSION_ERROR, Error
@@ -81,7 +81,7 @@ class Draft:
     def _names(self, key: StepKey) -> dict[str, Json]:
         """What expressions of a step run see of its own: the event that it reacts to, or its item of a list."""
         if (reacting := self.step(key).reacting) is not None:
-            return {name: reacting.event.get(name.removeprefix("event.")) for name in CORRELATION_NAMES}
+            return event_names(reacting.event)
         return {} if key.item == NO_ITEM else items.names_of(self.state, key)
 
     def scope(self, key: StepKey, phase: Phase) -> Scope:

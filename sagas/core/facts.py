@@ -58,13 +58,13 @@ def facts_of(
             return None
 
     if key is None and definition.key is not None:
-        key = _text(rendered("key", definition.key))
+        key = text_of(rendered("key", definition.key))
         if not key and not problems:  # without one, the same order could be started twice
             problems.append(Problem(message="`key` is empty for this input.", pointer="/input"))
-    found = {name: _text(rendered(f"labels.{name}", one)) for name, one in definition.labels.items()}
-    found.update({name: _text(one) for name, one in (labels or {}).items()})
+    found = {name: text_of(rendered(f"labels.{name}", one)) for name, one in definition.labels.items()}
+    found.update({name: text_of(one) for name, one in (labels or {}).items()})
     amount = rendered("amount", definition.amount) if definition.amount is not None else None
-    if amount is not None and (not isinstance(amount, int) or isinstance(amount, bool) or abs(amount) not in INT64):
+    if amount is not None and not is_amount(amount):
         problems.append(Problem(message=f"`amount` must be a whole number, found {amount!r}.", pointer="/input"))
     if key is not None and len(key) > KEY_LENGTH_MAX:
         message = f"The key has {len(key)} characters; at most {KEY_LENGTH_MAX} are allowed."
@@ -79,7 +79,13 @@ def facts_of(
     return Facts(key or "", found, amount, tuple(problems))
 
 
-def _text(value: Json) -> str:
+def is_amount(value: Json) -> bool:
+    """Whether `value` is a whole number that a run may have as its amount."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) in INT64
+
+
+def text_of(value: Json) -> str:
+    """Return a value as the text of a key or a label."""
     if isinstance(value, str):
         return value
     return "" if value is None else json.dumps(value)
