@@ -23,7 +23,7 @@ from sagas.api.sagas import PAGING, faults_of
 from sagas.api.schema import describe, in_header, in_query
 from sagas.api.views import LABEL_PARAMETER, ApiView, Number, StrictSerializer, Text, read_body
 from sagas.core import limits
-from sagas.core.document import STYLES
+from sagas.core.choreography import STYLES
 from sagas.core.vocabulary import Role, RunStatus, WaitingFor
 from sagas.engine import commands, errors, orders
 from sagas.models import JournalEntry, Saga, SagaRun

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from sagas.catalog.errors import DocumentInvalidError, PublishConflictError, SagaNameMismatchError
 from sagas.catalog.event_uses import write_event_uses
+from sagas.core.choreography import is_choreography, style_of
 from sagas.core.document import check_source, compile_document, content_hash
 from sagas.core.problem import Problem
 from sagas.models import Saga, SagaVersion
@@ -16,8 +17,6 @@ from sagas.participants import known_services, registry
 
 if TYPE_CHECKING:
     from sagas.core.document import Checked
-
-ORCHESTRATION = "orchestration"  # what is meant where a document says no style
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +62,14 @@ def publish(
     if saga is not None and name != saga:
         raise SagaNameMismatchError(saga, name)
     digest = content_hash(document)
+    chart = compile_document(document, registry.facts()).choreography if is_choreography(document) else None
     with transaction.atomic():
         Saga.objects.get_or_create(name=name, defaults={"title": name, "is_demo": is_demo})
         row = Saga.objects.select_for_update().get(name=name)
         latest = row.latest  # a query of its own: one joined to the lock would not see what the last holder wrote
         if latest is not None and latest.content_hash == digest:
             return Published(latest, is_new=False, warnings=checked.warnings)
-        if latest is not None and document.get("style", ORCHESTRATION) != latest.document.get("style", ORCHESTRATION):
+        if latest is not None and style_of(document) != style_of(latest.document):
             message = f"{name} is of another style already: its runs would be lost. Choose another name."
             raise DocumentInvalidError((Problem(message, path="style", pointer="/style", code="style_changed"),))
         number = latest.number if latest is not None else 0
@@ -78,10 +78,10 @@ def publish(
         version = SagaVersion.objects.create(
             saga=row, number=number + 1, document=document, source=source, content_hash=digest, published_by=by
         )
-        if (chart := compile_document(document, registry.facts()).choreography) is not None:
+        if chart is not None:
             write_event_uses(version, chart)
         row.latest = version
         row.title = document.get("title") or name.replace("-", " ").capitalize()
-        row.style = document.get("style", ORCHESTRATION)
+        row.style = style_of(document)
         row.save(update_fields=["latest", "title", "style"])
     return Published(version, is_new=True, warnings=checked.warnings)

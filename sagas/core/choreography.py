@@ -13,7 +13,18 @@ if TYPE_CHECKING:
     from sagas.core.definition import Template
     from sagas.core.vocabulary import Json
 
+STYLES = ("orchestration", "choreography")  # the first one is meant where nothing is said
 CORRELATION_NAMES = ("event.data", "event.type", "event.source", "event.id", "event.subject", "event.time")
+
+
+def style_of(document: Json) -> str:
+    """Return the style of a document, as it says."""
+    return str(document.get("style", STYLES[0])) if isinstance(document, dict) else STYLES[0]
+
+
+def is_choreography(document: Json) -> bool:
+    """Whether services react to events here, and nobody commands."""
+    return style_of(document) == STYLES[1]
 
 
 def event_names(event: Mapping[str, Json]) -> dict[str, Json]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from sagas.core import choreography_checks, rules
 from sagas.core.action_form import STEP_NAME
+from sagas.core.choreography import STYLES, is_choreography
 from sagas.core.choreography_form import CHOREOGRAPHY_KEYS, EVENT_NAMES, read_choreography
 from sagas.core.choreography_redaction import read_hidden_events, redaction_of_events
 from sagas.core.definition import ActionFacts, Definition
@@ -60,7 +61,6 @@ SAGA_KEYS = (
     "saga", "title", "style", "description", "input", "key", "labels", "amount", "unit", "output", "deadline",
     "on_compensation_failure", "in_doubt", "defaults", "steps",
 )  # fmt: skip
-STYLES = ("orchestration", "choreography")
 ON_COMPENSATION_FAILURE = ("stop", "continue")  # the first one is meant where nothing is said
 IN_DOUBT = ("compensate", "ask")
 
@@ -148,9 +148,9 @@ def _read(
     document: Json, actions: Mapping[str, ActionFacts], report: Report, services: Mapping[str, str] | None = None
 ) -> Definition | None:
     """Read the whole document; the result is only good when the report has no problems."""
-    is_choreography = isinstance(document, dict) and document.get("style") == "choreography"
-    known, other = (CHOREOGRAPHY_KEYS, SAGA_KEYS) if is_choreography else (SAGA_KEYS, CHOREOGRAPHY_KEYS)
-    what, another = ("a choreography", STYLES[0]) if is_choreography else ("a saga", STYLES[1])
+    reacts = is_choreography(document)
+    known, other = (CHOREOGRAPHY_KEYS, SAGA_KEYS) if reacts else (SAGA_KEYS, CHOREOGRAPHY_KEYS)
+    what, another = ("a choreography", STYLES[0]) if reacts else ("a saga", STYLES[1])
     fields = Fields(document, (), report, what=what, known=known, of_others=(another, other))
     if not fields.is_mapping:
         return None
@@ -160,7 +160,7 @@ def _read(
     )  # fmt: skip
     fields.choice("style", STYLES)
     fields.text("description", length_max=DESCRIPTION_LENGTH_MAX)
-    if is_choreography:
+    if reacts:
         return _choreography(saga, fields, actions, services, document)
     if "input" in fields:
         check_schema(fields.raw("input"), ("input",), report)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from sagas.core import action_form, choreography_form, document, fields, http_form, steps, wait_form
 from sagas.core import document_words as words
+from sagas.core.choreography import STYLES
 from sagas.core.choreography_redaction import EVENT_PLACE
 from sagas.core.cloud_event import EVENT_TYPE
 from sagas.core.definition import MAX_PARALLEL
@@ -56,7 +57,7 @@ def document_schema() -> Schema:
     return {
         "$schema": DIALECT,
         **words.FORMAT._asdict(),
-        "if": {"type": "object", "properties": {"style": {"const": document.STYLES[1]}}, "required": ["style"]},
+        "if": {"type": "object", "properties": {"style": {"const": STYLES[1]}}, "required": ["style"]},
         "then": _mapping(
             _choreography_shapes(),
             words.SAGA,
@@ -87,7 +88,7 @@ def _saga_shapes() -> dict[str, Schema]:
     return {
         "saga": {**_pattern(steps.SAGA_NAME), "not": {"enum": sorted(document.SAGA_RESERVED)}},
         "title": _text(TITLE_LENGTH_MAX),
-        "style": _choice(document.STYLES),
+        "style": _choice(STYLES),
         "description": _text(DESCRIPTION_LENGTH_MAX),
         "input": {"allOf": [{"$ref": "#/$defs/jsonSchema"}, {"type": "object"}]},
         "key": {"type": "string"},

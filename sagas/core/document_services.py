@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sagas.core.choreography import is_choreography
+
 if TYPE_CHECKING:
     from sagas.core.vocabulary import Json
 
@@ -26,8 +28,7 @@ def named_services(document: Json) -> tuple[Named, ...]:
 
     A service whose reactions are only watched is called by nobody here.
     """
-    is_choreography = isinstance(document, dict) and document.get("style") == "choreography"
-    steps = document.get("reactions" if is_choreography else "steps") if isinstance(document, dict) else None
+    steps = document.get("reactions" if is_choreography(document) else "steps") if isinstance(document, dict) else None
     found: list[Named] = []
     for step in steps if isinstance(steps, list) else ():
         if not isinstance(step, dict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from sagas.core.choreography import is_choreography
 from sagas.core.choreography_form import CHOREOGRAPHY_KEYS, REACTION_KEYS
 from sagas.core.document import SAGA_KEYS, canonical_json, content_hash
 from sagas.core.source import read_source
@@ -42,7 +43,7 @@ def reads_as(text: str, digest: str) -> bool:
 
 def in_order(document: dict[str, Json]) -> dict[str, Json]:
     """Return the document with the keys of the format in the order of the reference; all else stays in its own."""
-    if document.get("style") == "choreography":
+    if is_choreography(document):
         found = _ordered(document, CHOREOGRAPHY_KEYS)
         if isinstance(found.get("reactions"), list):
             found["reactions"] = [_step_in_order(one, REACTION_KEYS) for one in found["reactions"]]

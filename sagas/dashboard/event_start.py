@@ -6,6 +6,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from sagas.choreography.router import take
+from sagas.core.choreography import is_choreography
 from sagas.core.cloud_event import CloudEvent
 from sagas.dashboard.form_key import key_of
 from sagas.models import EventOrigin, RouteState
@@ -29,7 +30,7 @@ class NotBegunError(Exception):
 def event_types(saga: Saga) -> list[str]:
     """Return the types that begin a run of a choreography; none of an orchestration."""
     document = saga.latest.document if saga.latest else {}
-    found = document.get("starts_on") if saga.style == "choreography" and isinstance(document, dict) else None
+    found = document.get("starts_on") if is_choreography(document) else None
     return [str(kind) for kind in found] if isinstance(found, list) else []
 
 

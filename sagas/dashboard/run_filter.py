@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
-from sagas.core import document
+from sagas.core.choreography import STYLES
 from sagas.core.vocabulary import RunStatus, WaitingFor
 from sagas.queries.runs import RunFilter
 
@@ -29,7 +29,6 @@ SHOWN_CHARACTERS_MAX = 40  # of what is said back
 PROBLEMS_MAX = 10
 SINCE = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
 NAMES = ("status", "saga", "q", "waiting_for", "style", "since", "started_after", "older", "newer")
-STYLES = document.STYLES
 WAITS = tuple(kind.value for kind in WaitingFor)
 STATUSES = tuple(status.value for status in RunStatus)
 

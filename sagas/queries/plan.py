@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from sagas.core import dag
+from sagas.core.choreography import is_choreography
 from sagas.core.definition import MAX_PARALLEL
 from sagas.core.duration import parse_duration_s
 from sagas.core.vocabulary import WaitingFor
@@ -87,7 +88,7 @@ class StepPlan:
 def step_plans(document: Json) -> tuple[StepPlan, ...]:
     """Return the steps of a stored document, in its order."""
     document = document if isinstance(document, dict) else {}
-    if document.get("style") == "choreography":
+    if is_choreography(document):
         return _reaction_plans(document)
     found = document.get("steps")
     steps = [step for step in found if isinstance(step, dict)] if isinstance(found, list) else []
