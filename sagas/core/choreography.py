@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from sagas.core.definition import Template
     from sagas.core.vocabulary import Json
@@ -118,6 +118,22 @@ class Choreography:
         """Every type of event that the document names."""
         named = {*self.starts_on, *self.completes_on, *self.compensated_on, *self.reacting, *self.emitting}
         return frozenset(named.union(*self.publishes.values()))
+
+    @cached_property
+    def others(self) -> tuple[str, ...]:
+        """The types published from outside that begin no run, as the document lists them."""
+        return tuple(kind for kinds in self.publishes.values() for kind in kinds if kind not in self.starts_on)
+
+    def following(self, kinds: Iterable[str]) -> frozenset[str]:
+        """Return these types, and every one that may follow from them."""
+        todo = list(kinds)
+        found: set[str] = set()
+        while todo:
+            kind = todo.pop()
+            if kind not in found:
+                found.add(kind)
+                todo.extend(emitted for one in self.reacting.get(kind, ()) for emitted in one.emits)
+        return frozenset(found)
 
     def early_of(self, kind: str) -> Early:
         """Return what becomes of an event of this type that has no run yet."""

@@ -119,19 +119,9 @@ def _loops(chart: Choreography, place: dict[str, int], report: Report) -> None:
 
 
 def _unreachable(chart: Choreography, place: dict[str, int], report: Report) -> None:
-    todo = [*chart.starts_on, *(kind for kinds in chart.publishes.values() for kind in kinds)]
-    seen: set[str] = set()
-    ran: set[str] = set()
-    while todo:
-        kind = todo.pop()
-        if kind in seen:
-            continue
-        seen.add(kind)
-        for one in chart.reacting.get(kind, ()):
-            ran.add(one.name)
-            todo.extend(one.emits)
+    reached = chart.following((*chart.starts_on, *chart.others))
     for one in chart.reactions:
-        if one.name not in ran:
+        if reached.isdisjoint(one.on):
             message = f"`{one.name}` can never run: no way leads from {_listed(chart.starts_on)} to {_listed(one.on)}."
             report.error(("reactions", place[one.name], "on"), "reaction_unreachable", message)
 

@@ -121,15 +121,14 @@ def check_ways(chart: Choreography, steps: Sequence[Step], place: dict[str, int]
     counted = {step.name for step in steps if step.writes and not chart.by_name[step.name].undoes} | {*chart.undoing}
     ways = Ways(chart, counted)
     judge = _Judge(chart, place, report)
-    others = [kind for kinds in chart.publishes.values() for kind in kinds if kind not in chart.starts_on]
     for first in chart.starts_on:
         alone = ways.of(first)
         for way in alone:
             judge.one(way, first)
-        for kind in others:
+        for kind in chart.others:
             for way in ways.then(alone, kind):
                 judge.one(way, first)
-        for pair in combinations(others, 2):
+        for pair in combinations(chart.others, 2):
             for way in ways.then(ways.then(alone, pair[0]), pair[1]):
                 judge.crossing(way, pair)
     if ways.is_cut:
@@ -145,7 +144,8 @@ class _Judge:
         self._place = place
         self._report = report
         self._told: set[tuple[str, ...]] = set()
-        self._waits_for_outside = _ends_from_outside(chart)
+        ends = (*chart.completes_on, *chart.compensated_on)
+        self._waits_for_outside = not chart.following(chart.others).isdisjoint(ends)  # what comes later may end it
 
     def one(self, way: Way, first: str) -> None:
         """Judge a way that began with `first`."""
@@ -199,17 +199,3 @@ class _Judge:
         if not refused:
             return f"after `{first}` all goes well up to `{last}`"
         return f"when `{refused}` is rejected (`{self._chart.by_name[refused].rejected}`), the last event is `{last}`"
-
-
-def _ends_from_outside(chart: Choreography) -> bool:
-    """Whether an event that comes from outside later, other than one that begins a run, may still end it."""
-    todo = [kind for kinds in chart.publishes.values() for kind in kinds if kind not in chart.starts_on]
-    seen: set[str] = set()
-    while todo:
-        kind = todo.pop()
-        if kind in chart.completes_on or kind in chart.compensated_on:
-            return True
-        if kind not in seen:
-            seen.add(kind)
-            todo.extend(follows for one in chart.reacting.get(kind, ()) for follows in one.emits)
-    return False
