@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sagas.core.definition import Action, Template
-    from sagas.core.problem import Report
     from sagas.core.vocabulary import Json
 
 PROBE_RETRY = RetryPolicy(attempts=PROBE_TRIES_MAX, wait_s_max=10.0)
@@ -45,10 +44,11 @@ class StepNames:
 
 
 class ActionReader:
-    """Reads the calls of one step or reaction. `item_scope` is what its expressions may use."""
+    """Reads the calls of one step or reaction."""
 
     what = "step"
     says = "a step says what to call, such as shop.process_payment."  # where there is no action
+    item_scope = Names()  # what its expressions may use
 
     def __init__(
         self,
@@ -57,15 +57,13 @@ class ActionReader:
         position: int,
         actions: Mapping[str, ActionFacts],
         services: Mapping[str, str] | None,
-        report: Report,
     ) -> None:
         self.fields = fields
         self.names = names
         self.position = position
         self.actions = actions
         self.services = services
-        self.report = report
-        self.item_scope = Names()
+        self.report = fields.report
 
     def _name(self) -> str:
         name = self.fields.name(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sagas.core.action_form import NO_ARGUMENTS, STEP_NAME, ActionReader, StepNames
-from sagas.core.choreography import CORRELATION_NAMES, Choreography, Early, EarlyKind, Reaction
+from sagas.core.choreography import CORRELATION_NAMES, STYLES, Choreography, Early, EarlyKind, Reaction
 from sagas.core.cloud_event import EVENT_TYPE
 from sagas.core.definition import CommandAction, Half, HttpAction, Step
 from sagas.core.duration import duration_text, parse_duration_s
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sagas.core.definition import ActionFacts, RetryPolicy
-    from sagas.core.redaction import Place
     from sagas.core.vocabulary import Json
 
 CHOREOGRAPHY_KEYS = (
@@ -43,6 +43,7 @@ REACTION_KEYS = (
 NOT_OF_EXTERNAL = ("with", "timeout", "retry", "probe", "redact")  # keys of what is called from here
 EMITS_KEYS = ("succeeded", "rejected")
 DEFAULTS_KEYS = ("timeout", "retry")
+_OF_STEPS = (STYLES[0], STEP_KEYS)
 EVENT_NAMES = Names(
     values=("event.data", "event.subject", "event.time"), texts=("event.type", "event.source", "event.id")
 )
@@ -76,37 +77,24 @@ def read_choreography(
         rows = value
     said = (row.get("name") if isinstance(row, dict) else None for row in rows)
     names = StepNames([name if isinstance(name, str) else "" for name in said])
-    readers = [_ReactionReader(row, names, place, actions, services, fields.report) for place, row in enumerate(rows)]
-    reactions, halves = [], []
-    for reader in readers:
-        reaction, half, probe, writes = reader.read(timeout_s, retry)
-        reactions.append(reaction)
-        halves.append((half, probe, writes, reader.title))
+    both: list[tuple[Reaction, Step]] = []
+    for place, row in enumerate(rows):
+        known = Fields(
+            row, ("reactions", place), fields.report, what="a reaction", known=REACTION_KEYS, of_others=_OF_STEPS
+        )
+        both.append(_ReactionReader(known, names, place, actions, services).read(timeout_s, retry))
     early_default, early = _early(fields)
     chart = Choreography(
         starts_on=_types(fields, "starts_on", is_required="an event begins a run, such as [order.placed]."),
         correlate=_correlate(fields),
         completes_on=_types(fields, "completes_on", is_required="an event completes a run, such as [order.shipped]."),
         compensated_on=_types(fields, "compensated_on"),
-        reactions=tuple(reactions),
+        reactions=tuple(reaction for reaction, _ in both),
         publishes=_publishes(fields),
         early=early,
         early_default=early_default,
     )
-    steps = tuple(
-        Step(
-            name=one.name,
-            title=title,
-            position=place,
-            action=half,
-            compensation=None,
-            writes=writes and not readers[place].leaves_nothing,
-            after=_after(chart, one),
-            probe=probe,
-            redact=readers[place].redact,
-        )
-        for place, (one, (half, probe, writes, title)) in enumerate(zip(reactions, halves, strict=True))
-    )
+    steps = tuple(replace(step, after=_after(chart, reaction)) for reaction, step in both)
     return steps, chart
 
 
@@ -227,31 +215,13 @@ class _ReactionReader(ActionReader):
 
     what = "reaction"
     says = "a reaction says what to call, such as shop.process_payment, or `external: true` when its service does it."
+    item_scope = REACTION_NAMES
 
-    def __init__(
-        self,
-        value: Json,
-        names: StepNames,
-        position: int,
-        actions: Mapping[str, ActionFacts],
-        services: Mapping[str, str] | None,
-        report: Report,
-    ) -> None:
-        of_steps = ("orchestration", STEP_KEYS)
-        fields = Fields(
-            value, ("reactions", position), report, what="a reaction", known=REACTION_KEYS, of_others=of_steps
-        )
-        super().__init__(fields, names, position, actions, services, report)
-        self.item_scope = REACTION_NAMES
-        self.title = ""
-        self.leaves_nothing = False  # said out loud: there is nothing to undo
-        self.redact: tuple[Place, ...] = ()
-
-    def read(self, timeout_s: float, retry: RetryPolicy) -> tuple[Reaction, Half | None, Half | None, bool]:
-        """Return the reaction, what it calls and what it asks (None: nothing), and whether that changes something."""
+    def read(self, timeout_s: float, retry: RetryPolicy) -> tuple[Reaction, Step]:
+        """Return the reaction, and the step that says what is called (nothing where it is only watched)."""
         fields = self.fields
         name = self._name() if fields.is_mapping else ""
-        self.title = fields.text("title", name.replace("_", " ").capitalize(), length_max=TITLE_LENGTH_MAX)
+        title = fields.text("title", name.replace("_", " ").capitalize(), length_max=TITLE_LENGTH_MAX)
         is_external = fields.flag("external")
         half, probe, writes = None, None, True
         if is_external:
@@ -259,8 +229,7 @@ class _ReactionReader(ActionReader):
         else:
             half, writes = self._half(timeout_s, retry)
             probe = self._probe(half)
-            self.redact = read_redact(fields, name)
-        self.leaves_nothing = self._leaves_nothing()
+        leaves_nothing = self._leaves_nothing()
         succeeded, rejected = self._emits()
         on: tuple[str, ...] = ()
         if "on" in fields:
@@ -277,7 +246,17 @@ class _ReactionReader(ActionReader):
             is_external=is_external,
             within_s=fields.duration_s("within", 0.0, 0.001, DEADLINE_S_MAX) or None,
         )
-        return reaction, half, probe, writes
+        step = Step(
+            name=name,
+            title=title,
+            position=self.position,
+            action=half,
+            compensation=None,
+            writes=writes and not leaves_nothing,
+            probe=probe,
+            redact=() if is_external else read_redact(fields, name),
+        )
+        return reaction, step
 
     def _half(self, timeout_s: float, retry: RetryPolicy) -> tuple[Half, bool]:
         action, facts, arguments = self._action(self.fields, self.item_scope)

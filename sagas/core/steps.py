@@ -194,7 +194,7 @@ class _StepReader(ActionReader):
     ) -> None:
         path: Path = ("steps", position)
         fields = Fields(value, path, report, what="a step", known=STEP_KEYS)
-        super().__init__(fields, order.step_names, position, actions, services, report)
+        super().__init__(fields, order.step_names, position, actions, services)
         self.after = order.after[position]
         self.defaults = defaults
         self.scope = order.readable(position)
