@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sagas.core.definition import ActionFacts, Definition
 from sagas.core.document import Checked, check_source, compile_document
-from sagas.core.example import example_of
+from sagas.core.example import example_input
 from sagas.core.script import SimulationInvalidError
 from sagas.core.simulate import simulate as simulate_definition
 from sagas.definition import DefinitionError, Saga, import_saga, is_named
@@ -42,12 +42,15 @@ def simulate(
     Args:
         saga: the path of a document, its text (more than one line), a saga made by `sagas.definition` or the
             `module:attribute` of one, or a compiled definition.
-        input: made from the document's schema when not given.
+        input: made from the document's schema when not given; of a choreography the data of the event that begins
+            the run, made from what its expressions read.
         faults: by `step`, `step.compensation` or `step.probe`: one of succeeded, rejected, failed, unknown
             and worker_lost (of a probe also not_done) for every attempt; a list for one attempt after the other; or
             `{"outcome": …, "attempt"?: n, "output"?: …, "happened"?: bool}`.
         orders: what people order: `{"verb": "cancel", "at_s": 3}`, `{"verb": "cancel", "during": "pay"}`;
-            without a time, when nothing more happens by itself.
+            without a time, when nothing more happens by itself. To a choreography also events from outside:
+            `{"verb": "event", "type": "payment.taken", "data"?: …, "at_s"?: 3}`, or with `"early": true` before the
+            run begins.
         atomic: names of actions that are atomic; None asks Django's registry of actions, if Django is up.
         reads_only: names of actions that change nothing; None likewise.
 
@@ -56,7 +59,7 @@ def simulate(
         SimulationInvalidError: input, faults or orders cannot be used.
     """
     definition = saga if isinstance(saga, Definition) else _read(saga, atomic, reads_only)
-    value = example_of(definition.input_schema or {"type": "object"}) if input is _MISSING else input
+    value = example_input(definition) if input is _MISSING else input
     return simulate_definition(definition, value, faults, orders=orders)
 
 

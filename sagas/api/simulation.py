@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from http import HTTPStatus
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,19 +21,22 @@ from sagas.catalog.errors import VersionUnreadableError
 from sagas.catalog.load import load_version
 from sagas.core import limits
 from sagas.core.document import check_source, compile_document
-from sagas.core.example import example_of
+from sagas.core.example import example_input
 from sagas.core.schema import check_input
 from sagas.core.script import SimulationInvalidError
 from sagas.core.simulate import simulate
 from sagas.core.simulation import SimulatedStatus, Why
-from sagas.core.vocabulary import Phase, Role
+from sagas.core.vocabulary import Phase, Role, Verb
 from sagas.models import Saga, SagaVersion
 from sagas.participants import registry
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rest_framework.request import Request
 
     from sagas.core.definition import Definition
+    from sagas.core.problem import Problem
     from sagas.core.vocabulary import Json
 
 VERSION_MAX = 2**31 - 1
@@ -44,12 +49,21 @@ class SimulateBody(StrictSerializer):
     document = shapes.Anything(required=False, help_text="a definition: a JSON object, or its YAML as text")
     saga = Text(max_length=limits.NAME_LENGTH_MAX, required=False, help_text="a published one, instead of `document`")
     version = Number(min_value=1, max_value=VERSION_MAX, required=False, help_text="the latest when not said")
-    input = shapes.Anything(required=False, help_text="a small one is made from the schema when not said")
+    input = shapes.Anything(
+        required=False,
+        help_text="a small one is made from the schema when not said; to a choreography the data of the event that "
+        "begins the run, the first of `starts_on` unless another one is early",
+    )
     faults = shapes.Anything(
         required=False,
         help_text="by `step`, `step.compensation` or `step.probe`: rejected, failed, unknown, worker_lost or succeeded "
         "(of a probe also not_done) for every attempt; a list for one after the other; "
-        "or {outcome, attempt?, output?, happened?}",
+        "or {outcome, attempt?, output?, happened?}; of a reaction that is only watched succeeded, rejected or never",
+    )
+    events = shapes.Anything(
+        required=False,
+        help_text="to a choreography, from outside: a list of {type, data?, id?, source?} with one of at_s (seconds "
+        "after the start), during (a reaction) or early: true; without one, when nothing more happens by itself",
     )
 
 
@@ -59,6 +73,14 @@ class LeftoverShape(serializers.Serializer[Any]):
     step = serializers.CharField()
     why = shapes.word(Why)
     is_certain = serializers.BooleanField(help_text="false: nobody knows whether it is there")
+
+
+class MissingShape(serializers.Serializer[Any]):
+    """Any of these events is missing; nobody else publishes them."""
+
+    reaction = serializers.CharField(help_text="of which it would tell; empty: an end of the run")
+    events = serializers.ListField(child=serializers.CharField())
+    services = serializers.ListField(child=serializers.CharField(), help_text="from whom")
 
 
 class SimulatedStep(serializers.Serializer[Any]):
@@ -79,7 +101,10 @@ class SimulatedStep(serializers.Serializer[Any]):
 class NoteShape(serializers.Serializer[Any]):
     """What a reader of the result should know."""
 
-    code = serializers.CharField(help_text="atomic, not_reached or output_missing")
+    code = serializers.CharField(
+        help_text="atomic, not_reached or output_missing; of a choreography also duplicate, event_kept, "
+        "event_dropped or overdue"
+    )
     message = serializers.CharField()
     step = serializers.CharField(help_text="empty: about the run")
     phase = shapes.word(Phase, allow_null=True)
@@ -97,6 +122,11 @@ class SimulationShape(serializers.Serializer[Any]):
     took_s = serializers.FloatField()
     waited_s = serializers.FloatField(help_text="of `took_s`, with nothing in flight")
     undone = serializers.ListField(child=serializers.CharField(), help_text="steps, in the order of their undoing")
+    undone_by = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="of a choreography: beside each of `undone`, the reaction that undid it",
+    )
+    missing = MissingShape(many=True, help_text="of a choreography that rests")
     leftovers = LeftoverShape(many=True)
     steps = SimulatedStep(many=True)
     notes = NoteShape(many=True)
@@ -125,9 +155,15 @@ class Simulate(ApiView):
         value = body["input"] if "input" in body else _example(definition)
         until = monotonic() + SIMULATION_S_MAX
         try:
-            found = simulate(definition, value, body.get("faults", {}), is_over=lambda: monotonic() > until)
+            found = simulate(
+                definition,
+                value,
+                body.get("faults", {}),
+                orders=_events(body.get("events", [])),
+                is_over=lambda: monotonic() > until,
+            )
         except SimulationInvalidError as error:
-            raise invalid(faults_of(error.problems)) from None
+            raise invalid(faults_of(_in_the_body(error.problems))) from None
         return Response(found.as_json())
 
 
@@ -168,8 +204,22 @@ def _unknown(message: str, pointer: str) -> ProblemError:
     return invalid([Fault(message, pointer=pointer)])
 
 
+def _events(said: Json) -> list[dict[str, Json]]:
+    """Return events from outside as what a script orders."""
+    if not isinstance(said, list) or not all(isinstance(one, dict) for one in said):
+        message = "`events` is a list of objects with a `type` each."
+        raise invalid([Fault(message, pointer="/events")])
+    return [{**one, "verb": Verb.EVENT.value} for one in said]
+
+
+def _in_the_body(problems: Sequence[Problem]) -> list[Problem]:
+    """Return problems with the places of the body: what a script orders are its events; their verb is ours."""
+    places = (re.sub(r"^/orders(?=/|$)", "/events", one.pointer).removesuffix("/verb") for one in problems)
+    return [replace(one, pointer=place) for one, place in zip(problems, places, strict=True)]
+
+
 def _example(definition: Definition) -> Json:
-    value = example_of(definition.input_schema or {"type": "object"})
+    value = example_input(definition)
     if problems := check_input(definition, value):
         why = "`input` is missing, and none that fits could be made from the schema."
         raise invalid([Fault(why, pointer="/input"), *faults_of(problems, "/input")])

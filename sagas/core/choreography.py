@@ -114,6 +114,17 @@ class Choreography:
         return {name: tuple(ones) for name, ones in found.items()}
 
     @cached_property
+    def publishers(self) -> dict[str, tuple[str, ...]]:
+        """For each type of event, the services that publish it: from outside, and as what a reaction emits."""
+        found: dict[str, dict[str, None]] = {}
+        for service, kinds in self.publishes.items():
+            for kind in kinds:
+                found.setdefault(kind, {})[service] = None
+        for kind, ones in self.emitting.items():
+            found.setdefault(kind, {}).update((one.service or one.name, None) for one in ones)
+        return {kind: tuple(names) for kind, names in found.items()}
+
+    @cached_property
     def types(self) -> frozenset[str]:
         """Every type of event that the document names."""
         named = {*self.starts_on, *self.completes_on, *self.compensated_on, *self.reacting, *self.emitting}

@@ -223,6 +223,12 @@ class Definition:
         """Steps by their name."""
         return {step.name: step for step in self.steps}
 
+    @property
+    def steps_total(self) -> int:
+        """How many steps are done when all goes well: of a choreography, reactions that undo others are not."""
+        chart = self.choreography
+        return len(self.steps) if chart is None else sum(not one.undoes for one in chart.reactions)
+
     @cached_property
     def successors(self) -> dict[str, tuple[str, ...]]:
         """For each step, those that come directly after it, in document order."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from sagas.core.expressions import CompiledTemplate
+from sagas.core.http_request import RequestTemplate
 from sagas.core.limits import EXAMPLE_PARTS_MAX, JSON_DEPTH_MAX
 from sagas.core.references import References
 
 if TYPE_CHECKING:
+    from sagas.core.definition import Definition
     from sagas.core.vocabulary import Json
 
 _FORMATS = {
@@ -23,6 +27,7 @@ _FORMATS = {
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
 _TEXT = "example"
+_EVENT_DATA = re.compile(r"(?<![\w.])event\s*\.\s*data((?:\s*\.\s*\w+\b(?!\s*\())+)", re.ASCII)  # no call of a method
 _TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")
 
 
@@ -36,6 +41,30 @@ def example_of(schema: Json) -> Json:
     {'n': 1}
     """
     return _Maker(schema).make(schema, 0)
+
+
+def example_input(definition: Definition) -> Json:
+    """Return an input to try a saga with; of a choreography, the data of the event that begins a run.
+
+    Nothing says what that looks like but the expressions that read it: each place is given a number.
+    """
+    if definition.choreography is None:
+        return example_of(definition.input_schema or {"type": "object"})
+    halves = (half.arguments for step in definition.steps for half in step.halves)
+    data: dict[str, Json] = {}
+    for template in (definition.choreography.correlate, definition.amount, *definition.labels.values(), *halves):
+        for text in template.expressions if isinstance(template, CompiledTemplate | RequestTemplate) else ():
+            for path in _EVENT_DATA.findall(text):
+                _fill(data, [name.strip() for name in path.split(".")[1:]])
+    return data
+
+
+def _fill(data: dict[str, Json], path: list[str]) -> None:
+    for name in path[:-1]:
+        if not isinstance(data.get(name), dict):
+            data[name] = {}
+        data = data[name]
+    data.setdefault(path[-1], 1)
 
 
 class _Maker:

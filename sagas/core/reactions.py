@@ -222,7 +222,7 @@ def _emit(draft: Draft, key: StepKey, kind: str, said: Json) -> None:
         "source": f"/sagas/{draft.definition.saga}/{choreography_of(draft).by_name[key.step].service or key.step}",
         "type": kind,
         "time": draft.now.isoformat(),
-        "data": _data(cause.get("data"), said),
+        "data": emitted_data(cause.get("data"), said),
         "cause": str(cause["id"]),
         "depth": int(cause.get("depth", 0)) + 1,
     }
@@ -231,7 +231,7 @@ def _emit(draft: Draft, key: StepKey, kind: str, said: Json) -> None:
     receive(draft, event, emitter=key)
 
 
-def _data(before: Json, said: Json) -> Json:
+def emitted_data(before: Json, said: Json) -> Json:
     """Return the data of an event that a reaction emits: what it reacted to, with what it gave back put over that.
 
     Without what it reacted to where both together are more than an event may hold.

@@ -8,11 +8,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
 from sagas.core.definition import SignalWait, Timer
-from sagas.core.limits import DEADLINE_S_MAX, SIMULATED_ATTEMPT_MAX, SIMULATED_ORDERS_MAX
+from sagas.core.limits import DEADLINE_S_MAX, EVENT_NAME_LENGTH_MAX, SIMULATED_ATTEMPT_MAX, SIMULATED_ORDERS_MAX
 from sagas.core.problem import Problem, check_payload, found_text, hint, path_text, pointer_text
-from sagas.core.vocabulary import NO_ITEM, Json, OutcomeKind, Phase, StepKey, Verb
+from sagas.core.vocabulary import INTERNAL, NO_ITEM, Json, OutcomeKind, Phase, StepKey, Verb
 
 if TYPE_CHECKING:
+    from sagas.core.choreography import Reaction
     from sagas.core.definition import Definition, Step
     from sagas.core.problem import Path
 
@@ -46,7 +47,7 @@ class Ending(StrEnum):
     NOT_DONE = "not_done"  # of a probe: it says that the action never happened
 
 
-_NOT_SCRIPTED: frozenset[StrEnum] = frozenset({Phase.PROBE, Verb.SIGNAL, Verb.APPROVE})  # what answers a wait: `faults`
+_NOT_SCRIPTED: frozenset[StrEnum] = INTERNAL | {Phase.PROBE, Verb.SIGNAL, Verb.APPROVE}  # what answers a wait: `faults`
 _OF_CALLS = tuple(ending for ending in Ending if ending not in {Ending.NEVER, Ending.NOT_DONE})
 _OF_PROBES = (Ending.SUCCEEDED, Ending.REJECTED, Ending.NOT_DONE, Ending.UNKNOWN, Ending.WORKER_LOST)
 UNCLEAR = frozenset({Ending.UNKNOWN, Ending.WORKER_LOST})
@@ -110,6 +111,10 @@ class Ordered:
     phase: Phase = Phase.ACTION
     outcome: OutcomeKind = OutcomeKind.SUCCEEDED
     output: Json = None
+    event: Mapping[str, Json] | None = (
+        None  # `{type, data?, id?, source?}`: no order of a person, it comes from outside
+    )
+    is_early: bool = False  # the event comes before the run begins
 
 
 def read_script(
@@ -122,11 +127,13 @@ def read_script(
         faults: a mapping of `step`, `step.compensation` or `step.probe` to how its attempts end; of a list
             `step` means each item that is not named by itself, as `step[3]`. A word
             (`succeeded`, `rejected`, `failed`, `unknown`, `worker_lost`; of a wait
-            `succeeded`, `rejected` or `never`; a probe also says `not_done`, and never fails) means every
+            `succeeded`, `rejected` or `never`, and so of a reaction that is only watched; a probe also says
+            `not_done`, and never fails) means every
             attempt; a list means one attempt after the other, and success afterwards (a probe then tells the
             truth); `{outcome, attempt?, output?, happened?, accepted?}` means that attempt, or every one; accepted: a
             service takes it on first and calls back, or never does (`unknown`).
-        orders: a list of `{verb, at_s | during | neither, step?, phase?, outcome?, output?}`.
+        orders: a list of `{verb, at_s | during | neither, step?, phase?, outcome?, output?}`; to a choreography
+            also `{verb: event, type, data?, id?, source?, at_s | during | early | neither}`.
 
     Raises:
         SimulationInvalidError: with everything that is wrong.
@@ -139,8 +146,11 @@ def read_script(
     return parts, found
 
 
-def _endings_of(step: Step, phase: Phase) -> tuple[Ending, ...]:
+def _endings_of(step: Step, phase: Phase, reaction: Reaction | None) -> tuple[Ending, ...]:
     """Return how a half can end."""
+    if reaction is not None and reaction.is_external:
+        said = ((Ending.SUCCEEDED, reaction.succeeded), (Ending.REJECTED, reaction.rejected))
+        return (*(ending for ending, kind in said if kind), Ending.NEVER)
     if phase is Phase.COMPENSATION:
         return _OF_CALLS
     if phase is Phase.PROBE:
@@ -160,6 +170,8 @@ def _endings_of(step: Step, phase: Phase) -> tuple[Ending, ...]:
 class _Reader:
     def __init__(self, definition: Definition) -> None:
         self.definition = definition
+        self.chart = definition.choreography
+        self.what = "step" if self.chart is None else "reaction"
         self.problems: list[Problem] = []
 
     def say(self, path: Path, message: str) -> None:
@@ -186,10 +198,10 @@ class _Reader:
             return None
         step = self.definition.by_name[key.step]
         if phase is Phase.COMPENSATION and step.compensation is None:
-            self.say(path, f"Step `{step.name}` has no compensation, so none can go wrong.")
+            self.say(path, f"{self.what.capitalize()} `{step.name}` has no compensation, so none can go wrong.")
             return None
         if phase is Phase.PROBE and step.probe is None:
-            self.say(path, f"Step `{step.name}` has no probe, so none can be asked.")
+            self.say(path, f"{self.what.capitalize()} `{step.name}` has no probe, so none can be asked.")
             return None
         return str(key), phase
 
@@ -199,16 +211,18 @@ class _Reader:
         step = None if key is None else self.definition.by_name.get(key.step)
         if key is None or step is None:
             known = [one.name for one in self.definition.steps]
-            self.say(path, f"The saga has no step `{name[:80]}`.{hint(name, known)}")
+            self.say(path, f"The saga has no {self.what} `{name[:80]}`.{hint(name, known)}")
             return None
-        if key.item != NO_ITEM and step.for_each is None:
+        if key.item != NO_ITEM and step.for_each is None and self.chart is None:
             self.say(path, f"Step `{step.name}` has no `for_each`, so it has no item {key.item}.")
             return None
         return key
 
     def _fits(self, half: tuple[str, Phase], part: Part, path: Path) -> None:
         """Report endings that this half cannot have."""
-        possible = _endings_of(self.definition.by_name[half[0].partition("[")[0]], half[1])
+        step = half[0].partition("[")[0]
+        reaction = None if self.chart is None else self.chart.by_name[step]
+        possible = _endings_of(self.definition.by_name[step], half[1], reaction)
         for answer in (*part.by_attempt.values(), part.others):
             if answer.ending not in possible:
                 words = ", ".join(f"`{ending}`" for ending in possible)
@@ -244,10 +258,7 @@ class _Reader:
         return None, Answer(self._ending(said, path))
 
     def _whole(self, said: Mapping[str, Json], path: Path) -> tuple[int | None, Answer]:
-        known = ("outcome", "attempt", "output", "happened", "accepted")
-        for key in said:
-            if key not in known:
-                self.say((*path, str(key)), f"`{str(key)[:80]}` is not known here.{hint(str(key), known)}")
+        self._known(said, ("outcome", "attempt", "output", "happened", "accepted"), path)
         if "outcome" not in said:
             self.say(path, "`outcome` is missing: how the attempt ends.")
             return None, SUCCESS
@@ -289,11 +300,32 @@ class _Reader:
         return tuple(self._order(one, ("orders", place)) for place, one in enumerate(orders))
 
     def _order(self, said: Mapping[str, Json], path: Path) -> Ordered:
-        known = ("verb", "at_s", "during", "step", "phase", "outcome", "output")
+        if said.get("verb") == Verb.EVENT:
+            return self._event(said, path)
+        self._known(said, ("verb", "at_s", "during", "step", "phase", "outcome", "output"), path)
+        at_s, during = self._moment(said, path)
+        step = said.get("step")
+        if step is not None and self._key(str(step), (*path, "step")) is None:
+            step = None
+        return Ordered(
+            verb=self._word(said, "verb", Verb, path, None),
+            at_s=at_s,
+            during=during,
+            step=step,
+            phase=self._word(said, "phase", Phase, path, Phase.ACTION),
+            outcome=self._word(said, "outcome", OutcomeKind, path, OutcomeKind.SUCCEEDED),
+            output=said.get("output"),
+        )
+
+    def _known(self, said: Mapping[str, Json], known: Sequence[str], path: Path) -> None:
+        """Report keys that are not known."""
         for key in said:
             if key not in known:
                 self.say((*path, str(key)), f"`{str(key)[:80]}` is not known here.{hint(str(key), known)}")
-        at_s, during, step = said.get("at_s"), said.get("during"), said.get("step")
+
+    def _moment(self, said: Mapping[str, Json], path: Path) -> tuple[float | None, tuple[str, Phase] | None]:
+        """Return when something comes: so many seconds after the start, during an attempt; neither: at rest."""
+        at_s, during = said.get("at_s"), said.get("during")
         if at_s is not None and (
             isinstance(at_s, bool) or not isinstance(at_s, int | float) or not 0 <= at_s <= DEADLINE_S_MAX
         ):
@@ -301,17 +333,32 @@ class _Reader:
             at_s = None
         if at_s is not None and during is not None:
             self.say(path, "Say either `at_s` or `during`.")
-        if step is not None and self._key(str(step), (*path, "step")) is None:
-            step = None
-        return Ordered(
-            verb=self._word(said, "verb", Verb, path, None),
-            at_s=None if at_s is None else float(at_s),
-            during=None if during is None else self._half(str(during), (*path, "during")),
-            step=step,
-            phase=self._word(said, "phase", Phase, path, Phase.ACTION),
-            outcome=self._word(said, "outcome", OutcomeKind, path, OutcomeKind.SUCCEEDED),
-            output=said.get("output"),
-        )
+        half = None if during is None else self._half(str(during), (*path, "during"))
+        return None if at_s is None else float(at_s), half
+
+    def _event(self, said: Mapping[str, Json], path: Path) -> Ordered:
+        """Read an event that comes from outside."""
+        if self.chart is None:
+            self.say((*path, "verb"), "The saga is no choreography: its runs take no events.")
+            return Ordered(Verb.EVENT)
+        self._known(said, ("verb", "at_s", "during", "early", "type", "data", "id", "source"), path)
+        at_s, during = self._moment(said, path)
+        kind, is_early = said.get("type"), said.get("early", False)
+        if not isinstance(kind, str) or kind not in self.chart.types:
+            near = hint(str(kind), sorted(self.chart.types))
+            self.say((*path, "type"), f"The choreography names no event {found_text(kind)}.{near}")
+        if not isinstance(is_early, bool):
+            self.say((*path, "early"), f"`early` is true or false; found {found_text(is_early)}.")
+        elif is_early and (at_s is not None or during is not None):
+            self.say(path, "An event that is `early` comes before the start: say no other time.")
+        for name in ("id", "source"):
+            value = said.get(name, "x")
+            if not isinstance(value, str) or not 0 < len(value) <= EVENT_NAME_LENGTH_MAX:
+                self.say((*path, name), f"`{name}` is text of 1 to {EVENT_NAME_LENGTH_MAX} characters.")
+        for problem in check_payload({name: said.get(name) for name in ("data", "id", "source")}):
+            self.say(path, problem.message)
+        event = {name: said[name] for name in ("type", "data", "id", "source") if name in said}
+        return Ordered(Verb.EVENT, at_s, during, event=event, is_early=is_early is True)
 
     def _word(self, said: Mapping[str, Json], key: str, kind: type[Word], path: Path, otherwise: Word | None) -> Word:
         """Return one of the words of `kind`; `otherwise` when the key is not there, an error when that is None."""

@@ -30,5 +30,6 @@ def started(definition: Definition, value: Json, facts: Facts) -> m.RunStarted:
         labels=facts.labels,
         amount=facts.amount,
         deadline_at=None if deadline_s is None else STARTED_AT + timedelta(seconds=deadline_s),
-        steps=len(definition.steps),
+        steps=definition.steps_total,
+        is_choreographed=definition.choreography is not None,
     )

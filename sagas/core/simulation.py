@@ -14,6 +14,7 @@ from sagas.core.backward import DONE_UNDOING
 from sagas.core.codec import encode
 from sagas.core.hidden_fields import changed_entry
 from sagas.core.limits import PAYLOAD_BYTES_MAX
+from sagas.core.missing import Missing, missing
 from sagas.core.redaction import INPUT, OUTPUT
 from sagas.core.script import COMPENSATION_MARK
 from sagas.core.sealed import MASK
@@ -100,21 +101,35 @@ class Simulation:
     @property
     def attention(self) -> list[str]:
         """Halves that wait for a person: `ship`, `pay.compensation`."""
-        return [_half_name(str(one.key), one.phase) for one in self.state.attention]
+        return [_half_name(str(one.key), one.phase) for one in self.state.attention if one.step]
 
     @property
     def undone(self) -> list[str]:
-        """Steps whose compensation succeeded or was settled, in that order; of a list each item (`pack[3]`)."""
+        """Steps whose compensation succeeded or was settled, in that order; of a list each item (`pack[3]`).
+
+        Of a choreography the reactions that another one undid, each time (`pack[1]` is the second).
+        """
         return [
             str(StepKey(event.step, event.item))
             for event, _ in self.journal
-            if isinstance(event, m.CompensationSettled)
+            if isinstance(event, m.CompensationSettled | m.ReactionUndone)
             or (
                 isinstance(event, m.AttemptEnded)
                 and event.phase is Phase.COMPENSATION
                 and event.outcome is OutcomeKind.SUCCEEDED
             )
         ]
+
+    @property
+    def undone_by(self) -> list[str]:
+        """Of a choreography: beside each of `undone`, the reaction that undid it."""
+        return [event.by for event, _ in self.journal if isinstance(event, m.ReactionUndone)]
+
+    @property
+    def missing(self) -> tuple[Missing, ...]:
+        """Of a choreography that rests: which events are missing, and from whom."""
+        chart = self.definition.choreography
+        return () if chart is None else missing(chart, self.state)
 
     @property
     def leftovers(self) -> list[Leftover]:
@@ -125,6 +140,9 @@ class Simulation:
         return [one for one in found if one is not None]
 
     def _runs_of(self, step: Step) -> list[StepKey]:
+        """Return the runs of one step: of a list its items, of a reaction each time that it began."""
+        if self.state.watch is not None:
+            return sorted({StepKey(step.name), *(key for key in self.state.steps if key.step == step.name)})
         known = self.state.lists.get(step.name)
         if known is None:
             return [StepKey(step.name)]
@@ -132,6 +150,8 @@ class Simulation:
 
     def _leftover(self, key: StepKey) -> Leftover | None:
         state = self.state.step(key)
+        if state.reacting is not None and state.reacting.undoes:
+            return None  # what undoes is not undone
         is_open_question = state.status is StepStatus.IN_DOUBT or (
             state.status is not StepStatus.SUCCEEDED and state.action.is_unsettled
         )
@@ -141,6 +161,9 @@ class Simulation:
         is_undone: bool | None = False
         if state.compensation.is_unsettled:
             is_undone = self.has_happened.get((str(key), Phase.COMPENSATION), False)
+        for other, what in self.state.steps.items():  # what undoes it may have happened
+            if what.reacting is not None and what.reacting.undoes == key.step and what.action.is_unsettled:
+                is_undone = self.has_happened.get((str(other), Phase.ACTION), is_undone)
         if happened is False or is_undone is True:
             return None
         return Leftover(str(key), self._why(state.compensation_status), happened is True and is_undone is False)
@@ -184,7 +207,7 @@ class Simulation:
             if "deadline_at" in line and isinstance(event, m.RunStarted) and event.deadline_at is not None:
                 line["deadline_s"] = self._seconds(event.deadline_at)
                 del line["deadline_at"]
-            for name in ("input", "output", "payload", "items"):
+            for name in ("input", "output", "payload", "items", "event"):
                 if line.get(name) is None:
                     continue
                 left -= len(json.dumps(line[name]))
@@ -230,6 +253,8 @@ class Simulation:
             "took_s": round(self.took_s, 6),
             "waited_s": round(self.waited_s, 6),
             "undone": self.undone,
+            "undone_by": self.undone_by,
+            "missing": [one.as_json() for one in self.missing],
             "leftovers": [one.as_json() for one in self.leftovers],
             "steps": self.steps,
             "notes": [

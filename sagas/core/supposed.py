@@ -27,6 +27,7 @@ SOME_MOMENT = "2026-01-01T00:00:00Z"  # for a timer whose moment the script does
 _STEP_OUTPUT = re.compile(r"\bsteps\s*\.\s*(\w+)\s*\.\s*output\b", re.ASCII)
 _ITEM = re.compile(r"(?<![\w.])item\b", re.ASCII)
 _ONE_ITEM: list[Json] = [{}]  # for a list that the script does not give
+_EVENT_DATA = re.compile(r"(?<![\w.])event\s*\.\s*data\b", re.ASCII)
 _OWN_OUTPUT = re.compile(r"(?<![\w.])step\s*\.\s*output\b", re.ASCII)
 
 
@@ -110,7 +111,7 @@ def suppose(definition: Definition, by: Supposing) -> Definition:
 
     return replace(
         definition,
-        steps=tuple(_step(step, by) for step in definition.steps),
+        steps=tuple(_step(step, by, _told_by(definition, step)) for step in definition.steps),
         output=whole(definition.output),
         key=whole(definition.key),
         amount=whole(definition.amount),
@@ -118,11 +119,16 @@ def suppose(definition: Definition, by: Supposing) -> Definition:
     )
 
 
-def _step(step: Step, by: Supposing) -> Step:
+def _told_by(definition: Definition, step: Step) -> frozenset[str]:
+    """Return the reactions whose output may be in the data of the event that a reaction is on."""
+    return frozenset() if definition.choreography is None else frozenset(definition.ancestors[step.name])
+
+
+def _step(step: Step, by: Supposing, told_by: frozenset[str]) -> Step:
     listed = _reads(step.for_each)
 
     def supposed(part: Template, phase: Phase, otherwise: Json = None) -> Template:
-        return _supposed(part, step.name, phase, by, otherwise=otherwise, listed=listed)
+        return _supposed(part, step.name, phase, by, otherwise=otherwise, listed=listed, told_by=told_by)
 
     def half(part: Half | None, phase: Phase) -> Half | None:
         return None if part is None else replace(part, arguments=supposed(part.arguments, phase))
@@ -157,6 +163,7 @@ def _supposed(
     *,
     otherwise: Json = None,
     listed: frozenset[str] = frozenset(),
+    told_by: frozenset[str] = frozenset(),
 ) -> Template:
     """Return a template that bears missing outputs.
 
@@ -167,6 +174,7 @@ def _supposed(
         by: who counts and takes notes.
         otherwise: the value that is supposed.
         listed: what the list of the step reads, and so each of its items.
+        told_by: whose output the data of the event may hold.
     """
     if not isinstance(template, CompiledTemplate | RequestTemplate) or not template.expressions:
         return template
@@ -175,4 +183,6 @@ def _supposed(
         reads.add(step)
     if any(_ITEM.search(text) for text in template.expressions):
         reads |= listed
+    if any(_EVENT_DATA.search(text) for text in template.expressions):
+        reads |= told_by
     return _Supposed(template, frozenset(reads), step, phase, by, otherwise)

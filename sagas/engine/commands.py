@@ -202,7 +202,7 @@ def insert_run(
         labels=facts.labels,
         amount=facts.amount,
         deadline_at=None if definition.deadline_s is None else now + timedelta(seconds=definition.deadline_s),
-        steps=_steps_total(definition),
+        steps=definition.steps_total,
         parent="" if within is None else str(within.run_id),
         parent_step="" if within is None else within.step,
         depth=0 if within is None else within.depth,
@@ -210,12 +210,6 @@ def insert_run(
         is_choreographed=definition.choreography is not None,
     )
     return _write_start(started, version, now, run_id, start_key or facts.key or None, definition.redaction)
-
-
-def _steps_total(definition: Definition) -> int:
-    """Count the steps that are done when all goes well: of a choreography, reactions that undo others are not."""
-    chart = definition.choreography
-    return len(definition.steps) if chart is None else sum(not one.undoes for one in chart.reactions)
 
 
 def _write_start(

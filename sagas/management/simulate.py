@@ -11,12 +11,13 @@ from django.core.management.base import CommandError
 from sagas.catalog.apply import check_place
 from sagas.catalog.errors import DocumentInvalidError
 from sagas.core.document import compile_document
-from sagas.core.example import example_of
+from sagas.core.example import example_input
 from sagas.core.failure_matrix import failure_matrix
 from sagas.core.problem import check_payload
 from sagas.core.schema import check_input
 from sagas.core.script import Ending, SimulationInvalidError
 from sagas.core.simulate import simulate
+from sagas.core.vocabulary import Verb
 from sagas.participants import registry
 from sagas.presentation.simulation import pytest_file, story, table
 
@@ -42,6 +43,12 @@ def add_arguments(command: ArgumentParser) -> None:
         help="how a step's attempts end: STEP or STEP.compensation = "
         f"{', '.join(ending.value for ending in Ending)}; at one attempt only: failed@2; or JSON. May be repeated",
     )  # fmt: skip
+    command.add_argument(
+        "--event", action="append", default=[], metavar="TYPE[@WHEN]", dest="events",
+        help="to a choreography: an event from outside, when nothing more happens by itself; @ so many seconds after "
+        "the start, or @early, before it; or JSON: {type, data?, id?, source?, at_s?, during?, early?}; "
+        "may be repeated",
+    )  # fmt: skip
     command.add_argument("--matrix", action="store_true", help="every step with everything that can go wrong")
     command.add_argument("--pytest", action="store_true", help="with --matrix: print it as a file of tests")
     command.add_argument("--json", action="store_true", help="print all of it as JSON")
@@ -63,12 +70,14 @@ def run(options: Mapping[str, Any]) -> tuple[tuple[Problem, ...], Iterator[str]]
     try:
         if options["matrix"]:
             return checked.warnings, _matrix(definition, value, options)
-        simulation = simulate(definition, value, _faults(options["faults"]))
+        orders = [_event(one) for one in options["events"]]
+        simulation = simulate(definition, value, _faults(options["faults"]), orders=orders)
     except SimulationInvalidError as error:
         raise _usage(error.problems) from None
     if options["json"]:
         return checked.warnings, iter([json.dumps(simulation.as_json(), indent=2, ensure_ascii=False)])
-    told = [*([f"Input (made from the schema): {_compact(value)}"] if is_made else []), *story(simulation)]
+    source = "the schema" if definition.choreography is None else "what is read of events"
+    told = [*([f"Input (made from {source}): {_compact(value)}"] if is_made else []), *story(simulation)]
     return checked.warnings, iter(told)
 
 
@@ -86,13 +95,13 @@ def _check_options(options: Mapping[str, Any]) -> None:
         raise CommandError("--pytest writes the matrix down: add --matrix.", returncode=USAGE)
     if options["pytest"] and options["json"]:
         raise CommandError("Take either --pytest or --json.", returncode=USAGE)
-    if options["matrix"] and options["faults"]:
-        raise CommandError("--matrix tries every fault by itself: leave --fault out.", returncode=USAGE)
+    if options["matrix"] and (options["faults"] or options["events"]):
+        raise CommandError("--matrix tries every fault by itself: leave --fault and --event out.", returncode=USAGE)
 
 
 def _input(definition: Definition, said: str | None) -> tuple[Json, bool]:
     if said is None:
-        value = example_of(definition.input_schema or {"type": "object"})
+        value = example_input(definition)
         if problems := check_input(definition, value):
             message = "No input that fits could be made from the schema; give one with --input."
             raise CommandError("\n".join([message, *(f"input: {one.message}" for one in problems)]), returncode=USAGE)
@@ -128,6 +137,22 @@ def _fault(how: str) -> Json:
     if not (number.isascii() and number.isdigit() and len(number) <= len("1000")):
         raise CommandError(f"--fault: after @ stands the number of an attempt; found {number!r}.", returncode=USAGE)
     return {"outcome": word, "attempt": int(number)}
+
+
+def _event(said: str) -> dict[str, Json]:
+    if said.lstrip().startswith("{"):
+        return {"verb": Verb.EVENT.value, **_json(said, "--event takes a type or JSON")}
+    kind, at, when = said.partition("@")
+    event: dict[str, Json] = {"verb": Verb.EVENT.value, "type": kind}
+    if not at:
+        return event
+    if when == "early":
+        return {**event, "early": True}
+    try:
+        return {**event, "at_s": float(when)}
+    except ValueError:
+        message = f"--event: after @ stands `early` or a number of seconds; found {when[:80]!r}."
+        raise CommandError(message, returncode=USAGE) from None
 
 
 def _json(text: str, expected: str) -> Json:

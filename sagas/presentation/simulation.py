@@ -6,10 +6,10 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from sagas.core.failure_matrix import Case
+from sagas.core.failure_cases import Case
 from sagas.core.simulation import SimulatedStatus, Why
 from sagas.core.vocabulary import NO_ITEM, Phase, StepKey
-from sagas.presentation import wait_story
+from sagas.presentation import reaction_story, wait_story
 from sagas.presentation.format import duration
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ _CASES = {
     Case.WORKER_LOST_ALWAYS: "worker dies every time",
     Case.NEVER_COMES: "nobody answers",
     Case.COMPENSATION_FAILS: "its compensation fails",
+    Case.SAYS_NOTHING: "its service says nothing",
+    Case.COMES: "comes after all else",
 }
 _WHYS = {
     Why.NO_COMPENSATION: "nothing undoes it",
@@ -50,6 +52,8 @@ _WHYS = {
 }
 _HALVES = {"compensation": "undo {}", "probe": "probe of {}"}  # by phase
 _SAID = {"worker_lost": "worker lost", "not_done": "says it never happened"}  # by code
+_NOTHING = "-"
+_MISSING = 5  # the column of what is missing
 _WIDTH_MAX = 72  # of a cell that lists steps
 _LINE_MAX = 110  # of the file of tests
 _NAMES_MAX = 20  # of a line of a story: a list may have thousands of items
@@ -68,12 +72,14 @@ def story(simulation: Simulation) -> Iterator[str]:
     if len(lines) > _LINES_MAX:
         yield f"  … and {len(lines) - _LINES_MAX} more"
     yield ""
-    if simulation.status is SimulatedStatus.WAITING:
+    if simulation.missing:
+        yield f"Missing:                {_few(reaction_story.missing(simulation))}"
+    elif simulation.status is SimulatedStatus.WAITING:
         yield f"Nobody comes for:       {', '.join(wait_story.still_waiting(simulation))}"
     if simulation.attention:
         yield f"A person is needed for: {_few(simulation.attention)}"
     if simulation.undone:
-        yield f"Undone, in this order:  {_few(simulation.undone)}"
+        yield f"Undone, in this order:  {_few(reaction_story.undone(simulation))}"
     if simulation.leftovers:
         yield f"Stays behind:           {_few(list(map(_leftover_with_why, simulation.leftovers)))}"
     elif simulation.status is not SimulatedStatus.COMPLETED:
@@ -100,6 +106,8 @@ def _reason(reason: Json) -> str:
             return f"because {step} {'was rejected' if outcome == 'rejected' else 'failed'}: {rest.get('message', '')}"
         case {"cause": "in_doubt"}:
             return f"because nobody knows whether {_name(reason)} happened"
+        case {"cause": "event", "code": kind}:
+            return f"because of the event {kind}"
         case {"cause": cause, **rest}:
             return f"because of: {cause} {rest.get('message', '')}".rstrip()
     return ""
@@ -147,7 +155,9 @@ def _entry(entry: dict[str, Json], definition: Definition) -> str:
         case "turn_dropped" | "deadline_passed" | "step_settled" | "step_skipped" | "compensation_given_up" as kind:
             text = f"{kind.replace('_', ' ')} {name}".rstrip()
         case _:
-            return ""
+            text = reaction_story.told(entry)
+            if not text:
+                return ""
     return f"  {_clock(entry['at_s']):>9}  {text}"
 
 
@@ -168,9 +178,11 @@ def _leftover_with_why(one: Leftover) -> str:
 
 def table(rows: Iterable[Row]) -> Iterator[str]:
     """Yield a failure matrix as lines of text with aligned columns."""
-    head = ("step", "what goes wrong", "ends", "undone, in this order", "stays behind", "at worst")
+    head = ("step", "what goes wrong", "ends", "undone, in this order", "stays behind", "missing", "at worst")
     cells = [head, *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
+    if not any(line[_MISSING] != _NOTHING for line in cells[1:]):
+        cells = [(*line[:_MISSING], *line[_MISSING + 1 :]) for line in cells]  # only events are missed
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     for place, line in enumerate(cells):
         yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         if place == 0:
@@ -188,14 +200,15 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.step,
         _CASES[row.case],
         _end(row.simulation.status),
-        _listed(row.simulation.undone),
+        _listed(reaction_story.undone(row.simulation)),
         _listed([_leftover(one) for one in row.simulation.leftovers]),
+        _listed(reaction_story.missing(row.simulation)),
         worst,
     )
 
 
 def _listed(names: Sequence[str]) -> str:
-    text = ", ".join(names) or "-"
+    text = ", ".join(names) or _NOTHING
     return text if len(text) <= _WIDTH_MAX else f"{', '.join(names[:2])} and {len(names) - 2} more"
 
 

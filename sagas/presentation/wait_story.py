@@ -24,6 +24,8 @@ def started(entry: Mapping[str, Json]) -> str:
             return f"sleeps {length(wait_s or 0)}"
         case "signal":
             what = f"waits for the signal {about.get('signal')}"
+        case "event":
+            what = f"left to its service, which is to publish {' or '.join(about.get('events', ()))}"
         case _:
             what = f"asks {about.get('group')}: {about.get('prompt')}"
     return what if wait_s is None else f"{what} ({length(wait_s)} at most)"
@@ -36,6 +38,8 @@ def ended(step: Step) -> str:
             return "slept long enough"
         case Approval():
             return "approved"
+        case None:
+            return "its service has told that it is done"
     return "the signal came"
 
 

@@ -108,11 +108,45 @@ def test_a_wrong_document_is_told_as_validate_tells_it(tmp_path):
         (["--input", '{"order": NaN}'], "finite"),
         (["--pytest"], "add --matrix"),
         (["--matrix", "--pytest", "--json"], "either --pytest or --json"),
-        (["--matrix", "--fault", "ship=failed"], "leave --fault out"),
+        (["--matrix", "--fault", "ship=failed"], "leave --fault and --event out"),
+        (["--matrix", "--event", "paid"], "leave --fault and --event out"),
+        (["--event", "paid"], "The saga is no choreography: its runs take no events."),
     ],
 )
 def test_what_cannot_be_simulated_is_refused_in_words(file, arguments, said):
     code, out, err = run(file, *arguments)
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+def test_a_choreography_is_told_with_its_events(db):
+    place = ROOT / "examples/choreography/order-watched.yaml"
+    code, out, _ = run(place, "--fault", "ship=rejected")
+    assert (code, "Undone, in this order:  reserve_stock by restore_stock, take_payment by refund_payment" in out) == (
+        0,
+        True,
+    )
+    code, out, _ = run(place, "--fault", "ship=never", "--event", "order.shipped@60", "--json")
+    told = json.loads(out)
+    assert (told["status"], told["took_s"], told["missing"]) == ("completed", 60, [])
+    for early in ("order.shipped@early", '{"type": "order.shipped", "early": true}'):
+        assert "order.shipped came before its run" in run(place, "--event", early)[1]
+    code, out, _ = run(place, "--matrix")
+    assert "stock.restored from inventory (restore_stock)" in out
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        ("order.shiped", 'The choreography names no event "order.shiped". Did you mean `order.shipped`?'),
+        ("order.shipped@late", "after @ stands `early` or a number of seconds; found 'late'"),
+        ("order.shipped@nan", "`at_s` is a number of seconds after the start."),
+        ("{", "--event takes a type or JSON"),
+        ("", "The choreography names no event"),
+    ],
+)
+def test_an_event_that_cannot_come_is_refused_in_words(db, event, said):
+    code, out, err = run(ROOT / "examples/choreography/order-watched.yaml", "--event", event)
     assert (code, out) == (2, "")
     assert said in err
 

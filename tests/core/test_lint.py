@@ -152,7 +152,6 @@ def test_the_kinds_are_as_told_and_nearly_every_code_has_a_document():
     assert seen <= ROWS
     of_files_and_starts = {
         "style_changed",
-        "choreography",
         "unreadable",
         "not_utf8",
         "not_json",

@@ -15,7 +15,7 @@ from sagas.core.failure_matrix import Case, failure_matrix
 from sagas.core.schema import check_input
 from sagas.core.script import COMPENSATION_MARK, PROBE_MARK, Ending, SimulationInvalidError
 from sagas.core.simulate import simulate
-from sagas.core.vocabulary import Verb
+from sagas.core.vocabulary import INTERNAL, Verb
 from tests.core.law import DEADLINE_S, PIVOT, linear, shapes
 from tests.core.test_law_sampling import sagas
 from tests.invariants import violations
@@ -252,9 +252,12 @@ def test_a_schema_that_asks_for_too_much_gets_little(schema):
 # ---- the matrix -------------------------------------------------------------------------
 
 
+NOT_OF_CALLS = {Case.NOTHING, Case.NEVER_COMES, Case.PROBE_SILENT, Case.SAYS_NOTHING, Case.COMES}
+
+
 def test_the_matrix_has_every_step_with_everything_that_can_go_wrong():
     rows = failure_matrix(saga(), {})
-    of_calls = [case for case in Case if case not in {Case.NOTHING, Case.NEVER_COMES, Case.PROBE_SILENT}]
+    of_calls = [case for case in Case if case not in NOT_OF_CALLS]
     assert [(row.step, row.case) for row in rows] == [
         ("", Case.NOTHING),
         *(("pay", case) for case in of_calls),
@@ -320,7 +323,7 @@ def scripts(draw: st.DrawFn):
         lambda verb, step, moment: {"verb": verb.value, "step": step, **moment}
         if verb in {Verb.SKIP, Verb.SETTLE}
         else {"verb": verb.value, **moment},
-        st.sampled_from(sorted({*Verb} - {Verb.SIGNAL, Verb.APPROVE})), steps, moments,
+        st.sampled_from(sorted({*Verb} - INTERNAL - {Verb.SIGNAL, Verb.APPROVE})), steps, moments,
     )  # fmt: skip
     return definition, faults, draw(st.lists(order, max_size=4)), draw(st.booleans())
 

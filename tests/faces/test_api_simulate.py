@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sagas.core.vocabulary import Role
 from sagas.models import Saga, SagaRun
+from tests.choreography.documents import WATCHED
 from tests.faces.conftest import SOURCE, Api
 from tests.faces.test_api_guard import ANY_JSON, assert_problem
 from tests.faces.test_api_schema import assert_fits
@@ -49,6 +50,20 @@ def test_a_published_saga_is_simulated_by_name_and_version(viewer, saga):
     assert not SagaRun.objects.exists()
 
 
+def test_a_choreography_is_simulated_with_what_services_tell_and_events_from_outside(viewer):
+    body = {"document": WATCHED, "faults": {"ship": "rejected", "restore_stock": "never"}}
+    answer = viewer.post("sagas/simulate/", body)
+    assert_fits(answer, PATH, "post")
+    found = answer.json()
+    assert (found["status"], found["undone"], found["undone_by"]) == ("needs_attention", [], [])
+    assert found["missing"] == [{"reaction": "restore_stock", "events": ["stock.restored"], "services": ["inventory"]}]
+    told = [{"type": "stock.restored", "at_s": 5}, {"type": "order.placed", "early": True, "data": {"order_id": "9"}}]
+    found = viewer.post("sagas/simulate/", {**body, "events": told}).json()
+    assert (found["status"], found["input"]) == ("compensated", {"order_id": "9"})
+    assert found["undone_by"] == ["restore_stock", "refund_payment"]
+    assert not SagaRun.objects.exists()
+
+
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
@@ -66,6 +81,17 @@ def test_a_published_saga_is_simulated_by_name_and_version(viewer, saga):
         ({"saga": "order", "orders": []}, "/orders"),
         ({"document": {**DOCUMENT, "steps": []}}, "/document/steps"),
         ({"document": 5}, "/document"),
+        ({"document": DOCUMENT, "events": [{"type": "paid"}]}, "/events/0"),
+        ({"document": WATCHED, "events": {"type": "order.shipped"}}, "/events"),
+        ({"document": WATCHED, "events": ["order.shipped"]}, "/events"),
+        ({"document": WATCHED, "events": [{"type": "order.shiped"}]}, "/events/0/type"),
+        (
+            {"document": WATCHED, "events": [{"type": "order.shipped", "verb": "cancel", "step": "ship"}]},
+            "/events/0/step",
+        ),
+        ({"document": WATCHED, "events": [{"type": "order.shipped"}] * 101}, "/events"),
+        ({"document": WATCHED, "faults": {"ship": "failed"}}, "/faults/ship"),
+        ({"document": WATCHED, "input": {}}, "/input"),
         ({"document": "a: ["}, "/document"),
         ({"document": {**DOCUMENT, "input": {"type": "string", "pattern": "^[0-9]$"}}}, "/input"),
     ],
@@ -118,6 +144,18 @@ def test_the_worst_simulation_is_cut_short_or_refused(viewer, document, faults, 
     body=st.fixed_dictionaries({"document": st.just(DOCUMENT)}, optional={"input": ANY_JSON, "faults": ANY_JSON})
     | st.fixed_dictionaries({"document": ANY_JSON})
     | st.fixed_dictionaries({"document": st.just(DOCUMENT), "faults": st.dictionaries(st.just("pay"), ANY_JSON)})
+    | st.fixed_dictionaries({"document": st.just(WATCHED)}, optional={"input": ANY_JSON, "events": ANY_JSON})
+    | st.fixed_dictionaries(
+        {
+            "document": st.just(WATCHED),
+            "events": st.lists(
+                st.fixed_dictionaries(
+                    {"type": st.just("payment.taken")},
+                    optional=dict.fromkeys(("data", "id", "at_s", "early", "during"), ANY_JSON),
+                )
+            ),
+        }
+    )
 )
 def test_no_body_whatever_is_a_fault_of_the_server(viewer, body):
     assert viewer.post("sagas/simulate/", body).status_code in {200, 400, 422}
