@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -51,6 +51,15 @@ class Row:
 
 
 def failure_matrix(definition: Definition, input: Json) -> tuple[Row, ...]:  # noqa: A002 - the word of the law
+    """Return every line of the matrix (see `failure_rows`)."""
+    return tuple(failure_rows(definition, input))
+
+
+def failure_rows(
+    definition: Definition,
+    input: Json,  # noqa: A002 - the word of the law
+    is_over: Callable[[], bool] | None = None,
+) -> Iterator[Row]:
     """Simulate every step with everything that can go wrong with it; first, that nothing does.
 
     An `atomic` action is never unknown, so it has no such rows. A probe tells the
@@ -59,11 +68,21 @@ def failure_matrix(definition: Definition, input: Json) -> tuple[Row, ...]:  # n
     after a cancel while the step is under way. Of a choreography also what services
     keep silent about, and events from outside that do not come, or come (`reaction_cases.py`).
 
+    Args:
+        definition: the saga, compiled.
+        input: as for a start.
+        is_over: asked all the time; once it says true, no more lines come.
+
     Raises:
         SimulationInvalidError: the input does not fit.
     """
-    cases = step_cases(definition) if definition.choreography is None else reaction_cases(definition, input)
-    return tuple(_row(definition, input, step, case, faults, orders) for step, case, faults, orders in cases)
+    is_choreography = definition.choreography is not None
+    cases = reaction_cases(definition, input, is_over) if is_choreography else step_cases(definition)
+    for step, case, faults, orders in cases:
+        row = _row(definition, input, step, case, faults, orders, is_over)
+        if is_over is not None and is_over():
+            return
+        yield row
 
 
 def _row(
@@ -73,9 +92,10 @@ def _row(
     case: Case,
     faults: dict[str, Json],
     orders: tuple[dict[str, Json], ...],
+    is_over: Callable[[], bool] | None,
 ) -> Row:
-    found = simulate(definition, value, faults, orders=orders)
-    worst = simulate(definition, value, faults, orders=orders, is_slow=True)
+    found = simulate(definition, value, faults, orders=orders, is_over=is_over)
+    worst = simulate(definition, value, faults, orders=orders, is_slow=True, is_over=is_over)
     return Row(
         step=step,
         case=case,

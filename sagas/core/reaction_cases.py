@@ -8,7 +8,7 @@ refused is refused once, where a way first leads to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,23 @@ class _Route:
     orders: tuple[_Order, ...] = ()
 
 
-def reaction_cases(definition: Definition, value: Json) -> Iterator[FailureCase]:
+@dataclass(frozen=True)
+class _Paper:
+    """What is simulated to look for ways."""
+
+    definition: Definition
+    value: Json
+    is_over: Callable[[], bool] | None
+
+    def follow(self, faults: dict[str, Json], orders: tuple[_Order, ...]) -> _Route:
+        """Return what happens by a script."""
+        run = simulate(self.definition, self.value, faults, orders=orders, is_over=self.is_over)
+        return _Route(run.status, frozenset(key.step for key in run.state.steps), faults, orders)
+
+
+def reaction_cases(
+    definition: Definition, value: Json, is_over: Callable[[], bool] | None = None
+) -> Iterator[FailureCase]:
     """Yield every reaction with everything that can go wrong with it, and events from outside that come or do not.
 
     The first case is that nothing goes wrong: where the run needs an event from outside to
@@ -45,15 +61,13 @@ def reaction_cases(definition: Definition, value: Json) -> Iterator[FailureCase]
     chart = definition.choreography
     if chart is None:
         raise AssertionError(f"{definition.saga} is no choreography")
-    calm = _calm(definition, chart, value)
+    paper = _Paper(definition, value, is_over)
+    calm = _calm(chart, paper)
     usual = next((one for one in calm if one.status is SimulatedStatus.COMPLETED), calm[0])
     yield "", Case.NOTHING, {}, usual.orders
-    begun = [
-        (kind, _try(definition, value, {}, (_event(kind) | {"early": True}, *usual.orders)))
-        for kind in chart.starts_on[1:]
-    ]
+    begun = [(kind, paper.follow({}, (_event(kind) | {"early": True}, *usual.orders))) for kind in chart.starts_on[1:]]
     others = [route for route in calm if route is not usual]
-    routes = _routes(definition, chart, value, [usual, *(route for _, route in begun), *others])
+    routes = _routes(chart, paper, [usual, *(route for _, route in begun), *others])
     for reaction in chart.reactions:
         for route in [one for one in routes if reaction.name in one.begun][:1]:
             for name, case, faults, _ in _cases_of(definition, reaction):
@@ -77,13 +91,13 @@ def _cases_of(definition: Definition, reaction: Reaction) -> Iterator[FailureCas
         yield reaction.name, Case.SAYS_NOTHING, {reaction.name: "never"}, ()
 
 
-def _calm(definition: Definition, chart: Choreography, value: Json) -> list[_Route]:
+def _calm(chart: Choreography, paper: _Paper) -> list[_Route]:
     """Return the ways on which nobody refuses anything: what begins a run alone, and with one event from outside."""
     scripts = [(), *((_event(kind),) for kind in dict.fromkeys(chart.others))]
-    return [_try(definition, value, {}, script) for script in scripts]
+    return [paper.follow({}, script) for script in scripts]
 
 
-def _routes(definition: Definition, chart: Choreography, value: Json, calm: list[_Route]) -> list[_Route]:
+def _routes(chart: Choreography, paper: _Paper, calm: list[_Route]) -> list[_Route]:
     """Return these ways, and for each reaction that may be refused the first of them that it is refused on."""
     found = list(calm)
     refused: set[str] = set()
@@ -91,13 +105,8 @@ def _routes(definition: Definition, chart: Choreography, value: Json, calm: list
         for reaction in chart.reactions:
             if reaction.rejected and reaction.name in route.begun and reaction.name not in refused:
                 refused.add(reaction.name)
-                found.append(_try(definition, value, {**route.faults, reaction.name: "rejected"}, route.orders))
+                found.append(paper.follow({**route.faults, reaction.name: "rejected"}, route.orders))
     return found
-
-
-def _try(definition: Definition, value: Json, faults: dict[str, Json], orders: tuple[_Order, ...]) -> _Route:
-    run = simulate(definition, value, faults, orders=orders)
-    return _Route(run.status, frozenset(key.step for key in run.state.steps), faults, orders)
 
 
 def _event(kind: str) -> _Order:

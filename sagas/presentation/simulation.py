@@ -27,7 +27,7 @@ _ENDS = {
     SimulatedStatus.STILL_RETRYING: "still retrying, for ever",
     SimulatedStatus.CUT_SHORT: "cut short by a limit",
 }
-_CASES = {
+CASES = {
     Case.NOTHING: "nothing goes wrong",
     Case.REJECTED: "rejected",
     Case.FAILED: "fails at every attempt",
@@ -81,7 +81,7 @@ def story(simulation: Simulation) -> Iterator[str]:
     if simulation.undone:
         yield f"Undone, in this order:  {_few(reaction_story.undone(simulation))}"
     if simulation.leftovers:
-        yield f"Stays behind:           {_few(list(map(_leftover_with_why, simulation.leftovers)))}"
+        yield f"Stays behind:           {_few(list(map(leftover_with_why, simulation.leftovers)))}"
     elif simulation.status is not SimulatedStatus.COMPLETED:
         yield "Stays behind:           nothing"
     for note in simulation.notes:
@@ -169,7 +169,8 @@ def _leftover(one: Leftover) -> str:
     return one.step if one.is_certain else f"{one.step}?"
 
 
-def _leftover_with_why(one: Leftover) -> str:
+def leftover_with_why(one: Leftover) -> str:
+    """Name what stays behind, and why."""
     return f"{one.step} ({'' if one.is_certain else 'perhaps; '}{_WHYS[one.why]})"
 
 
@@ -198,7 +199,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         worst += f", {_end(row.worst_status)}"
     return (
         row.step,
-        _CASES[row.case],
+        CASES[row.case],
         _end(row.simulation.status),
         _listed(reaction_story.undone(row.simulation)),
         _listed([_leftover(one) for one in row.simulation.leftovers]),
@@ -263,7 +264,7 @@ def _shown(path: str) -> str:
 
 
 def _case(row: Row) -> Iterator[str]:
-    name = f"{row.step}: {_CASES[row.case]}" if row.step else _CASES[row.case]
+    name = f"{row.step}: {CASES[row.case]}" if row.step else CASES[row.case]
     values = [
         dict(row.faults),
         [dict(order) for order in row.orders],

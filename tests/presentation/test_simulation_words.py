@@ -27,7 +27,7 @@ steps:
 """
 
 
-@pytest.mark.parametrize(("vocabulary", "words"), [(Case, simulation._CASES), (Why, simulation._WHYS)])
+@pytest.mark.parametrize(("vocabulary", "words"), [(Case, simulation.CASES), (Why, simulation._WHYS)])
 def test_every_word_of_the_law_has_words_for_people(vocabulary, words):
     assert set(words) == set(vocabulary)
 
