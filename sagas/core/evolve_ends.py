@@ -41,6 +41,7 @@ def run_terminated(state: RunState, event: m.RunTerminated, at: datetime) -> Non
     state.status = RunStatus.TERMINATED
     state.is_turning = False
     state.attention = ()
+    state.to_react = ()
     state.reason = {"cause": "terminate", "by": event.by, "message": event.message}
     state.started_at = state.started_at or at
     state.finished_at = at

@@ -159,7 +159,7 @@ def _run_state(run: SagaRun, rows: Sequence[StepRun]) -> RunState:
         finished_at=run.finished_at,
         deadline_at=run.deadline_at,
         watch=decode_watch(run.watch),
-        to_react=_to_react(run, steps) if run.watch is not None else (),
+        to_react=_to_react(run, steps) if run.watch is not None and run.finished_at is None else (),
     )
 
 
