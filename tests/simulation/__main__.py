@@ -11,12 +11,15 @@ import django
 def main(case: str) -> int:
     """Return 0 when nothing is wrong with the case."""
     from sagas.models import JournalEntry
+    from tests.simulation.choreographies import CHOREOGRAPHIES
     from tests.simulation.explore import begin, find_script, run_case
+    from tests.simulation.outside import ReactingWorld
     from tests.simulation.world import a_world
 
     name, _, points = case.partition("@")
     deaths = tuple(int(point) for point in points.split("+") if point)
-    with a_world() as world:
+    is_reacting = name.partition("/")[0] in CHOREOGRAPHIES
+    with a_world(ReactingWorld, tuple(CHOREOGRAPHIES)) if is_reacting else a_world() as world:
         script = find_script(name)
         begin(world, script)
         for life, point in enumerate((*deaths, 0), start=1):

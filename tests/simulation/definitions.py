@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.simulation.choreographies import CHOREOGRAPHIES
+
 DEFAULTS = """
 key: "${input.order}"
 defaults:
@@ -152,6 +154,8 @@ output: {sent: "${steps.send.output.did}"}
 
 def source(name: str, variant: int = 0) -> str:
     """Return the whole document of one of them; another variant has a step more, and does as well."""
+    if name in CHOREOGRAPHIES:
+        return CHOREOGRAPHIES[name]
     steps = {**SOURCES, **MORE}.get(name, INNER)
     more = f"  - {{name: more_{variant}, action: simulated.look}}\n" if variant else ""
     body, _, rest = steps.partition("\noutput:")

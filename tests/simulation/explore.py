@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from sagas.catalog.load import load_version
 from sagas.core.definition import Definition
 from sagas.models import Saga
+from tests.simulation.choreographies import dramas_of
 from tests.simulation.script import Script, scripts_of
 from tests.simulation.verdict import End, end_of, judge
 from tests.simulation.world import Snapshot, World
@@ -160,7 +161,8 @@ def definition_of(saga: str) -> Definition:
 
 def scripts(saga: str) -> list[Script]:
     """Return every script of one saga."""
-    return scripts_of(definition_of(saga))
+    definition = definition_of(saga)
+    return scripts_of(definition) if definition.choreography is None else [*dramas_of(definition)]
 
 
 def find_script(name: str) -> Script:

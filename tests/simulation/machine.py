@@ -45,6 +45,7 @@ class Machine:
         self.faults: list[str] = []  # what the engine complained of while it was alive
         self.trace: list[str] | None = None
         self.on_point: Callable[[int, str], None] | None = None
+        self.lives = 0
         self.reached = 0
         self._dies_at = 0
         self.is_dead = False
@@ -54,6 +55,7 @@ class Machine:
 
     def live(self, dies_at: int = 0) -> None:
         """Begin a life that ends at point `dies_at`; 0: it does not."""
+        self.lives += 1
         self.reached, self._dies_at = 0, dies_at
         self.is_dead = self.is_resting = False
 

@@ -16,6 +16,7 @@ from sagas.core.vocabulary import NO_ITEM, OutcomeKind, Phase, StepKey
 from sagas.models import JournalEntry, Order, SagaRun, StepRun
 from tests.engine.stored_run import faults_of
 from tests.simulation.families import family_faults
+from tests.simulation.reacting_verdict import reaction_faults
 from tests.simulation.script import BROKEN, FAILED
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ def judge(world: World, definition: Definition, deaths: int, calm: End | None) -
         return [f"{SagaRun.objects.count()} runs, of one start"]
     run = SagaRun.objects.get()
     events = [decode(entry.kind, entry.data) for entry in JournalEntry.objects.order_by("sequence")]
-    found = [*world.faults, *faults_of(run)]
+    chart = definition.choreography
+    found = [*world.faults, *(faults_of(run) if chart is None else reaction_faults(world, chart, deaths))]
     if run.due_at is not None:
         found.append(f"the run is {run.status}, and still due")
     if run.status not in world.script.ends:
@@ -73,6 +75,8 @@ def judge(world: World, definition: Definition, deaths: int, calm: End | None) -
     found += order_faults(run, events, world.memory.acknowledged)
     if run.inbox_done != run.inbox_last:
         found.append(f"orders up to {run.inbox_last} were accepted, and only those up to {run.inbox_done} consumed")
+    if chart is not None:
+        return found + _unlike_reactions(world, calm, end)
     found += effect_faults(world.effects(), definition, end, events)
     lost = sum(isinstance(event, m.AttemptEnded) and event.code == WORKER_LOST for event in events)
     columns: Counter[int] = Counter()
@@ -91,6 +95,7 @@ def order_faults(run: SagaRun, events: Iterable[m.Event], acknowledged: Iterable
     events = list(events)
     told = Counter(event.number for event in events if isinstance(event, m.OrderTaken | m.OrderRefused))
     told.update(event.order for event in events if isinstance(event, m.LateReportReceived))
+    told.update(event.order for event in events if isinstance(event, m.EventReceived) and event.order)
     stored = set(Order.objects.filter(run=run).values_list("number", flat=True))
     found = []
     if stored != set(range(1, run.inbox_last + 1)):
@@ -148,6 +153,13 @@ def effect_faults(effects: Mapping[str, int], definition: Definition, end: End, 
         if undid and not did and status != "in_doubt":
             found.append(f"{name} is {status} and never happened, but it was undone")
     return found
+
+
+def _unlike_reactions(world: World, calm: End | None, end: End) -> list[str]:
+    """Reactions end as they do when nothing crashes, where the run does."""
+    if calm is None or calm.status != end.status or calm.steps == end.steps or world.script.during:
+        return []
+    return [f"the reactions ended {end.steps}, and without a crash {calm.steps}"]
 
 
 def _unlike(world: World, definition: Definition, calm: End, end: End) -> list[str]:
