@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sagas.core import messages as m
@@ -158,15 +159,21 @@ class Simulation:
         if state.compensation_status in DONE_UNDOING or not (state.status is StepStatus.SUCCEEDED or is_open_question):
             return None
         happened = self.has_happened.get((str(key), Phase.ACTION)) if is_open_question else True
-        is_undone: bool | None = False
+        is_undone = self._undone_in_doubt.get(key.step, False)
         if state.compensation.is_unsettled:
             is_undone = self.has_happened.get((str(key), Phase.COMPENSATION), False)
-        for other, what in self.state.steps.items():  # what undoes it may have happened
-            if what.reacting is not None and what.reacting.undoes == key.step and what.action.is_unsettled:
-                is_undone = self.has_happened.get((str(other), Phase.ACTION), is_undone)
         if happened is False or is_undone is True:
             return None
         return Leftover(str(key), self._why(state.compensation_status), happened is True and is_undone is False)
+
+    @cached_property
+    def _undone_in_doubt(self) -> dict[str, bool | None]:
+        """Of a choreography: reactions of whose undoing nobody knows the outcome, and what truly became of that."""
+        return {
+            step.reacting.undoes: self.has_happened.get((str(key), Phase.ACTION), False)
+            for key, step in self.state.steps.items()
+            if step.reacting is not None and step.reacting.undoes and step.action.is_unsettled
+        }
 
     def _why(self, status: CompensationStatus) -> Why:
         match status:
