@@ -18,6 +18,7 @@ from sagas.core.script import SimulationInvalidError
 from sagas.core.simulate import simulate
 from sagas.core.vocabulary import CompensationStatus, RunStatus, StepStatus
 from tests.choreography.documents import ORDER, WATCHED
+from tests.choreography.redacted import SECRETS, SOURCE, TOKEN, placed
 
 pytestmark = pytest.mark.pure
 
@@ -201,6 +202,15 @@ def test_data_that_a_service_did_not_give_is_supposed():
     assert [line["input"] for line in run.trace if line["kind"] == "attempt_started" and line["step"] == "pack"] == [
         {"parts": 2}
     ]
+
+
+def test_what_is_redacted_is_shown_as_dots():
+    output = {"outcome": "succeeded", "output": {"token": TOKEN, "receipt": "R-1"}}
+    run = simulate(compiled(SOURCE), placed().data, {"take_payment": output, "ship": "rejected"})
+    assert told(run) == ("compensated", [("take_payment", "refund_payment")], [])
+    text = json.dumps(run.as_json())
+    assert "R-1" in text
+    assert not [secret for secret in SECRETS if secret in text]
 
 
 def test_an_input_is_made_of_what_is_read_of_events():
