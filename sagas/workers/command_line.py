@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from sagas.models import OutgoingCommand
     from sagas.participants.known_services import KnownService
+
+log = logging.getLogger(__name__)
 
 IDLE_S = 0.05  # between two looks at an empty outbox
 
