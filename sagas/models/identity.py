@@ -8,15 +8,16 @@ from uuid import UUID
 
 
 def uuid7() -> UUID:
-    """Return a new id: 48 bits of milliseconds, then 74 random bits from the system.
+    """Return a new id: 48 bits of milliseconds, 12 of what is left of the time, then 62 random bits from the system.
 
-    Nothing is kept between calls, so a fork cannot make two processes agree.
+    Ids that one process makes one after the other sort so (section 6.2, method 3): a twelfth
+    bit is a quarter of a microsecond. Nothing is kept between calls, so a fork cannot make two
+    processes agree.
     """
-    milliseconds = time.time_ns() // 1_000_000
-    random = int.from_bytes(os.urandom(10), "big")
+    milliseconds, rest_ns = divmod(time.time_ns(), 1_000_000)
     value = (milliseconds & (1 << 48) - 1) << 80
     value |= 0x7 << 76
-    value |= (random >> 68 & 0xFFF) << 64
+    value |= (rest_ns * 4096 // 1_000_000) << 64
     value |= 0b10 << 62
-    value |= random & (1 << 62) - 1
+    value |= int.from_bytes(os.urandom(8), "big") & (1 << 62) - 1
     return UUID(int=value)

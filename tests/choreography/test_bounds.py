@@ -56,6 +56,12 @@ def test_very_many_events_of_one_run_each_have_their_reaction(transactional_db):
     assert (run.status, run.watch["received"], run.watch["begun"]) == ("completed", MANY + 2, {"book": MANY})
 
 
+def test_events_that_came_together_are_handed_on_in_their_order(transactional_db):
+    ids = [f"r{number}" for number in range(300)]
+    send(*(event("meter.read", event_id=one) for one in ids))
+    assert list(SagaEvent.objects.order_by("id").values_list("event_id", flat=True)) == ids
+
+
 def test_events_that_go_round_between_two_sagas_are_stopped_and_flagged(transactional_db):
     publish(PING, by="tests")
     other = PING.replace("saga: ping", "saga: pong").replace("ball.ping", "ball.x").replace("ball.pong", "ball.ping")
