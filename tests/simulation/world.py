@@ -20,7 +20,7 @@ from sagas.catalog.publish import publish
 from sagas.choreography import delivery, router
 from sagas.core import choreography_checks, reactions
 from sagas.core.vocabulary import Phase, StepKey
-from sagas.engine import commands, deliveries, journal, late, lease, orders, reruns, slot
+from sagas.engine import commands, deliveries, journal, late, lease, orders, reruns, slot, stored
 from sagas.engine.perform import Performer
 from sagas.models import EventRoute, JournalEntry, Order, PumpSlot, SagaEvent, SagaRun, StepRun
 from tests.simulation import participants
@@ -280,6 +280,7 @@ class World:
         """Live for what is done within: to its end, or until point `dies_at`; then the dead machine is buried."""
         machine = self.machine
         random.seed(0)
+        stored._version.cache_clear()  # a new process knows no version yet
         machine.live(dies_at)
         try:
             yield
