@@ -216,6 +216,7 @@ def choreography(
     publishes: Mapping[str, Sequence[str]] | None = None,
     early: Mapping[str, str] | None = None,
     defaults: Defaults | None = None,
+    redact: Sequence[str] | None = None,
 ) -> Saga:
     """Make a choreography: services that react to events, with nobody who commands them.
 
@@ -226,7 +227,7 @@ def choreography(
         "saga": name, "title": title, "style": "choreography", "description": description, "labels": labels,
         "amount": amount, "unit": unit, "deadline": _duration(deadline), "starts_on": starts_on,
         "correlate": correlate, "completes_on": completes_on, "compensated_on": compensated_on,
-        "publishes": publishes, "early": early, "defaults": defaults, "reactions": reactions,
+        "publishes": publishes, "early": early, "defaults": defaults, "redact": redact, "reactions": reactions,
     })  # fmt: skip
     for problem in check_payload(document, bytes_max=4 * DOCUMENT_BYTES_MAX):
         raise DefinitionError(f"{name}: {problem}")
@@ -249,12 +250,13 @@ def reaction(
     timeout: Duration | None = None,
     retry: Retry | None = None,
     probe: Action | None = None,
+    redact: Sequence[str] | None = None,
 ) -> Reaction:
     """Say what a service does on events: by an `action` called from here, or by itself (`external`)."""
     return Reaction(_said({
         "name": name, "title": title, "service": service, "on": on, "action": action, "external": external,
         "with": with_, "emits": emits, "within": _duration(within), "undoes": undoes, "compensation": compensation,
-        "timeout": _duration(timeout), "retry": retry, "probe": probe,
+        "timeout": _duration(timeout), "retry": retry, "probe": probe, "redact": redact,
     }))  # fmt: skip
 
 
