@@ -199,7 +199,8 @@ def _forward(subject: _Subject, step: StepDetail, x: int, y: int, now: datetime)
     look = step_look(step.status, step.last_outcome)
     most = step.plan.attempts_max
     if subject.run_id is None:
-        facts, left = _plan_facts(step.plan, most, step.plan.timeout_s), None
+        is_outside = step.plan.reaction is not None and step.plan.reaction.is_external
+        facts, left = _outside() if is_outside else _plan_facts(step.plan, most, step.plan.timeout_s), None
     elif step.tally is not None:
         facts, left = (str(look.label), done_words(step.tally)), None
     elif step.wait is not None:
@@ -249,7 +250,8 @@ def _backward(subject: _Subject, step: StepDetail, x: int, y: int, now: datetime
     status, most = step.compensation_status, step.plan.compensation_attempts_max
     look = compensation_look(status, step.last_undo_outcome)
     if subject.run_id is None:
-        facts, left = _plan_facts(step.plan, most, step.plan.compensation_timeout_s), None
+        is_outside = step.plan.is_undone_outside
+        facts, left = _outside() if is_outside else _plan_facts(step.plan, most, step.plan.compensation_timeout_s), None
     elif step.tally is not None and step.is_undoing:
         facts, left = (str(look.label), undone_words(step.tally)), None
     else:
@@ -272,6 +274,11 @@ def _backward(subject: _Subject, step: StepDetail, x: int, y: int, now: datetime
 
 def _address(subject: _Subject, step: StepDetail, part: str = "") -> str:
     return reverse("sagas:step-detail", args=[subject.run_id, step.key]) + part if subject.run_id else ""
+
+
+def _outside() -> tuple[str, ...]:
+    """Return the second line of a node of a definition that its service carries out without us."""
+    return (_("by its service"),)
 
 
 def _plan_facts(plan: StepPlan, attempts_max: int | None, timeout_s: float | None) -> tuple[str, ...]:

@@ -83,6 +83,7 @@ class StepPlan:
     timeout_s: float | None = None
     compensation_timeout_s: float | None = None
     reaction: ReactionPlan | None = None  # in a choreography
+    is_undone_outside: bool = False  # what undoes the reaction is done by its service, without us
 
 
 def step_plans(document: Json) -> tuple[StepPlan, ...]:
@@ -139,6 +140,7 @@ def _reaction_plans(document: dict[str, Any]) -> tuple[StepPlan, ...]:
                 compensation_attempts_max=tries.get(undoer, _ATTEMPTS_DEFAULT),
                 timeout_s=timeout_s,
                 reaction=one,
+                is_undone_outside=bool(undoer) and told[undoer].is_external,
             )
         )
     return tuple(plans)

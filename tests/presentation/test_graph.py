@@ -109,6 +109,18 @@ def test_a_definition_is_drawn_before_anything_has_happened():
     assert "Compensation: Refund payment" in picture.label
 
 
+def test_a_reaction_that_is_only_watched_is_not_said_to_be_tried():
+    told = {"emits": {"succeeded": "stock.reserved"}, "on": ["order.placed"], "external": True}
+    undo = {"name": "restore", "undoes": "reserve", "on": ["order.lost"], "action": "shop.restore"}
+    picture = graph.draw_definition({"style": "choreography", "reactions": [{"name": "reserve", **told}, undo]})
+    assert [node.facts for node in picture.nodes] == [("by its service",), ("up to 3 tries",)]
+    lone = {"style": "choreography", "reactions": [
+        {"name": "reserve", "on": ["order.placed"], "action": "shop.reserve"},
+        {"name": "restore", "undoes": "reserve", "on": ["order.lost"], "external": True},
+    ]}  # fmt: skip
+    assert [node.facts for node in graph.draw_definition(lone).nodes] == [("up to 3 tries",), ("by its service",)]
+
+
 @pytest.mark.parametrize("document", [{}, {"steps": "no"}, {"steps": [3, {"name": None}]}, {"steps": [{}] * 99}])
 def test_a_document_of_any_form_can_be_drawn(document):
     assert graph.draw_definition(document).label
