@@ -295,7 +295,7 @@ class _Reader:
             self.say(("orders",), "Orders are a list of mappings with a `verb` each.")
             return ()
         if len(orders) > SIMULATED_ORDERS_MAX:
-            self.say(("orders",), f"At most {SIMULATED_ORDERS_MAX} orders can be given.")
+            self.say(("orders",), f"At most {SIMULATED_ORDERS_MAX} orders and events can be given.")
             return ()
         return tuple(self._order(one, ("orders", place)) for place, one in enumerate(orders))
 

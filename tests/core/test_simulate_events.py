@@ -243,7 +243,7 @@ def test_retries_for_ever_are_said_to_be_so():
         ({}, [event("order.placed", source=7)], "`source` is text of 1 to"),
         ({}, [event("order.placed", data="\0")], ""),
         ({}, [event("order.placed", sources="a")], "`sources` is not known here. Did you mean `source`?"),
-        ({}, [event("order.placed")] * 101, "At most 100 orders can be given."),
+        ({}, [event("order.placed")] * 101, "At most 100 orders and events can be given."),
     ],
 )
 def test_what_a_choreography_cannot_be_asked_is_refused(faults, orders, said):
