@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import IO, TYPE_CHECKING, Any, ClassVar
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
 from rest_framework.parsers import BaseParser
@@ -13,18 +14,19 @@ from rest_framework.response import Response
 from sagas.api import event_shapes as shapes
 from sagas.api.pages import Keyset, paged
 from sagas.api.parsers import decode, parse_json
-from sagas.api.problems import ProblemError, bad_query, invalid, not_found
+from sagas.api.problems import ProblemError, bad_query, invalid, malformed, not_found
 from sagas.api.sagas import PAGING, faults_of
 from sagas.api.schema import describe, in_query
 from sagas.api.views import ApiView, read_body
 from sagas.choreography import decisions
 from sagas.choreography.listeners import shown_data
 from sagas.choreography.router import take
-from sagas.core.cloud_event import BATCH, HEADER_PREFIX, STRUCTURED, is_json, read_binary, read_structured
+from sagas.core.cloud_event import BATCH, HEADER_PREFIX, STRUCTURED, is_json, opaque, read_binary, read_structured
 from sagas.core.document_text import document_text
 from sagas.core.limits import EVENTS_PER_BATCH_MAX
 from sagas.core.observed import draft_document
 from sagas.core.problem import Problem
+from sagas.core.steps import SAGA_NAME
 from sagas.core.vocabulary import Role
 from sagas.models import EventOrigin, EventState, RouteState, SagaEvent
 from sagas.queries.events import EventFilter, matching, newest_seen
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from sagas.core.vocabulary import Json
 
 STATES = tuple(dict.fromkeys((*(state.value for state in RouteState), *(state.value for state in EventState))))
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 class EventParser(BaseParser):
@@ -104,8 +107,11 @@ class EventDraft(ApiView):
     )
     def get(self, request: Request) -> Response:
         """What follows from what, by whom, and which run it is of. What undoes what is for its author to say."""
+        name = request.query_params.get("name", "seen-choreography")
+        if not SAGA_NAME.fullmatch(name):
+            raise bad_query("name", "name must be one that a saga can have, such as seen-order.")
         seen = newest_seen(request.query_params.get("saga", ""))
-        document = draft_document(seen, request.query_params.get("name", "seen-choreography"))
+        document = draft_document(seen, name)
         if document is None:
             message = "No event that was seen names another one as its cause (`causationid`)."
             raise ProblemError(HTTPStatus.CONFLICT, "nothing-seen", message)
@@ -148,7 +154,7 @@ class EventReplay(ApiView):
         """As if it came now."""
         del request
         try:
-            row = decisions.replay(event_id)
+            row = decisions.replay(event_id, by=self.caller().by)
         except (decisions.EventUnknownError, decisions.EventSettledError) as error:
             raise _problem(error) from None
         return Response(_show([row])[0])
@@ -266,16 +272,27 @@ def _batch(value: Json) -> Iterator[CloudEvent]:
 
 
 def _binary(request: Request, body: bytes, content_type: str) -> tuple[CloudEvent | None, tuple[Problem, ...]]:
-    attributes = {
-        name.lower().removeprefix(HEADER_PREFIX): unquote(value)
-        for name, value in request.headers.items()
-        if name.lower().startswith(HEADER_PREFIX)
-    }
+    attributes = {}
+    for name, value in request.headers.items():
+        if name.lower().startswith(HEADER_PREFIX):
+            if (said := _said(value)) is None:
+                message = f"The header {name.lower()} is not UTF-8, percent-encoded where it is not ASCII."
+                raise malformed(message)
+            attributes[name.lower().removeprefix(HEADER_PREFIX)] = said
     if not attributes:
         message = f"An event is sent as {STRUCTURED}, as {BATCH}, or with its attributes in headers (ce-id, ce-type …)."
         raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", message)
     data: Json = None
     if body:
-        text = decode(body)
-        data = parse_json(text) if is_json(content_type) else text
+        data = parse_json(decode(body)) if is_json(content_type) else opaque(body)
     return read_binary(attributes, data, content_type)
+
+
+def _said(value: str) -> str | None:
+    """Return what a header says: out of its quotes, then out of its percent-encoding; None when that is no text."""
+    if _QUOTED.fullmatch(value):
+        value = re.sub(r"\\(.)", r"\1", value[1:-1])
+    try:
+        return unquote_to_bytes(value.encode("ascii")).decode()
+    except UnicodeError:
+        return None

@@ -110,7 +110,7 @@ class StrictSerializer(serializers.Serializer[Any]):
 
 
 class Text(serializers.CharField):
-    """A string as it was sent, and nothing that merely could be made one."""
+    """A string as it was sent, and nothing that merely could be made one; spaces alone are blank."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(trim_whitespace=False, **options)
@@ -119,6 +119,8 @@ class Text(serializers.CharField):
         """Refuse numbers and booleans."""
         if not isinstance(data, str):
             self.fail("invalid")
+        if not self.allow_blank and not data.strip():
+            self.fail("blank")
         return super().to_internal_value(data)
 
 

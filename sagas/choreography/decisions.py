@@ -27,8 +27,8 @@ class RunNotChosenError(Exception):
     """The event cannot be given to that run; the text says why."""
 
 
-def replay(event_id: UUID) -> SagaEvent:
-    """Look again for the runs that an event is of, as if it came now.
+def replay(event_id: UUID, *, by: str) -> SagaEvent:
+    """Look again for the runs that an event is of, as if it came now; who asked is kept with where it went.
 
     Raises:
         EventUnknownError, EventSettledError.
@@ -38,6 +38,7 @@ def replay(event_id: UUID) -> SagaEvent:
         EventRoute.objects.filter(event=row, state__in=OPEN_ROUTES).delete()
         known = frozenset(EventRoute.objects.filter(event=row).values_list("saga_id", flat=True))
         route([row], timezone.now(), except_sagas=known)
+        EventRoute.objects.filter(event=row).exclude(saga__in=known).exclude(state__in=OPEN_ROUTES).update(by=by)
     row.refresh_from_db()
     return row
 

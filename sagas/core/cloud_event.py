@@ -13,7 +13,7 @@ import binascii
 import json
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sagas.core.limits import EVENT_NAME_LENGTH_MAX, EVENT_TYPE_LENGTH_MAX, PAYLOAD_BYTES_MAX
@@ -30,13 +30,14 @@ BATCH = "application/cloudevents-batch+json"
 HEADER_PREFIX = "ce-"
 EVENT_TYPE = re.compile(rf"(?=.{{1,{EVENT_TYPE_LENGTH_MAX}}}$)[A-Za-z][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*", re.ASCII)
 _JSON_TYPE = re.compile(r"\s*(?:application|text)/(?:json|[\w.+-]+\+json)\s*(?:;.*)?", re.ASCII | re.IGNORECASE)
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 _ATTRIBUTE = re.compile(r"[a-z0-9]{1,40}", re.ASCII)
 _CAUSE_LENGTH_MAX = EVENT_NAME_LENGTH_MAX + 100
 
 
 @dataclass(frozen=True, slots=True)
 class CloudEvent:
-    """One event, checked. `time` has a zone."""
+    """One event, checked. `time` is in UTC."""
 
     id: str
     source: str
@@ -82,13 +83,21 @@ def read_binary(
     """Read an event in binary mode.
 
     Args:
-        headers: those that begin with `ce-`, without it, in small letters; values as sent, percent-encoded.
+        headers: those that begin with `ce-`, without it, in small letters; decoded.
         data: the body: JSON when `content_type` is, else text.
         content_type: of the body.
     """
     problems: list[Problem] = []
     event = _read({**headers, "datacontenttype": content_type}, data, "", problems, is_header=True)
     return (None if problems else event), tuple(problems)
+
+
+def opaque(raw: bytes) -> str:
+    """Return data that is not JSON: as text where it is text in UTF-8, else in base64."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(raw).decode()
 
 
 def _read(
@@ -145,17 +154,17 @@ def _read(
 
 
 def _moment(value: Json, pointer: str, problems: list[Problem]) -> datetime | None:
+    """Return a time in UTC; one that is in no year of UTC cannot be stored."""
     if value is None:
         return None
     try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) and "T" in value.upper() else None
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        message = f"`time` must be an RFC 3339 time, such as 2026-07-01T09:00:00Z; found {found_text(value)}."
-        problems.append(_problem(message, pointer, "wrong_value"))
-        return None
-    return moment
+        if isinstance(value, str) and _TIME.fullmatch(value.upper()):
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    message = f"`time` must be an RFC 3339 time, such as 2026-07-01T09:00:00Z; found {found_text(value)}."
+    problems.append(_problem(message, pointer, "wrong_value"))
+    return None
 
 
 def _decoded(value: Json, pointer: str, content_type: str, problems: list[Problem]) -> Json:

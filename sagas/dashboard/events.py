@@ -169,7 +169,7 @@ def _decide(request: HttpRequest, row: SagaEvent, verb: str, run: str, reason: s
     by = request.user.get_username()
     match verb:
         case "replay":
-            decisions.replay(row.id)
+            decisions.replay(row.id, by=by)
             messages.info(request, _("It was looked at again."))
         case "assign":
             decisions.assign(row.id, UUID(run), by=by, reason=reason)

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import kombu
 
-from sagas.core.cloud_event import STRUCTURED, is_json, read_binary, read_structured
+from sagas.core.cloud_event import STRUCTURED, is_json, opaque, read_binary, read_structured
 from sagas.core.limits import PAYLOAD_BYTES_MAX
 from sagas.core.problem import Problem
 from sagas.participants.broker import CONFIRM_S, HEARTBEAT_S, Broker
@@ -138,9 +138,9 @@ def _event(message: Any, raw: bytes) -> tuple[CloudEvent | None, tuple[Problem, 
         if str(name).startswith(prefix)
     }
     try:
-        text = raw.decode()
         if not headers:
-            return read_structured(json.loads(text))
-        return read_binary(headers, json.loads(text) if text and is_json(content_type) else text, content_type)
+            return read_structured(json.loads(raw.decode()))
+        data = json.loads(raw.decode()) if raw and is_json(content_type) else opaque(raw)
+        return read_binary(headers, data, content_type)
     except (ValueError, RecursionError):
         return None, (Problem("The message is not JSON in UTF-8.", pointer=""),)

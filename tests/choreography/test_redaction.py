@@ -113,7 +113,7 @@ def test_what_nobody_named_is_sealed_as_soon_as_somebody_does():
     row = SagaEvent.objects.get()
     publish(SOURCE, by="tests")
     assert shown_data([row])[0]["card"]["number"] == MASK
-    decisions.replay(row.id)
+    decisions.replay(row.id, by="tests")
     settle()
     assert_hidden(stored())
 

@@ -74,6 +74,39 @@ def test_data_in_base64_is_read_by_its_type(api, watched):
     assert SagaRun.objects.get().key == "8"
 
 
+BINARY = {"ce-specversion": "1.0", "ce-id": "e1", "ce-source": "/shop", "ce-type": "order.placed"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ("50%25", "50%"), ('"a b"', "a b"), (r'"say \"50%25\""', 'say "50%"'), ('"a', '"a'),
+        ("Euro%20%E2%82%AC", "Euro €"), ("%zz", "%zz"),
+    ],
+)  # fmt: skip
+def test_an_attribute_in_a_header_is_read_out_of_its_quotes_and_its_encoding(api, watched, sent, read):
+    assert api.post("events/", {"order_id": "7"}, **BINARY, **{"ce-subject": sent}).status_code == 202
+    assert SagaEvent.objects.get().subject == read
+
+
+@pytest.mark.parametrize("sent", ["%ff", "%ED%A0%80", "caf\u00e9"])
+def test_a_header_that_is_no_text_is_refused_rather_than_guessed(api, watched, sent):
+    answer = api.post("events/", {"order_id": "7"}, **{**BINARY, "ce-id": sent})
+    assert (answer.status_code, answer.json()["type"]) == (400, "urn:sagaweb:problem:malformed")
+    assert "ce-id" in answer.json()["detail"]
+    assert not SagaEvent.objects.exists()
+
+
+def test_data_that_is_no_text_is_kept_in_base64_however_it_is_sent(api, watched):
+    kind = {"type": "picture.taken", "datacontenttype": "image/png"}
+    body = {**event(event_id="e0"), **kind, "data_base64": "iVBORw0K/w=="}
+    del body["data"]
+    assert api.post("events/", body, STRUCTURED).status_code == 202
+    headers = {**BINARY, "ce-type": "picture.taken"}
+    assert api.post("events/", b"\x89PNG\r\n\xff", "image/png", **headers).status_code == 202
+    assert list(SagaEvent.objects.values_list("data", flat=True)) == ["iVBORw0K/w==", "iVBORw0K/w=="]
+
+
 @pytest.mark.parametrize(
     ("change", "pointer", "detail"),
     [
@@ -87,6 +120,12 @@ def test_data_in_base64_is_read_by_its_type(api, watched):
         ({"id": "a\nb"}, "/id", "`id` holds characters that cannot be shown."),
         ({"time": "yesterday"}, "/time",
          '`time` must be an RFC 3339 time, such as 2026-07-01T09:00:00Z; found "yesterday".'),
+        ({"time": "0001-01-01T00:00:00+14:00"}, "/time",
+         '`time` must be an RFC 3339 time, such as 2026-07-01T09:00:00Z; found "0001-01-01T00:00:00+14:00".'),
+        ({"time": "9999-12-31T23:59:59-14:00"}, "/time",
+         '`time` must be an RFC 3339 time, such as 2026-07-01T09:00:00Z; found "9999-12-31T23:59:59-14:00".'),
+        ({"time": "2026-W27-3T09:00:00Z"}, "/time",
+         '`time` must be an RFC 3339 time, such as 2026-07-01T09:00:00Z; found "2026-W27-3T09:00:00Z".'),
         ({"time": "2026-07-01"}, "/time",
          '`time` must be an RFC 3339 time, such as 2026-07-01T09:00:00Z; found "2026-07-01".'),
         ({"Bad-Name": "x"}, "/Bad-Name", "`Bad-Name` is no attribute of CloudEvents: small letters and digits only."),
@@ -158,6 +197,7 @@ def test_a_parked_event_is_looked_at_again_given_to_a_run_or_dropped(api, watche
     assert (dropped["state"], dropped["why"], dropped["by"]) == ("dropped", "a test", "token:robot")
     assert api.post(f"events/{second}/drop/", {"reason": "again"}).status_code == 409
     assert api.post(f"events/{second}/drop/", {}).status_code == 422
+    assert api.post(f"events/{second}/drop/", {"reason": "  "}).status_code == 422
     assert api.post(f"events/{run.id}/replay/").status_code == 404
 
 
@@ -167,6 +207,7 @@ def test_an_orphan_finds_its_saga_once_that_is_published_or_is_dropped(api, db):
     publish(WATCHED, by="tests")
     assert api.post(f"events/{first.id}/replay/").json()["state"] == "routed"
     assert SagaRun.objects.get().key == "7"
+    assert EventRoute.objects.get(event=first).by == "token:robot"
     assert api.post(f"events/{second.id}/drop/", {"reason": "old"}).json()["state"] == "dropped"
     found = api.get("events/", {"state": "dropped"}).json()["results"]
     assert [one["dropped_why"] for one in found] == ["token:robot: old"]
@@ -191,6 +232,7 @@ def test_a_run_of_a_choreography_is_not_started_by_a_call(api, watched):
 def test_a_choreography_is_drafted_from_what_was_seen_and_can_be_published(db):
     author = Api(Role.AUTHOR, "author")
     assert author.get("events/draft/").status_code == 409
+    assert author.get("events/draft/", {"name": "Seen order"}).status_code == 400
     for order in ("1", "2"):
         author.post("events/", [
             event("order.placed", f"p{order}", order),
