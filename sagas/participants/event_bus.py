@@ -11,6 +11,7 @@ import json
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
@@ -132,10 +133,10 @@ def read(message: Any) -> Heard:
 def _event(message: Any, raw: bytes) -> tuple[CloudEvent | None, tuple[Problem, ...]]:
     content_type = str(message.content_type or "")
     headers = {
-        str(name).removeprefix(prefix): str(value)
+        str(name).removeprefix(prefix): _text(value)
         for name, value in (message.headers or {}).items()
         for prefix in _PREFIXES
-        if str(name).startswith(prefix)
+        if str(name).startswith(prefix) and value is not None
     }
     try:
         if not headers:
@@ -144,3 +145,8 @@ def _event(message: Any, raw: bytes) -> tuple[CloudEvent | None, tuple[Problem, 
         return read_binary(headers, data, content_type)
     except (ValueError, RecursionError):
         return None, (Problem("The message is not JSON in UTF-8.", pointer=""),)
+
+
+def _text(value: Any) -> str:
+    """Return a header as text; a timestamp of AMQP is in UTC and comes without its zone."""
+    return f"{value.isoformat()}Z" if isinstance(value, datetime) else str(value)
