@@ -169,9 +169,7 @@ class EventSimulator(Simulator):
 
     def _arrive(self, at: datetime, key: StepKey) -> None:
         """A service that acts by itself publishes what became of its reaction."""
-        if not self.state.awaiting:
-            self.waited_s += (at - self.now).total_seconds()
-        self.now = at
+        self._wait_until(at)
         answer, reacting = self._part(key, Phase.ACTION).answer(1), self.state.step(key).reacting
         if reacting is None:
             raise AssertionError(f"{key} reacts to nothing")

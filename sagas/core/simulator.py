@@ -225,9 +225,7 @@ class Simulator:
 
     def _arrive(self, at: datetime, key: StepKey) -> None:
         """Somebody sends the signal, or answers."""
-        if not self.state.awaiting:
-            self.waited_s += (at - self.now).total_seconds()
-        self.now = at
+        self._wait_until(at)
         half = self.state.step(key).action
         answer = self._part(key, Phase.ACTION).answer(1)
         is_signal = half.waits_for is WaitingFor.SIGNAL
@@ -289,16 +287,18 @@ class Simulator:
 
     # ---- the three kinds of moves ----------------------------------------------
 
-    def _look(self, at: datetime) -> None:
+    def _wait_until(self, at: datetime) -> None:
+        """Let the time pass; it was waited where nothing is in flight."""
         if not self.state.awaiting:
             self.waited_s += (at - self.now).total_seconds()
         self.now = at
+
+    def _look(self, at: datetime) -> None:
+        self._wait_until(at)
         self._decide(m.Look(at, self._dice))
 
     def _report(self, key: StepKey, phase: Phase, at: datetime) -> None:
-        if not self.state.awaiting:
-            self.waited_s += (at - self.now).total_seconds()
-        self.now = at
+        self._wait_until(at)
         half = self.state.step(key).half(phase)
         attempt = AttemptKey(key.step, key.item, phase, half.number)
         answer = self.script.answer(key, phase, half.number)

@@ -106,8 +106,8 @@ def webhook_action(request: HttpRequest, name: str, verb: str) -> HttpResponse:
 
 def _switch(request: HttpRequest, one: WebhookSubscription, *, is_enabled: bool, revision: int | None) -> HttpResponse:
     wanted = subscriptions.Wanted(
-        one.url, tuple(one.kinds), one.saga, tuple(one.events), one.except_source, one.gets_redacted,
-        one.allow_private, is_enabled,
+        url=one.url, kinds=tuple(one.kinds), saga=one.saga, events=tuple(one.events), except_source=one.except_source,
+        gets_redacted=one.gets_redacted, allow_private=one.allow_private, is_enabled=is_enabled,
     )  # fmt: skip
     present = one.revision if revision is None else revision
     subscriptions.put(one.name, wanted, by=request.user.get_username(), revision=present)
@@ -132,8 +132,8 @@ def _put(request: HttpRequest, before: WebhookSubscription | None) -> HttpRespon
     )
     events = tuple(one.strip() for one in form.events.replace(",", "\n").splitlines() if one.strip())
     wanted = subscriptions.Wanted(
-        form.url, form.kinds, form.saga, events, form.except_source, form.gets_redacted,
-        form.allow_private, form.is_enabled,
+        url=form.url, kinds=form.kinds, saga=form.saga, events=events, except_source=form.except_source,
+        gets_redacted=form.gets_redacted, allow_private=form.allow_private, is_enabled=form.is_enabled,
     )  # fmt: skip
     try:
         revision = form.revision if before else 0
