@@ -19,7 +19,7 @@ from sagas.models import PumpSlot
 from sagas.models.services import BreakerState, Service
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -47,13 +47,14 @@ class Change:
     after: Stand
 
 
-def exchange(changes: Iterable[Change], tallies: Mapping[UUID, Tally], now: datetime) -> list[Read]:
+def exchange(changes: Sequence[Change], tallies: Mapping[UUID, Tally], now: datetime) -> list[Read]:
     """Write what breakers came to and what was counted, then read all services. Blocks: for the journal's thread."""
-    there = set(Service.objects.values_list("id", flat=True))  # one that was deleted keeps nobody from the others
-    for change in changes:
-        if change.id in there:
-            change_stand(change.id, change.before, change.after)
-    write_tallies({service: tally for service, tally in tallies.items() if service in there}, now)
+    if changes or tallies:
+        there = set(Service.objects.values_list("id", flat=True))  # one that was deleted keeps nobody from the others
+        for change in changes:
+            if change.id in there:
+                change_stand(change.id, change.before, change.after)
+        write_tallies({service: tally for service, tally in tallies.items() if service in there}, now)
     pumps = PumpSlot.objects.filter(beat_at__gte=now - STALE).count()
     return [
         Read(row.id, row.name, row.max_concurrency, row.is_held, _stand(row), pumps, row.held_by, row.held_reason)
